@@ -1,0 +1,55 @@
+//! A coded page and its set-up.
+
+/// How a page's rows are coded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Coding {
+    /// Modified Huffman, one-dimensional (T.4 §4.1).
+    Mh,
+    /// Modified READ, two-dimensional with a one-dimensional row at least every `k` rows (T.4 §4.2).
+    Mr {
+        /// Rows from one one-dimensional row to the next: 2 at standard, 4 at fine resolution.
+        k: u32,
+    },
+    /// Modified Modified READ (T.6).
+    Mmr,
+}
+
+/// The vertical resolutions of T.4; horizontally all have 8.04 pixels a millimetre (204 a inch).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Resolution {
+    /// 204 × 98 a inch (3.85 lines a millimetre).
+    Standard,
+    /// 204 × 196 a inch (7.7 lines a millimetre).
+    Fine,
+    /// 204 × 391 a inch (15.4 lines a millimetre).
+    Superfine,
+}
+
+impl Resolution {
+    /// Pixels an inch, across and down.
+    #[must_use]
+    pub fn dpi(self) -> (f32, f32) {
+        match self {
+            Self::Standard => (204.0, 98.0),
+            Self::Fine => (204.0, 196.0),
+            Self::Superfine => (204.0, 391.0),
+        }
+    }
+}
+
+/// One page as it goes over the line or into a TIFF-F or PDF file.
+///
+/// `data` is most significant bit first, without TIFF's or PDF's own framing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FaxPage {
+    /// Pixels across: 1728 (A4, Letter, Legal), 2048 (B4) or 2432 (A3) at 204 dpi.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// Vertical resolution.
+    pub resolution: Resolution,
+    /// How `data` is coded.
+    pub coding: Coding,
+    /// The coded rows.
+    pub data: Vec<u8>,
+}
