@@ -1,0 +1,3 @@
+//! Calls on trunks.
+
+pub mod sip;
