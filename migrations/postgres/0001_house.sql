@@ -1,0 +1,264 @@
+-- The tables of every room. Times are Unix milliseconds, truth is 0 or 1, ids are ULIDs.
+
+-- people ---------------------------------------------------------------
+CREATE TABLE tenant (
+    tenant_id   TEXT PRIMARY KEY,
+    name        TEXT NOT NULL UNIQUE,
+    language    TEXT NOT NULL,            -- 'en' or 'fr'
+    time_zone   TEXT NOT NULL,            -- IANA name, for the header line and mails
+    created_at  BIGINT NOT NULL
+);
+CREATE TABLE tenant_domain (
+    domain      TEXT PRIMARY KEY,         -- lower case; mail to number@domain is for this tenant
+    tenant_id   TEXT NOT NULL REFERENCES tenant (tenant_id)
+);
+CREATE TABLE profile (
+    profile_id  TEXT PRIMARY KEY,
+    tenant_id   TEXT NOT NULL REFERENCES tenant (tenant_id),
+    name        TEXT NOT NULL,            -- a group uses the profile of its own name, else 'Basic'
+    resolution  TEXT,                     -- 'standard', 'fine', 'superfine'; NULL inherits
+    paper       TEXT,                     -- 'a4', 'letter', 'legal'; NULL inherits
+    cover       BIGINT,                   -- 1: a cover goes first; NULL inherits
+    UNIQUE (tenant_id, name)
+);
+CREATE TABLE user_group (
+    group_id    TEXT PRIMARY KEY,
+    tenant_id   TEXT NOT NULL REFERENCES tenant (tenant_id),
+    name        TEXT NOT NULL,
+    is_default  BIGINT NOT NULL,          -- one default group a tenant, held by the index below
+    owner_id    TEXT,                     -- a user; need not be a member
+    UNIQUE (tenant_id, name)
+);
+CREATE UNIQUE INDEX user_group_default ON user_group (tenant_id) WHERE is_default = 1;
+CREATE TABLE fax_user (
+    user_id     TEXT PRIMARY KEY,
+    tenant_id   TEXT NOT NULL REFERENCES tenant (tenant_id),
+    group_id    TEXT NOT NULL REFERENCES user_group (group_id),
+    name        TEXT NOT NULL,
+    role        TEXT NOT NULL,            -- 'operator', 'tenant', 'user'
+    plan        TEXT NOT NULL,            -- 'send-receive', 'send-only'
+    language    TEXT,                     -- NULL inherits the tenant's
+    caller_number TEXT,                   -- E.164: TSI and caller identity; NULL: the group's first number
+    mail_password TEXT,                   -- Argon2id PHC string for SMTP AUTH; never the archive passphrase
+    created_at  BIGINT NOT NULL
+);
+CREATE TABLE user_address (
+    address     TEXT PRIMARY KEY,         -- lower case; a mail address that sends and receives for the user
+    tenant_id   TEXT NOT NULL REFERENCES tenant (tenant_id),
+    user_id     TEXT NOT NULL REFERENCES fax_user (user_id),
+    is_primary  BIGINT NOT NULL
+);
+CREATE INDEX user_address_user ON user_address (tenant_id, user_id);
+
+-- numbers --------------------------------------------------------------
+CREATE TABLE number (
+    number_id   TEXT PRIMARY KEY,
+    tenant_id   TEXT NOT NULL REFERENCES tenant (tenant_id),
+    group_id    TEXT NOT NULL REFERENCES user_group (group_id),
+    e164        TEXT NOT NULL UNIQUE,     -- with the plus sign
+    title       TEXT NOT NULL,
+    created_at  BIGINT NOT NULL
+);
+CREATE TABLE number_recipient (
+    number_id   TEXT NOT NULL REFERENCES number (number_id),
+    tenant_id   TEXT NOT NULL REFERENCES tenant (tenant_id),
+    address     TEXT NOT NULL,            -- where faxes for the number are mailed
+    PRIMARY KEY (number_id, address)
+);
+CREATE TABLE trunk (
+    trunk_id    TEXT PRIMARY KEY,
+    tenant_id   TEXT NOT NULL,            -- the operator's tenant: trunks serve all
+    name        TEXT NOT NULL UNIQUE,
+    active      BIGINT NOT NULL,
+    host        TEXT NOT NULL,
+    port        BIGINT NOT NULL,
+    transport   TEXT NOT NULL,            -- 'udp', 'tcp', 'tls'
+    sip_user    TEXT,                     -- NULL: known by its address alone
+    password_custody_id TEXT,             -- sealed; NULL without a user
+    channels    BIGINT NOT NULL,          -- calls at a time
+    number_format TEXT NOT NULL,          -- 'e164' (+33…), 'plain' (33…)
+    t38         TEXT NOT NULL,            -- 'offer', 'wait', 'never'
+    priority    BIGINT NOT NULL,          -- lower is tried first
+    created_at  BIGINT NOT NULL
+);
+
+-- vault ----------------------------------------------------------------
+CREATE TABLE custody (
+    custody_id  TEXT PRIMARY KEY,
+    tenant_id   TEXT NOT NULL,
+    what        TEXT NOT NULL,            -- 'message', 'rendition', 'cover', 'page', 'mail', 'secret'
+    day         BIGINT NOT NULL,          -- days since 1970-01-01: whose transit key seals it
+    place       TEXT NOT NULL,            -- where the sealed bytes lie: segment:offset:length
+    size        BIGINT NOT NULL,          -- bytes sealed
+    created_at  BIGINT NOT NULL,
+    done_at     BIGINT                    -- delivered: the day's key waits only for those that are not
+);
+CREATE INDEX custody_open ON custody (day) WHERE done_at IS NULL;
+
+-- submission -----------------------------------------------------------
+CREATE TABLE submission (
+    submission_id TEXT PRIMARY KEY,
+    tenant_id   TEXT NOT NULL,
+    user_id     TEXT NOT NULL,
+    door        TEXT NOT NULL,            -- 'smtp', 'lmtp', 'imap', 'http', 'shell'
+    proof       TEXT NOT NULL,            -- how the sender was proven, in words for the record
+    reverse_path TEXT NOT NULL,           -- MAIL FROM; '' for <>
+    message_id  TEXT,                     -- the mail's own
+    subject     TEXT NOT NULL,
+    digest      BYTEA NOT NULL,      -- SHA-256 of the message
+    custody_id  TEXT NOT NULL,            -- the message as it came
+    report_to   TEXT NOT NULL,            -- the mapped user's address
+    envid       TEXT,                     -- DSN ENVID (RFC 3461 §4.4)
+    ret         TEXT,                     -- DSN RET
+    accepted_at BIGINT NOT NULL,
+    closed_at   BIGINT                    -- all jobs final: its report is in the outbox
+);
+CREATE INDEX submission_message ON submission (tenant_id, message_id);
+
+-- queue ----------------------------------------------------------------
+CREATE TABLE job (
+    job_id      TEXT PRIMARY KEY,
+    tenant_id   TEXT NOT NULL,
+    submission_id TEXT NOT NULL REFERENCES submission (submission_id),
+    user_id     TEXT NOT NULL,
+    group_id    TEXT NOT NULL,
+    destination TEXT NOT NULL,            -- E.164 with the plus sign
+    recipient   TEXT NOT NULL,            -- the envelope recipient as it was given
+    notify      TEXT,                     -- DSN NOTIFY
+    orcpt       TEXT,                     -- DSN ORCPT
+    state       TEXT NOT NULL,            -- see queue/state.rs: the one table of states
+    state_since BIGINT NOT NULL,
+    deadline    BIGINT NOT NULL,          -- when the watchdog acts on this state
+    run_at      BIGINT NOT NULL,          -- not claimed before
+    priority    BIGINT NOT NULL,          -- lower first
+    lease_owner TEXT,                     -- the node and worker at work on it
+    lease_until BIGINT,
+    tries       BIGINT NOT NULL,          -- calls placed
+    rendition_id TEXT,
+    cover_custody_id TEXT,                -- the cover's pages, made for this destination
+    pages_total BIGINT,                   -- cover and rendition; NULL until rendered
+    pages_confirmed BIGINT NOT NULL,
+    outcome     TEXT,                     -- the key into outcome.rs of the last ending
+    outcome_note TEXT,                    -- what the user reads besides: attachment named, reason
+    finished_at BIGINT
+);
+CREATE INDEX job_claim ON job (state, run_at);
+CREATE INDEX job_submission ON job (tenant_id, submission_id);
+CREATE TABLE rendition (
+    rendition_id TEXT PRIMARY KEY,
+    tenant_id   TEXT NOT NULL,
+    submission_id TEXT NOT NULL REFERENCES submission (submission_id),
+    page_setup  TEXT NOT NULL,            -- JSON: width, paper, resolution
+    pages       BIGINT,                   -- NULL until made
+    custody_id  TEXT,                     -- the pages, TIFF-F in MMR
+    notes       TEXT NOT NULL,            -- JSON: fonts substituted, attachments left out
+    created_at  BIGINT NOT NULL,
+    UNIQUE (submission_id, page_setup)
+);
+CREATE TABLE call (
+    call_id     TEXT PRIMARY KEY,
+    tenant_id   TEXT NOT NULL,
+    trunk_id    TEXT,
+    direction   TEXT NOT NULL,            -- 'out', 'in'
+    local_number TEXT NOT NULL,
+    remote_number TEXT NOT NULL,
+    placed_at   BIGINT NOT NULL,
+    answered_at BIGINT,
+    ended_at    BIGINT,
+    page_data_at BIGINT,                  -- page data began: a crash after this leaves pages unknown
+    sip_status  BIGINT,                   -- final response to INVITE
+    q850        BIGINT,
+    media       TEXT                      -- 't38', 'g711'
+);
+CREATE TABLE leg (
+    leg_id      TEXT PRIMARY KEY,
+    tenant_id   TEXT NOT NULL,
+    call_id     TEXT NOT NULL REFERENCES call (call_id),
+    job_id      TEXT,                     -- outgoing
+    received_id TEXT,                     -- incoming
+    first_page  BIGINT NOT NULL,          -- 0-based page of the job that this leg starts at
+    t30_code    BIGINT,                   -- spandsp's T.30 completion code
+    remote_ident TEXT,                    -- CSI or TSI
+    rate        BIGINT,                   -- bit/s
+    ecm         BIGINT,
+    resolution  TEXT,
+    duration_ms BIGINT,
+    outcome     TEXT
+);
+CREATE INDEX leg_call ON leg (tenant_id, call_id);
+CREATE INDEX leg_job ON leg (tenant_id, job_id);
+CREATE TABLE page_report (
+    leg_id      TEXT NOT NULL REFERENCES leg (leg_id),
+    tenant_id   TEXT NOT NULL,
+    job_id      TEXT NOT NULL,
+    page        BIGINT NOT NULL,          -- 0-based page of the job, cover first
+    verdict     TEXT NOT NULL,            -- 'confirmed', 'refused', 'unknown', 'unsent'
+    evidence    TEXT NOT NULL,            -- the frames that say so: 'MCF to EOP'
+    reported_at BIGINT NOT NULL,
+    PRIMARY KEY (leg_id, page)
+);
+CREATE INDEX page_report_job ON page_report (tenant_id, job_id);
+
+-- inbox ----------------------------------------------------------------
+CREATE TABLE received_fax (
+    received_id TEXT PRIMARY KEY,
+    tenant_id   TEXT NOT NULL,
+    number_id   TEXT NOT NULL REFERENCES number (number_id),
+    call_id     TEXT NOT NULL,
+    state       TEXT NOT NULL,            -- 'receiving', 'received', 'delivered', 'failed'
+    remote_number TEXT NOT NULL,          -- the caller's, as the trunk gave it
+    tsi         TEXT,
+    pages       BIGINT NOT NULL,          -- committed
+    incomplete  BIGINT NOT NULL,          -- the call broke off
+    outcome     TEXT,
+    started_at  BIGINT NOT NULL,
+    ended_at    BIGINT,
+    deadline    BIGINT NOT NULL
+);
+CREATE INDEX received_fax_state ON received_fax (state, deadline);
+CREATE TABLE received_page (
+    received_id TEXT NOT NULL REFERENCES received_fax (received_id),
+    tenant_id   TEXT NOT NULL,
+    page        BIGINT NOT NULL,          -- 0-based
+    custody_id  TEXT NOT NULL,            -- a TIFF-F of one page
+    digest      BYTEA NOT NULL,      -- SHA-256 of the coded page
+    bad_rows    BIGINT NOT NULL,
+    committed_at BIGINT NOT NULL,
+    PRIMARY KEY (received_id, page)
+);
+
+-- ledger ---------------------------------------------------------------
+CREATE TABLE hold (
+    hold_id     TEXT PRIMARY KEY,
+    tenant_id   TEXT NOT NULL,
+    group_id    TEXT NOT NULL,            -- who pays
+    user_id     TEXT NOT NULL,
+    job_id      TEXT NOT NULL UNIQUE,     -- one hold a job
+    tariff      TEXT NOT NULL,            -- the tariff's name when the job was accepted
+    units       BIGINT NOT NULL,          -- thousandths of a unit held
+    settled     BIGINT,                   -- thousandths of a unit taken; NULL: still held
+    pages       BIGINT,                   -- confirmed pages that settled it
+    held_at     BIGINT NOT NULL,
+    settled_at  BIGINT
+);
+CREATE INDEX hold_open ON hold (tenant_id) WHERE settled IS NULL;
+
+-- relay ----------------------------------------------------------------
+CREATE TABLE outbox (
+    mail_id     TEXT PRIMARY KEY,
+    tenant_id   TEXT NOT NULL,
+    purpose     TEXT NOT NULL UNIQUE,     -- 'report:<submission>', 'fax:<received>:<address>': one mail for each
+    message_id  TEXT NOT NULL,            -- fixed before the first try: a repeat is recognisable
+    return_path TEXT NOT NULL,            -- '' for <>
+    recipient   TEXT NOT NULL,
+    state       TEXT NOT NULL,            -- 'compose', 'ready', 'sending', 'sent', 'failed'
+    custody_id  TEXT,                     -- the composed mail; NULL while it is to be composed
+    tries       BIGINT NOT NULL,
+    run_at      BIGINT NOT NULL,
+    deadline    BIGINT NOT NULL,
+    lease_until BIGINT,
+    last_answer TEXT,                     -- what the relay said last
+    created_at  BIGINT NOT NULL,
+    sent_at     BIGINT
+);
+CREATE INDEX outbox_due ON outbox (state, run_at);

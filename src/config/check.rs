@@ -1,0 +1,185 @@
+//! Reading the file: every error names file, line and remedy.
+
+use std::path::{Path, PathBuf};
+
+use super::Config;
+
+/// Why a configuration can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file can't be read.
+    #[error("{}: can't be read: {source}. Make one with `faxpost init`, or name another with --config.", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is no TOML, or holds an unknown or unfit setting.
+    #[error("{}:{line}: {message}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// 1-based line.
+        line: usize,
+        /// What is wrong and what would be right.
+        message: String,
+    },
+    /// A setting has a value that can't work.
+    #[error("{}:{line}: {setting}: {message}", path.display())]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// 1-based line; 0 when the setting is not in the file.
+        line: usize,
+        /// `section.name`.
+        setting: &'static str,
+        /// What is wrong and what would be right.
+        message: String,
+    },
+}
+
+/// Reads and checks the configuration at `path`.
+///
+/// # Errors
+/// [`ConfigError`], for a person to read.
+pub fn load(path: &Path) -> Result<Config, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    parse(path, &text)
+}
+
+fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
+    let config: Config = toml::from_str(text).map_err(|error| ConfigError::Syntax {
+        path: path.to_owned(),
+        line: error.span().map_or(1, |span| line_of(text, span.start)),
+        message: error.message().to_owned(),
+    })?;
+    for (setting, fault) in faults(&config) {
+        return Err(ConfigError::Value {
+            path: path.to_owned(),
+            line: line_of_setting(text, setting),
+            setting,
+            message: fault,
+        });
+    }
+    Ok(config)
+}
+
+fn faults(config: &Config) -> Vec<(&'static str, String)> {
+    let mut faults = Vec::new();
+    if config.hostname.is_empty() || config.hostname.contains(char::is_whitespace) {
+        faults.push((
+            "hostname",
+            "is no host name. Set the name that other mail servers know this one by.".into(),
+        ));
+    }
+    if config.sip.media_port_min > config.sip.media_port_max {
+        faults.push((
+            "sip.media_port_min",
+            format!(
+                "is above media_port_max ({}). Give a range with two ports for each call.",
+                config.sip.media_port_max
+            ),
+        ));
+    }
+    if config.line.speed == 0 {
+        faults.push(("line.speed", "is 0. Set 1 for real lines.".into()));
+    }
+    if config.line.workers == 0 {
+        faults.push(("line.workers", "is 0. Set 1 at least.".into()));
+    }
+    if config.paper.workers == 0 {
+        faults.push(("paper.workers", "is 0. Set 1 at least.".into()));
+    }
+    if config.smtp.tls_certificate.is_some() != config.smtp.tls_key.is_some() {
+        faults.push((
+            "smtp.tls_certificate",
+            "and smtp.tls_key go together. Set both, or none.".into(),
+        ));
+    }
+    if let Some(url) = &config.database.url
+        && !url.starts_with("sqlite:")
+        && !url.starts_with("postgres:")
+        && !url.starts_with("postgresql:")
+    {
+        faults.push((
+            "database.url",
+            "is neither sqlite://… nor postgres://…".into(),
+        ));
+    }
+    faults
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    text[..offset.min(text.len())].matches('\n').count() + 1
+}
+
+/// The line that sets `section.name`, or 0.
+fn line_of_setting(text: &str, setting: &str) -> usize {
+    let (section, name) = setting.rsplit_once('.').unwrap_or(("", setting));
+    let mut current = String::new();
+    for (index, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if let Some(header) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
+            current = header.trim().to_owned();
+        } else if current == section
+            && line
+                .split_once('=')
+                .is_some_and(|(key, _)| key.trim() == name)
+        {
+            return index + 1;
+        }
+    }
+    0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        parse(Path::new("faxpost.toml"), text)
+            .expect_err("must be refused")
+            .to_string()
+    }
+
+    #[test]
+    fn an_empty_file_runs() {
+        let config = parse(Path::new("x"), "").expect("defaults");
+        assert_eq!(config.smtp.listen[0].port(), 2525);
+    }
+
+    #[test]
+    fn the_sample_is_accepted_and_says_the_defaults() {
+        let sample = parse(Path::new("x"), super::super::SAMPLE).expect("the sample");
+        let bare: String = super::super::SAMPLE
+            .lines()
+            .map(|line| line.strip_prefix("#: ").unwrap_or(line))
+            .collect::<Vec<_>>()
+            .join("\n");
+        let spelled = parse(Path::new("x"), &bare).expect("the sample with every setting on");
+        assert_eq!(spelled.smtp.max_size, sample.smtp.max_size);
+        assert_eq!(format!("{:?}", spelled.sip), format!("{:?}", sample.sip));
+        assert_eq!(format!("{:?}", spelled.line), format!("{:?}", sample.line));
+        assert_eq!(
+            format!("{:?}", spelled.paper),
+            format!("{:?}", sample.paper)
+        );
+    }
+
+    #[test]
+    fn errors_name_file_line_and_remedy() {
+        let unknown = error("hostname = \"a\"\n[smtp]\nmax_sise = 3\n");
+        assert!(unknown.starts_with("faxpost.toml:3: "), "{unknown}");
+        assert!(unknown.contains("max_size"), "{unknown}");
+        let range = error("[sip]\nlisten = \"127.0.0.1:5060\"\nmedia_port_min = 50000\n");
+        assert!(
+            range.starts_with("faxpost.toml:3: sip.media_port_min"),
+            "{range}"
+        );
+        assert!(range.contains("two ports for each call"), "{range}");
+    }
+}

@@ -1,0 +1,294 @@
+//! `faxpost.toml`: how this machine runs. What people manage is in the database, rules are in `policies/`.
+//!
+//! One struct a concern; every field has a default, so an empty file runs on loopback.
+
+mod check;
+mod sample;
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+
+pub use check::{ConfigError, load};
+pub use sample::SAMPLE;
+
+/// The whole file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Our name in banners, `Received` lines and Message-IDs.
+    pub hostname: String,
+    /// Where everything durable lies, unless said otherwise.
+    pub data_dir: PathBuf,
+    /// The operator's rules.
+    pub policies_dir: Option<PathBuf>,
+    /// The database.
+    pub database: Database,
+    /// Keys of custody.
+    pub keys: Keys,
+    /// The mail doors.
+    pub smtp: Smtp,
+    /// The next MTA for our mail.
+    pub relay: Relay,
+    /// SIP signalling and media.
+    pub sip: Sip,
+    /// Line workers.
+    pub line: Line,
+    /// Paper workers.
+    pub paper: Paper,
+    /// The status page.
+    pub web: Web,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            hostname: "localhost".into(),
+            data_dir: "/var/lib/faxpost".into(),
+            policies_dir: None,
+            database: Database::default(),
+            keys: Keys::default(),
+            smtp: Smtp::default(),
+            relay: Relay::default(),
+            sip: Sip::default(),
+            line: Line::default(),
+            paper: Paper::default(),
+            web: Web::default(),
+        }
+    }
+}
+
+impl Config {
+    /// The database's address: SQLite in `data_dir` unless one is set.
+    #[must_use]
+    pub fn database_url(&self) -> String {
+        self.database
+            .url
+            .clone()
+            .unwrap_or_else(|| format!("sqlite://{}", self.data_dir.join("faxpost.db").display()))
+    }
+
+    /// Where sealed blobs lie.
+    #[must_use]
+    pub fn custody_dir(&self) -> PathBuf {
+        self.data_dir.join("custody")
+    }
+
+    /// Where the transit keys lie: outside the database and its backups.
+    #[must_use]
+    pub fn keys_dir(&self) -> PathBuf {
+        self.keys
+            .dir
+            .clone()
+            .unwrap_or_else(|| self.data_dir.join("keys"))
+    }
+
+    /// A configuration for tests, everything under `dir`, every port chosen by the system.
+    #[must_use]
+    pub fn for_testing(dir: &Path) -> Self {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self {
+            data_dir: dir.to_owned(),
+            smtp: Smtp {
+                listen: vec![any],
+                ..Smtp::default()
+            },
+            sip: Sip {
+                listen: any,
+                ..Sip::default()
+            },
+            web: Web { listen: Some(any) },
+            ..Self::default()
+        }
+    }
+}
+
+/// `[database]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Database {
+    /// `sqlite://path` or `postgres://user@host/name`; SQLite in `data_dir` when unset.
+    pub url: Option<String>,
+}
+
+/// `[keys]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Keys {
+    /// Folder of the transit keys, mode 0700; `data_dir`/keys when unset.
+    pub dir: Option<PathBuf>,
+}
+
+/// `[smtp]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Smtp {
+    /// Where SMTP listens.
+    pub listen: Vec<SocketAddr>,
+    /// The largest mail, octets (SIZE, RFC 1870).
+    pub max_size: usize,
+    /// Recipients of one mail (RFC 5321 §4.5.3.1.8 wants 100 at least).
+    pub max_recipients: usize,
+    /// Sessions at a time.
+    pub max_sessions: usize,
+    /// Sessions at a time from one address.
+    pub max_sessions_per_address: usize,
+    /// Bad commands after which the session ends with 421.
+    pub max_errors: usize,
+    /// Seconds without a command before 421 (RFC 5321 §4.5.3.2.7 wants 300).
+    pub command_timeout_s: u64,
+    /// Seconds that one message may take from DATA to its end.
+    pub data_timeout_s: u64,
+    /// The slowest rate of a message's data, octets a second, over each minute.
+    pub min_data_rate: u64,
+    /// Free disk below which mail is put off with 452, octets.
+    pub min_free_disk: u64,
+    /// PEM certificate chain for STARTTLS.
+    pub tls_certificate: Option<PathBuf>,
+    /// PEM private key for STARTTLS.
+    pub tls_key: Option<PathBuf>,
+}
+
+impl Default for Smtp {
+    fn default() -> Self {
+        Self {
+            listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 2525))],
+            max_size: 32 << 20,
+            max_recipients: 100,
+            max_sessions: 1000,
+            max_sessions_per_address: 200,
+            max_errors: 20,
+            command_timeout_s: 300,
+            data_timeout_s: 600,
+            min_data_rate: 500,
+            min_free_disk: 256 << 20,
+            tls_certificate: None,
+            tls_key: None,
+        }
+    }
+}
+
+/// `[relay]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Relay {
+    /// The next MTA.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The From of what we write, `fax@` our hostname when unset.
+    pub from: Option<String>,
+    /// Connections at a time.
+    pub connections: usize,
+    /// Hours after which an undelivered mail is given up.
+    pub give_up_h: u64,
+}
+
+impl Default for Relay {
+    fn default() -> Self {
+        Self {
+            host: "127.0.0.1".into(),
+            port: 25,
+            from: None,
+            connections: 4,
+            give_up_h: 72,
+        }
+    }
+}
+
+/// `[sip]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sip {
+    /// Where SIP listens, UDP.
+    pub listen: SocketAddr,
+    /// The address that SIP and SDP name to others; the listening one when unset.
+    pub advertised: Option<IpAddr>,
+    /// First UDP port for media.
+    pub media_port_min: u16,
+    /// Last UDP port for media.
+    pub media_port_max: u16,
+    /// Seconds that a call may ring.
+    pub ring_timeout_s: u64,
+    /// RFC 3261 T1, milliseconds: the estimate of the round trip.
+    pub t1_ms: u64,
+}
+
+impl Default for Sip {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 5060)),
+            advertised: None,
+            media_port_min: 40000,
+            media_port_max: 41999,
+            ring_timeout_s: 60,
+            t1_ms: 500,
+        }
+    }
+}
+
+/// `[line]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Line {
+    /// Line workers, at most 32 calls each.
+    pub workers: usize,
+    /// Line time over clock time: 1 for real lines; more only when the far end runs as fast.
+    pub speed: u32,
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Self {
+            workers: 2,
+            speed: 1,
+        }
+    }
+}
+
+/// `[paper]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Paper {
+    /// Paper workers started ahead.
+    pub workers: usize,
+    /// Seconds of clock that one document may take.
+    pub wall_s: u64,
+    /// Seconds of CPU that one document may take.
+    pub cpu_s: u64,
+    /// Address space of one document, MiB.
+    pub memory_mb: u64,
+    /// Pages of one document.
+    pub max_pages: u32,
+}
+
+impl Default for Paper {
+    fn default() -> Self {
+        Self {
+            workers: 2,
+            wall_s: 60,
+            cpu_s: 30,
+            memory_mb: 1024,
+            max_pages: 200,
+        }
+    }
+}
+
+/// `[web]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Web {
+    /// Where the status page listens; none when unset.
+    pub listen: Option<SocketAddr>,
+}
+
+impl Default for Web {
+    fn default() -> Self {
+        Self {
+            listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 8025))),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The number grammar and the dial plan.

@@ -1,0 +1,1 @@
+//! The mail doors: SMTP today, LMTP and IMAP to come.

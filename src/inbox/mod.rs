@@ -1,0 +1,1 @@
+//! Received faxes: page custody, routing, delivery.

@@ -1,0 +1,1 @@
+//! Units: held when a job is accepted, settled by confirmed pages.

@@ -1,0 +1,1 @@
+//! What we write. Pure: data in, mail out.

@@ -1,0 +1,152 @@
+//! What the parent and a line worker say to each other, frame by frame.
+//!
+//! Media sockets are opened, bound and connected by the parent and travel beside the frames.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Negotiated, Verdict};
+
+/// Calls that one line worker carries at most.
+pub const CALLS_PER_WORKER: usize = 32;
+
+/// From the parent to the line worker. `call` is the parent's number for the call in this worker.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum ToWorker {
+    /// Starts a call; one descriptor comes beside it: the connected media socket.
+    Start {
+        /// The call.
+        call: u64,
+        /// What it does.
+        role: Role,
+        /// TSI or CSI.
+        ident: String,
+        /// ECM is offered.
+        ecm: bool,
+        /// The highest rate, bit/s.
+        max_rate: u32,
+        /// We placed the call.
+        caller: bool,
+        /// Ticks of line time that pass in one of clock time: 1 is real time.
+        speed: u32,
+        /// What the socket carries.
+        media: MediaSetup,
+    },
+    /// The media changed before page data began: the T.30 session starts anew on the socket beside this.
+    Media {
+        /// The call.
+        call: u64,
+        /// What the new socket carries.
+        media: MediaSetup,
+    },
+    /// The answer to [`FromWorker::PageReceived`].
+    Kept {
+        /// The call.
+        call: u64,
+        /// 0-based page.
+        page: u32,
+        /// Committed and flushed; `false` refuses it.
+        committed: bool,
+    },
+    /// Ends the call; [`FromWorker::Ended`] follows.
+    HangUp {
+        /// The call.
+        call: u64,
+    },
+}
+
+/// What a call does.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Role {
+    /// Sends a document.
+    Send {
+        /// TIFF-F, all pages of the order.
+        tiff: Vec<u8>,
+        /// Its pages.
+        pages: u32,
+    },
+    /// Receives.
+    Receive,
+}
+
+/// What a media socket carries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MediaSetup {
+    /// G.711 in RTP, 20 ms a packet.
+    G711 {
+        /// A-law (payload type 8), else µ-law (0).
+        alaw: bool,
+    },
+    /// T.38 over UDPTL.
+    T38 {
+        /// The peer's `T38FaxMaxDatagram`, octets.
+        max_datagram: u32,
+    },
+}
+
+/// From the line worker to the parent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum FromWorker {
+    /// A fax tone or a T.30 signal from the far end was heard: the far end is a fax machine.
+    FaxHeard {
+        /// The call.
+        call: u64,
+    },
+    /// DCS went out or came in.
+    Negotiated {
+        /// The call.
+        call: u64,
+        /// The agreement.
+        what: Negotiated,
+    },
+    /// Page data begins.
+    PageStarted {
+        /// The call.
+        call: u64,
+        /// 0-based page.
+        page: u32,
+    },
+    /// How far the page is.
+    PageProgress {
+        /// The call.
+        call: u64,
+        /// 0-based page.
+        page: u32,
+        /// 0 to 100.
+        percent: u8,
+    },
+    /// The far end's verdict on a page that we sent.
+    PageVerdict {
+        /// The call.
+        call: u64,
+        /// 0-based page.
+        page: u32,
+        /// What it said.
+        verdict: Verdict,
+        /// The frames that say so.
+        evidence: String,
+    },
+    /// A page to keep; it is confirmed after [`ToWorker::Kept`].
+    PageReceived {
+        /// The call.
+        call: u64,
+        /// 0-based page.
+        page: u32,
+        /// TIFF-F of this one page.
+        tiff: Vec<u8>,
+        /// Damaged rows.
+        bad_rows: u32,
+    },
+    /// The fax is over, or the call was hung up. Always last for a call.
+    Ended {
+        /// The call.
+        call: u64,
+        /// T.30 completion code.
+        t30: u32,
+        /// A verdict for each page of a sender.
+        pages: Vec<(u32, Verdict, String)>,
+        /// The last agreement.
+        negotiated: Option<Negotiated>,
+        /// A T.30 signal was heard.
+        fax_heard: bool,
+    },
+}

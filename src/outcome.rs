@@ -1,0 +1,1 @@
+//! Every ending of a call in plain words.

@@ -1,0 +1,1 @@
+//! Tenants, groups, profiles and users.

@@ -1,0 +1,1 @@
+//! Mail out: the outbox and the connection to the relay.

@@ -1,0 +1,1 @@
+//! Who sent it: proof, and the user it maps to.

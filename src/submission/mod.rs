@@ -1,0 +1,1 @@
+//! Durable accept for every door: custody, jobs and holds in one transaction.

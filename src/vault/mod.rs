@@ -1,0 +1,1 @@
+//! Keys, custody and capsules.
