@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use faxpost_t4::{FaxPage, Resolution};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// A call to place: everything is settled, the header line is drawn.
 #[derive(Clone, Debug)]
@@ -60,7 +60,7 @@ pub struct PageVerdict {
 }
 
 /// What happens on a call, in order; [`CallEvent::Ended`] is always last and comes once.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum CallEvent {
     /// The far end rings.
     Ringing,
@@ -70,7 +70,10 @@ pub enum CallEvent {
     Media(Media),
     /// Capabilities are agreed (DCS sent or received).
     Negotiated(Negotiated),
-    /// Page data begins: from here on a crash leaves pages unknown.
+    /// Page data comes next and waits for this permit, so that what a crash leaves unknown is on record
+    /// before. Sent once a call; a permit that is dropped, or not given within 2 s, ends the call.
+    PageDataNext(oneshot::Sender<()>),
+    /// Page data begins.
     PageStarted {
         /// 0-based index.
         page: u32,

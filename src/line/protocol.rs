@@ -47,6 +47,11 @@ pub enum ToWorker {
         /// Committed and flushed; `false` refuses it.
         committed: bool,
     },
+    /// The answer to [`FromWorker::PageDataNext`]: page data may go out.
+    Go {
+        /// The call.
+        call: u64,
+    },
     /// Ends the call; [`FromWorker::Ended`] follows.
     HangUp {
         /// The call.
@@ -97,6 +102,12 @@ pub enum FromWorker {
         call: u64,
         /// The agreement.
         what: Negotiated,
+    },
+    /// A sender's training succeeded (CFR): line time stands still until [`ToWorker::Go`], 2 s at most.
+    /// Sent once a call.
+    PageDataNext {
+        /// The call.
+        call: u64,
     },
     /// Page data begins.
     PageStarted {
