@@ -4,7 +4,18 @@
 #![forbid(unsafe_code)]
 
 mod bitmap;
+mod bits;
+mod changes;
+mod codes;
+mod decode;
+mod encode;
 mod page;
+#[cfg(test)]
+mod testing;
+mod tolerant;
 
 pub use bitmap::Bitmap;
+pub use decode::{DecodeError, MAX_HEIGHT, MAX_WIDTH, Reason, decode};
+pub use encode::{EncodeOptions, encode, encode_with};
 pub use page::{Coding, FaxPage, Resolution};
+pub use tolerant::{Damage, MAX_LISTED, decode_tolerant};

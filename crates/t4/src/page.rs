@@ -1,5 +1,7 @@
 //! A coded page and its set-up.
 
+use crate::{Bitmap, DecodeError, decode, encode};
+
 /// How a page's rows are coded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Coding {
@@ -39,7 +41,8 @@ impl Resolution {
 
 /// One page as it goes over the line or into a TIFF-F or PDF file.
 ///
-/// `data` is most significant bit first, without TIFF's or PDF's own framing.
+/// `data` is most significant bit first. MH and MR have an end of line before each row and no RTC,
+/// as TIFF wants it; MMR ends with EOFB.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FaxPage {
     /// Pixels across: 1728 (A4, Letter, Legal), 2048 (B4) or 2432 (A3) at 204 dpi.
@@ -52,4 +55,37 @@ pub struct FaxPage {
     pub coding: Coding,
     /// The coded rows.
     pub data: Vec<u8>,
+}
+
+impl FaxPage {
+    /// Codes a bitmap of that resolution.
+    #[must_use]
+    pub fn encode(bitmap: &Bitmap, resolution: Resolution, coding: Coding) -> Self {
+        Self {
+            width: bitmap.width(),
+            height: bitmap.height(),
+            resolution,
+            coding,
+            data: encode(bitmap, coding),
+        }
+    }
+
+    /// The page's pixels.
+    ///
+    /// # Errors
+    /// The first row that isn't right: see [`decode`](fn@decode).
+    pub fn decode(&self) -> Result<Bitmap, DecodeError> {
+        decode(&self.data, self.coding, self.width, Some(self.height))
+    }
+
+    /// The same page in another coding; the page itself where it has it already.
+    ///
+    /// # Errors
+    /// The first row that isn't right: see [`decode`](fn@decode).
+    pub fn recode(self, coding: Coding) -> Result<Self, DecodeError> {
+        if self.coding == coding {
+            return Ok(self);
+        }
+        Ok(Self::encode(&self.decode()?, self.resolution, coding))
+    }
 }
