@@ -12,6 +12,7 @@ mod encode;
 mod page;
 #[cfg(test)]
 mod testing;
+pub mod tiff;
 mod tolerant;
 
 pub use bitmap::Bitmap;

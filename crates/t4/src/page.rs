@@ -37,12 +37,36 @@ impl Resolution {
             Self::Superfine => (204.0, 391.0),
         }
     }
+
+    /// The resolution that is this many pixels an inch, within a twentieth: 200 × 100, 200 × 200
+    /// and 200 × 400 count as what they stand for (T.4 §2.2).
+    #[must_use]
+    pub fn nearest(x_dpi: f64, y_dpi: f64) -> Option<Self> {
+        [Self::Standard, Self::Fine, Self::Superfine]
+            .into_iter()
+            .find(|resolution| {
+                let (x, y) = resolution.dpi();
+                let near = |is: f64, wanted: f32| (is / f64::from(wanted) - 1.0).abs() < 0.05;
+                near(x_dpi, x) && near(y_dpi, y)
+            })
+    }
+
+    /// Rows from one one-dimensional MR row to the next: 2 at standard, 4 at fine resolution
+    /// (T.4 §4.2.1), 8 at superfine.
+    #[must_use]
+    pub fn usual_k(self) -> u32 {
+        match self {
+            Self::Standard => 2,
+            Self::Fine => 4,
+            Self::Superfine => 8,
+        }
+    }
 }
 
 /// One page as it goes over the line or into a TIFF-F or PDF file.
 ///
-/// `data` is most significant bit first. MH and MR have an end of line before each row and no RTC,
-/// as TIFF wants it; MMR ends with EOFB.
+/// `data` is most significant bit first. [`encode`](FaxPage::encode) gives MH and MR an end of
+/// line before each row and no RTC, as TIFF wants it, and MMR an EOFB; data from files may differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FaxPage {
     /// Pixels across: 1728 (A4, Letter, Legal), 2048 (B4) or 2432 (A3) at 204 dpi.
