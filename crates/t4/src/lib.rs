@@ -10,6 +10,8 @@ mod codes;
 mod decode;
 mod encode;
 mod page;
+pub mod pdf;
+mod preview;
 #[cfg(test)]
 mod testing;
 pub mod tiff;

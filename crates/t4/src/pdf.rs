@@ -1,0 +1,279 @@
+//! PDF files that hold fax pages as they are coded.
+
+use crate::{Coding, FaxPage};
+use pdf_writer::{Content, Date, Filter, Finish, Name, Pdf, Rect, Ref, TextStr};
+
+/// What a PDF file says of itself. Empty text is left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PdfInfo {
+    /// The document's title.
+    pub title: String,
+    /// Who it comes from.
+    pub author: String,
+    /// What made it.
+    pub creator: String,
+    /// When, in seconds since 1970 (UTC).
+    pub created: Option<i64>,
+}
+
+/// A PDF file of all pages, each in its own size, its rows untouched: no pixel is coded anew.
+///
+/// Pixels keep their shape: a page is as many 204ths of an inch wide as it has pixels, and as many
+/// 98ths, 196ths or 391sts high. The same pages and `info` give the same bytes.
+#[must_use]
+pub fn wrap(pages: &[FaxPage], info: &PdfInfo) -> Vec<u8> {
+    let size: usize = pages.iter().map(|page| page.data.len() + 1024).sum();
+    let mut pdf = Pdf::with_settings_and_capacity(pdf_writer::Settings::default(), size + 1024);
+    pdf.set_version(1, 4);
+    let id = fingerprint(pages, info);
+    pdf.set_file_id((id.clone(), id));
+
+    let mut next = 1..;
+    let mut fresh = || Ref::new(next.next().unwrap_or(i32::MAX));
+    let (catalog, tree) = (fresh(), fresh());
+    pdf.catalog(catalog).pages(tree);
+    write_info(&mut pdf, fresh(), info);
+    let mut kids = Vec::with_capacity(pages.len());
+    for page in pages {
+        let ids = [fresh(), fresh(), fresh()];
+        write_page(&mut pdf, tree, ids, page);
+        kids.push(ids[0]);
+    }
+    let count = kids.len() as i32;
+    pdf.pages(tree).kids(kids).count(count);
+    pdf.finish()
+}
+
+fn write_page(pdf: &mut Pdf, tree: Ref, [page_id, content, image]: [Ref; 3], page: &FaxPage) {
+    let name = Name(b"Fax");
+    let (x_dpi, y_dpi) = page.resolution.dpi();
+    // Rounded down to a thousandth: viewers round a page's pixels up, and a row that isn't there
+    // must not come of it.
+    let points = |pixels: usize, dpi: f32| (pixels as f32 * 72_000.0 / dpi).floor() / 1000.0;
+    let width = points(page.width, x_dpi);
+    let height = points(page.height, y_dpi);
+
+    let mut dictionary = pdf.page(page_id);
+    dictionary
+        .parent(tree)
+        .media_box(Rect::new(0.0, 0.0, width, height))
+        .contents(content);
+    dictionary.resources().x_objects().pair(name, image);
+    dictionary.finish();
+
+    let mut drawing = Content::new();
+    drawing.save_state();
+    drawing.transform([width, 0.0, 0.0, height, 0.0, 0.0]);
+    drawing.x_object(name);
+    drawing.restore_state();
+    pdf.stream(content, &drawing.finish());
+
+    let mut picture = pdf.image_xobject(image, &page.data);
+    picture.width(page.width as i32).height(page.height as i32);
+    picture.bits_per_component(1);
+    picture.color_space().device_gray();
+    picture.filter(Filter::CcittFaxDecode);
+    // ISO 32000-1 §7.4.6, table 11. Decoded black is 0 unless BlackIs1, and so is DeviceGray's.
+    let mut parms = picture.decode_parms();
+    parms
+        .k(match page.coding {
+            Coding::Mh => 0,
+            Coding::Mr { k } => k.clamp(1, 0x7FFF_FFFF) as i32,
+            Coding::Mmr => -1,
+        })
+        .columns(page.width as i32)
+        .rows(page.height as i32)
+        .black_is_1(false)
+        .end_of_line(starts_with_eol(page))
+        .end_of_block(ends_with_eofb(page));
+}
+
+/// Whether the rows have ends of line, which the first then has too.
+fn starts_with_eol(page: &FaxPage) -> bool {
+    page.coding != Coding::Mmr
+        && matches!(page.data.first_chunk(), Some([0, second]) if second >> 5 == 0)
+}
+
+/// Whether the page says where it ends. TIFF leaves RTC out, so MH and MR end with their last row.
+fn ends_with_eofb(page: &FaxPage) -> bool {
+    if page.coding != Coding::Mmr {
+        return false;
+    }
+    let last = page.data.iter().rposition(|&byte| byte != 0);
+    let Some(end) = last.and_then(|last| page.data[..=last].last_chunk()) else {
+        return false;
+    };
+    let bits = u32::from_be_bytes(*end);
+    bits >> bits.trailing_zeros() & 0xFF_FFFF == 0x00_1001
+}
+
+fn write_info(pdf: &mut Pdf, id: Ref, info: &PdfInfo) {
+    let mut out = pdf.document_info(id);
+    if !info.title.is_empty() {
+        out.title(TextStr(&info.title));
+    }
+    if !info.author.is_empty() {
+        out.author(TextStr(&info.author));
+    }
+    if !info.creator.is_empty() {
+        out.creator(TextStr(&info.creator));
+    }
+    if let Some(date) = info.created.and_then(date) {
+        out.creation_date(date);
+    }
+}
+
+/// The date of a second since 1970, if its year has four digits.
+fn date(seconds: i64) -> Option<Date> {
+    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    // Days are counted from 1 March 0000, so that leap days end a year; 400 years have 146,097.
+    let days = days.checked_add(719_468)?;
+    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    // Months from March on: 153 days in five.
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, next_year) = if month < 10 {
+        (month + 3, 0)
+    } else {
+        (month - 9, 1)
+    };
+    let year = u16::try_from(era * 400 + year + next_year).ok()?;
+    if year > 9999 {
+        return None;
+    }
+    Some(
+        Date::new(year)
+            .month(month as u8)
+            .day(day as u8)
+            .hour((second / 3600) as u8)
+            .minute((second / 60 % 60) as u8)
+            .second((second % 60) as u8)
+            .utc_offset_hour(0),
+    )
+}
+
+/// Sixteen bytes that tell files apart, as their identifier must (ISO 32000-1 §14.4): two FNV-1a
+/// sums from different beginnings. Not a seal: it is easily forged.
+fn fingerprint(pages: &[FaxPage], info: &PdfInfo) -> Vec<u8> {
+    let mut sums = [0xcbf2_9ce4_8422_2325_u64, 0x6c62_272e_07bb_0142];
+    let mut add = |bytes: &[u8]| {
+        for byte in bytes {
+            for sum in &mut sums {
+                *sum = (*sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
+            }
+        }
+    };
+    for text in [&info.title, &info.author, &info.creator] {
+        add(text.as_bytes());
+        add(&[0xFF]);
+    }
+    add(&info.created.unwrap_or_default().to_be_bytes());
+    for page in pages {
+        add(&(page.width as u64).to_be_bytes());
+        add(&(page.height as u64).to_be_bytes());
+        add(&page.data);
+    }
+    sums.iter().flat_map(|sum| sum.to_be_bytes()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Bitmap, Resolution};
+
+    fn contains(pdf: &[u8], text: &str) -> bool {
+        pdf.windows(text.len())
+            .any(|window| window == text.as_bytes())
+    }
+
+    fn page(coding: Coding, resolution: Resolution) -> FaxPage {
+        let mut map = Bitmap::new(1728, 98);
+        map.set_black(3, 3);
+        FaxPage::encode(&map, resolution, coding)
+    }
+
+    #[test]
+    fn the_coded_rows_stand_in_the_file_as_they_are() {
+        let page = page(Coding::Mmr, Resolution::Standard);
+        let pdf = wrap(std::slice::from_ref(&page), &PdfInfo::default());
+        assert!(
+            pdf.windows(page.data.len())
+                .any(|window| window == page.data)
+        );
+        // 1728/204 by 98/98 inches.
+        assert!(contains(&pdf, "/MediaBox [0 0 609.88"));
+        assert!(contains(&pdf, "/K -1"));
+        assert!(contains(&pdf, "/EndOfBlock true"));
+        assert!(pdf.len() < page.data.len() + 1300);
+    }
+
+    #[test]
+    fn parameters_follow_the_coding() {
+        let mh = wrap(&[page(Coding::Mh, Resolution::Fine)], &PdfInfo::default());
+        let mr = wrap(
+            &[page(Coding::Mr { k: 4 }, Resolution::Superfine)],
+            &PdfInfo::default(),
+        );
+        for (pdf, k, height) in [(mh, "/K 0", " 36]"), (mr, "/K 4", "18.04")] {
+            assert!(contains(&pdf, k) && contains(&pdf, height));
+            assert!(contains(&pdf, "/EndOfLine true"));
+            assert!(contains(&pdf, "/EndOfBlock false"));
+        }
+        let mut bare = page(Coding::Mmr, Resolution::Fine);
+        bare.data.truncate(bare.data.len() - 3);
+        assert!(contains(
+            &wrap(&[bare], &PdfInfo::default()),
+            "/EndOfBlock false"
+        ));
+    }
+
+    #[test]
+    fn the_file_says_what_it_is() {
+        let info = PdfInfo {
+            title: "Fax (3 pages)".into(),
+            author: "+49 30 123456".into(),
+            creator: "Übung".into(),
+            created: Some(1_709_210_096),
+        };
+        let pdf = wrap(&[page(Coding::Mmr, Resolution::Fine)], &info);
+        assert!(
+            contains(&pdf, "/Title (Fax \\(3 pages\\))")
+                || contains(&pdf, "/Title (Fax (3 pages))")
+        );
+        assert!(contains(&pdf, "/Author (+49 30 123456)"));
+        assert!(contains(&pdf, "/CreationDate (D:20240229123456Z)"));
+        assert_eq!(pdf, wrap(&[page(Coding::Mmr, Resolution::Fine)], &info));
+        assert_ne!(
+            fingerprint(&[], &info),
+            fingerprint(&[], &PdfInfo::default())
+        );
+    }
+
+    #[test]
+    fn days_of_all_times() {
+        let text = |seconds| {
+            let info = PdfInfo {
+                created: Some(seconds),
+                ..PdfInfo::default()
+            };
+            let pdf = String::from_utf8_lossy(&wrap(&[], &info)).into_owned();
+            pdf.split("(D:").nth(1).map(|rest| rest[..14].to_owned())
+        };
+        for (seconds, is) in [
+            (0, "19700101000000"),
+            (951_782_399, "20000228235959"),
+            (951_782_400, "20000229000000"),
+            (1_735_689_599, "20241231235959"),
+            (4_107_542_400, "21000301000000"),
+            (-1, "19691231235959"),
+            (253_402_300_799, "99991231235959"),
+        ] {
+            assert_eq!(text(seconds).as_deref(), Some(is));
+        }
+        for seconds in [253_402_300_800, i64::MAX, i64::MIN] {
+            assert_eq!(text(seconds), None);
+        }
+    }
+}
