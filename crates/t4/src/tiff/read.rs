@@ -44,7 +44,8 @@ pub fn read(file: &[u8]) -> Result<Vec<FaxPage>, TiffError> {
 /// The last page of a TIFF file, as a receiver that is still writing it leaves it.
 ///
 /// # Errors
-/// As [`read`]; the pages before are not looked at.
+/// As [`read`]; the pages before are not looked at. A last directory that is a reduced picture's is
+/// no page.
 pub fn read_last(file: &[u8]) -> Result<FaxPage, TiffError> {
     let file = File::open(file)?;
     let mut directories = file.directories()?;
