@@ -1,0 +1,234 @@
+//! What the engine's callbacks see and change: the memory of a call, all of it safe code.
+
+use std::{any::Any, collections::VecDeque};
+
+use crate::{
+    custody::{Custody, Decision, PageEnd},
+    ffi::Engine,
+    frames::{Agreement, fcf, fcf_name, fcf_of, read_dcs},
+    guard::Guard,
+    station::{Cause, Event},
+    tracker::Tracker,
+};
+
+/// An IFP packet to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TxIfp {
+    /// UDPTL sequence number.
+    pub seq: u16,
+    /// The packet.
+    pub data: Vec<u8>,
+    /// How often to send its datagram: 1, or more for indicators and the ends of data, which nothing
+    /// that follows soon would repeat.
+    pub copies: u8,
+}
+
+/// The memory of a call.
+pub struct Session {
+    pub events: VecDeque<Event>,
+    pub role: Role,
+    pub guard: Guard,
+    pub agreement: Option<Agreement>,
+    pub tx: VecDeque<TxIfp>,
+    tx_seq: u16,
+    /// Line time stands still.
+    pub frozen: Option<Freeze>,
+    /// The permit for page data was asked for, or isn't wanted.
+    permitted: bool,
+    /// The call must end, with nothing more going out.
+    pub hang_up: Option<Cause>,
+    /// What ended the call, where that is not T.30 itself.
+    pub cause: Option<Cause>,
+    /// The engine's completion code (phase E).
+    pub completion: Option<u32>,
+    /// Something moved since the watchdog last looked.
+    pub moved: bool,
+    fax_heard: bool,
+    /// Octets of image sent of the current page.
+    pub image_octets: u32,
+    /// The engine, for its callbacks to ask.
+    pub t30: Option<Engine>,
+    /// A callback panicked; the panic goes on once the engine's frames are off the stack.
+    pub panic: Option<Box<dyn Any + Send>>,
+}
+
+/// Which side of the document we are.
+pub enum Role {
+    /// We send.
+    Send(Tracker),
+    /// We receive.
+    Receive(Custody),
+}
+
+/// Why line time stands still.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freeze {
+    /// A page waits to be kept (without ECM).
+    Commit,
+    /// Page data waits for the permit, since this many ticks.
+    Permit(u32),
+}
+
+impl Session {
+    pub fn new(role: Role, ask_before_data: bool) -> Self {
+        Self {
+            events: VecDeque::new(),
+            role,
+            guard: Guard::default(),
+            agreement: None,
+            tx: VecDeque::new(),
+            tx_seq: 0,
+            frozen: None,
+            permitted: !ask_before_data,
+            hang_up: None,
+            cause: None,
+            completion: None,
+            moved: false,
+            fax_heard: false,
+            image_octets: 0,
+            t30: None,
+            panic: None,
+        }
+    }
+
+    /// We send.
+    pub fn sends(&self) -> bool {
+        matches!(self.role, Role::Send(_))
+    }
+
+    /// The far end was heard to be a fax machine.
+    pub fn hear_fax(&mut self) {
+        if !self.fax_heard {
+            self.fax_heard = true;
+            self.events.push_back(Event::FaxHeard);
+        }
+    }
+
+    pub fn fax_heard(&self) -> bool {
+        self.fax_heard
+    }
+
+    /// A frame of ours is queued.
+    pub fn frame_sent(&mut self, frame: &[u8]) {
+        self.moved = true;
+        let Some(&octet) = frame.get(2) else { return };
+        self.guard.sent(frame);
+        match (&mut self.role, fcf_of(octet)) {
+            (Role::Send(_), fcf::FCD) => {
+                self.image_octets += u32::try_from(frame.len().saturating_sub(4)).unwrap_or(0);
+                return;
+            }
+            (_, fcf::FCD | fcf::RCP) => return,
+            (Role::Send(tracker), _) => tracker.sent(frame),
+            (Role::Receive(custody), fcf::MCF | fcf::RTP) if custody.confirms_unstored() => {
+                self.hang_up = Some(Cause::PageNotKept);
+            }
+            _ => {}
+        }
+        if fcf_of(octet) == fcf::DCS {
+            self.agree(frame);
+        }
+        self.tell_frame(true, frame, octet);
+        self.check_count();
+    }
+
+    /// A frame came in; the engine handles what this leaves of it.
+    pub fn frame_heard(&mut self, frame: &mut [u8]) {
+        self.moved = true;
+        self.hear_fax();
+        let Some(&octet) = frame.get(2) else { return };
+        // What the far end said is told and judged as it came, before the guard rewrites it.
+        match (&mut self.role, fcf_of(octet)) {
+            (Role::Receive(custody), fcf::FCD) => custody.data_follows(),
+            (_, fcf::FCD | fcf::RCP) => {}
+            (role, field) => {
+                if let Role::Send(tracker) = role {
+                    if let Some(verdict) = tracker.heard(frame) {
+                        self.events.push_back(Event::PageVerdict(verdict));
+                    }
+                    if field == fcf::CFR && !std::mem::replace(&mut self.permitted, true) {
+                        self.frozen = Some(Freeze::Permit(0));
+                        self.events.push_back(Event::PageDataNext);
+                    }
+                }
+                self.tell_frame(false, frame, octet);
+                if field == fcf::DCS {
+                    self.agree(frame);
+                }
+            }
+        }
+        self.guard.heard(frame);
+    }
+
+    /// A page ended on the receiving side: what becomes of its confirmation.
+    pub fn page_end(&mut self, end: &PageEnd) -> Decision {
+        self.moved = true;
+        let Role::Receive(custody) = &mut self.role else {
+            return Decision::Answer;
+        };
+        let decision = custody.page_end(end, &mut self.events);
+        match decision {
+            Decision::Answer | Decision::NotReady => {}
+            Decision::Refuse => {
+                self.guard.refuse();
+                self.cause = Some(Cause::PageNotKept);
+            }
+            Decision::Freeze => self.frozen = Some(Freeze::Commit),
+            Decision::HangUp => self.hang_up = Some(Cause::PageNotKept),
+        }
+        decision
+    }
+
+    /// The engine counted a page that we sent, or chose not to.
+    pub fn pages_sent(&mut self, pages_tx: u32) {
+        if let Role::Send(tracker) = &mut self.role {
+            tracker.engine_counts(pages_tx);
+        }
+        self.check_count();
+    }
+
+    fn check_count(&mut self) {
+        if matches!(&self.role, Role::Send(tracker) if tracker.is_lost()) {
+            self.hang_up = Some(Cause::PageCountLost);
+        }
+    }
+
+    /// Who the far end says it is is known once its DCS or DIS is complete.
+    pub fn identify(&mut self, remote_ident: String, sub_address: Option<String>) {
+        if let Some(agreement) = &mut self.agreement {
+            agreement.remote_ident = remote_ident;
+            agreement.sub_address = sub_address;
+            self.events.push_back(Event::Negotiated(agreement.clone()));
+        }
+    }
+
+    fn agree(&mut self, dcs: &[u8]) {
+        if let Some(agreement) = read_dcs(dcs) {
+            self.agreement = Some(agreement);
+        }
+    }
+
+    fn tell_frame(&mut self, sent: bool, frame: &[u8], octet: u8) {
+        let name = match (fcf_of(octet), frame.get(3)) {
+            (lead @ (fcf::PPS | fcf::EOR), Some(&end)) => format!("{}-{}", fcf_name(lead), fcf_name(end)),
+            (lead, _) => fcf_name(lead).to_owned(),
+        };
+        self.events.push_back(Event::Frame { sent, fcf: octet, name });
+    }
+
+    /// An IFP packet to send.
+    pub fn send_ifp(&mut self, data: &[u8], copies: u8) {
+        // T.38 §7.2: the first octet of a data packet has the type bit (0x40) set, and V.21 is data type 0.
+        if let Some(&first) = data.first()
+            && first & 0x40 != 0
+        {
+            self.moved = true;
+            if first & 0x3E != 0 && !self.agreement.as_ref().is_some_and(|agreed| agreed.ecm) {
+                self.image_octets += u32::try_from(data.len().saturating_sub(5)).unwrap_or(0);
+            }
+        }
+        let seq = self.tx_seq;
+        self.tx_seq = self.tx_seq.wrapping_add(1);
+        self.tx.push_back(TxIfp { seq, data: data.to_vec(), copies });
+    }
+}
