@@ -6,7 +6,11 @@
 /// [`PageVerdict`](crate::PageVerdict)s for that.
 #[must_use]
 pub fn completion_name(code: u32) -> &'static str {
-    usize::try_from(code).ok().and_then(|at| NAMES.get(at)).copied().unwrap_or("UNKNOWN")
+    usize::try_from(code)
+        .ok()
+        .and_then(|at| NAMES.get(at))
+        .copied()
+        .unwrap_or("UNKNOWN")
 }
 
 const NAMES: [&str; 62] = [

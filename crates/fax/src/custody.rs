@@ -86,7 +86,14 @@ pub enum Settled {
 impl Custody {
     /// Receives into `gate`, by way of `file`.
     pub fn new(gate: Box<dyn PageGate + Send>, file: Memfd) -> Self {
-        Self { gate, file, counted: 0, kept: 0, pending: None, unstored: false }
+        Self {
+            gate,
+            file,
+            counted: 0,
+            kept: 0,
+            pending: None,
+            unstored: false,
+        }
     }
 
     /// The gate, when no page was received yet.
@@ -126,23 +133,49 @@ impl Custody {
         let index = end.pages_rx - 1;
         // The engine confirms pages that it failed to write.
         if end.write_error || end.written != end.pages_rx {
-            return refuse(end.ecm, index, "it could not be written to memory".into(), events);
+            return refuse(
+                end.ecm,
+                index,
+                "it could not be written to memory".into(),
+                events,
+            );
         }
-        let page = match self.file.content().map_err(|error| error.to_string()).and_then(last_page) {
+        let page = match self
+            .file
+            .content()
+            .map_err(|error| error.to_string())
+            .and_then(last_page)
+        {
             Ok(page) => page,
             Err(why) => return refuse(end.ecm, index, why, events),
         };
-        let page =
-            ReceivedPage { index, page, bad_rows: end.bad_rows, longest_bad_run: end.longest_bad_run };
+        let page = ReceivedPage {
+            index,
+            page,
+            bad_rows: end.bad_rows,
+            longest_bad_run: end.longest_bad_run,
+        };
         match self.gate.keep(page) {
             Kept::Committed => {
                 self.commit(index, events);
                 Decision::Answer
             }
             Kept::Pending => {
-                let ticks = if end.ecm { 0 } else { self.gate.blocked_ticks() };
-                self.pending = Some(Pending { index, ecm: end.ecm, ticks });
-                if end.ecm { Decision::NotReady } else { Decision::Freeze }
+                let ticks = if end.ecm {
+                    0
+                } else {
+                    self.gate.blocked_ticks()
+                };
+                self.pending = Some(Pending {
+                    index,
+                    ecm: end.ecm,
+                    ticks,
+                });
+                if end.ecm {
+                    Decision::NotReady
+                } else {
+                    Decision::Freeze
+                }
             }
             Kept::Refused => refuse(end.ecm, index, "its keeper refused it".into(), events),
         }
@@ -165,8 +198,15 @@ impl Custody {
             Kept::Refused => "its keeper refused it",
         };
         self.pending = None;
-        events.push_back(Event::PageRefused { index, why: why.to_owned() });
-        Some(if ecm { Settled::Refuse } else { Settled::HangUp })
+        events.push_back(Event::PageRefused {
+            index,
+            why: why.to_owned(),
+        });
+        Some(if ecm {
+            Settled::Refuse
+        } else {
+            Settled::HangUp
+        })
     }
 
     /// An answer is queued that confirms a page: whether it confirms one that was not stored.
@@ -187,10 +227,14 @@ impl Custody {
 
 fn refuse(ecm: bool, index: u32, why: String, events: &mut VecDeque<Event>) -> Decision {
     events.push_back(Event::PageRefused { index, why });
-    if ecm { Decision::Refuse } else { Decision::HangUp }
+    if ecm {
+        Decision::Refuse
+    } else {
+        Decision::HangUp
+    }
 }
 
 /// The last page of the engine's file.
 fn last_page(tiff: Vec<u8>) -> Result<FaxPage, String> {
-    crate::tiff_pages::last(&tiff).ok_or_else(|| "its file can't be read".to_owned())
+    faxpost_t4::tiff::read_last(&tiff).map_err(|error| error.to_string())
 }

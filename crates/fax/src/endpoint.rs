@@ -61,8 +61,6 @@ pub struct Call {
     ticks: u64,
     quiet_ticks: u32,
     rows: u32,
-    /// The page whose start was told, 0-based.
-    started: Option<u32>,
     over: bool,
 }
 
@@ -92,7 +90,13 @@ impl Call {
         start: impl FnOnce(Session) -> Option<Modem>,
     ) -> Result<Self, StartError> {
         let (document, task, role, ask) = match work {
-            Work::Send { tiff, first_page, sub_address, password, ask_before_data } => {
+            Work::Send {
+                tiff,
+                first_page,
+                sub_address,
+                password,
+                ask_before_data,
+            } => {
                 let pages = tiff_pages::count(&tiff);
                 let file = Memfd::with(&tiff)?;
                 let task = Task::Send {
@@ -102,13 +106,20 @@ impl Call {
                     password: password.clone(),
                 };
                 let role = Role::Send(Tracker::new(first_page, pages));
-                let document =
-                    Document::Send { file, first_page, sub_address, password, ask_before_data };
+                let document = Document::Send {
+                    file,
+                    first_page,
+                    sub_address,
+                    password,
+                    ask_before_data,
+                };
                 (document, task, role, ask_before_data)
             }
             Work::Receive { gate } => {
                 let custody = Custody::new(gate, Memfd::new()?);
-                let task = Task::Receive { path: custody.path() };
+                let task = Task::Receive {
+                    path: custody.path(),
+                };
                 (Document::Receive, task, Role::Receive(custody), false)
             }
         };
@@ -120,7 +131,6 @@ impl Call {
             ticks: 0,
             quiet_ticks: 0,
             rows: 0,
-            started: None,
             over: false,
         })
     }
@@ -166,11 +176,28 @@ impl Call {
     fn into_work(self) -> io::Result<Work> {
         let session = self.modem.into_session();
         Ok(match (self.work, session.role) {
-            (Document::Send { file, first_page, sub_address, password, ask_before_data }, _) => {
-                Work::Send { tiff: file.content()?, first_page, sub_address, password, ask_before_data }
+            (
+                Document::Send {
+                    file,
+                    first_page,
+                    sub_address,
+                    password,
+                    ask_before_data,
+                },
+                _,
+            ) => Work::Send {
+                tiff: file.content()?,
+                first_page,
+                sub_address,
+                password,
+                ask_before_data,
+            },
+            (Document::Receive, Role::Receive(custody)) => Work::Receive {
+                gate: custody.into_gate(),
+            },
+            (Document::Receive, Role::Send(_)) => {
+                unreachable!("a receiving call has a receiver's role")
             }
-            (Document::Receive, Role::Receive(custody)) => Work::Receive { gate: custody.into_gate() },
-            (Document::Receive, Role::Send(_)) => unreachable!("a receiving call has a receiver's role"),
         })
     }
 
@@ -206,7 +233,9 @@ impl Call {
 
     fn settle_pending_page(&mut self) {
         let session = self.modem.session_mut();
-        let Role::Receive(custody) = &mut session.role else { return };
+        let Role::Receive(custody) = &mut session.role else {
+            return;
+        };
         match custody.tick(&mut session.events) {
             None | Some(Settled::Waiting) => {}
             Some(Settled::Go) => {
@@ -257,8 +286,14 @@ impl Call {
         let session = self.modem.session_mut();
         let (index, progress) = match &session.role {
             Role::Send(tracker) => {
-                let progress = Progress::Sent { octets: session.image_octets, of: transfer.octets };
-                (tracker.index(), (session.image_octets > 0).then_some(progress))
+                let progress = Progress::Sent {
+                    octets: session.image_octets,
+                    of: transfer.octets,
+                };
+                (
+                    tracker.index(),
+                    (session.image_octets > 0).then_some(progress),
+                )
             }
             Role::Receive(custody) => {
                 let grew = transfer.rows != self.rows;
@@ -269,16 +304,22 @@ impl Call {
                 if transfer.rows > MOST_ROWS {
                     session.hang_up = Some(Cause::PageTooLong);
                 }
-                let progress = Progress::Received { rows: transfer.rows };
-                (custody.index(), (grew && transfer.rows > 0).then_some(progress))
+                let progress = Progress::Received {
+                    rows: transfer.rows,
+                };
+                (
+                    custody.index(),
+                    (grew && transfer.rows > 0).then_some(progress),
+                )
             }
         };
         if let Some(progress) = progress {
-            if !session.sends() && self.started != Some(index) {
-                self.started = Some(index);
-                session.events.push_back(Event::PageStarted { index });
+            if !session.sends() {
+                session.page_starts(index);
             }
-            session.events.push_back(Event::PageProgress { index, progress });
+            session
+                .events
+                .push_back(Event::PageProgress { index, progress });
         }
     }
 
@@ -329,13 +370,20 @@ impl T38Endpoint {
         caller: bool,
         max_datagram: u32,
     ) -> Result<Self, StartError> {
-        let call = Call::new(station, work, |session| Modem::t38(session, caller, max_datagram))?;
-        Ok(Self { call, waiting: VecDeque::new(), allowance: IFP_ALLOWANCE })
+        let call = Call::new(station, work, |session| {
+            Modem::t38(session, caller, max_datagram)
+        })?;
+        Ok(Self {
+            call,
+            waiting: VecDeque::new(),
+            allowance: IFP_ALLOWANCE,
+        })
     }
 
     /// An IFP packet came in. Sequence numbers that jump tell the engine what was lost.
     pub fn rx_ifp(&mut self, seq: u16, ifp: &[u8]) {
-        if self.call.over || ifp.is_empty() || ifp.len() > LARGEST_IFP || ifp.len() > self.allowance {
+        if self.call.over || ifp.is_empty() || ifp.len() > LARGEST_IFP || ifp.len() > self.allowance
+        {
             return;
         }
         self.allowance -= ifp.len();
@@ -366,7 +414,9 @@ impl T38Endpoint {
             Step::Run => {}
         }
         while !self.call.over && self.call.modem.session().frozen.is_none() {
-            let Some((seq, ifp)) = self.waiting.pop_front() else { break };
+            let Some((seq, ifp)) = self.waiting.pop_front() else {
+                break;
+            };
             self.feed(seq, &ifp);
         }
         if self.call.over || self.call.modem.session().frozen.is_some() {
@@ -405,7 +455,10 @@ impl AudioEndpoint {
     /// Without memory for its pages or its engine.
     pub fn new(station: &Station, work: Work, caller: bool) -> Result<Self, StartError> {
         let call = Call::new(station, work, |session| Modem::audio(session, caller))?;
-        Ok(Self { call, tones: Some(ToneListener::default()) })
+        Ok(Self {
+            call,
+            tones: Some(ToneListener::default()),
+        })
     }
 
     /// A tick of line time passes: `rx` came in (`None`: it was lost), `tx` is what to send.

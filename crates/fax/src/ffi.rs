@@ -76,14 +76,17 @@ pub struct Transfer {
     pub rows: u32,
     /// Octets of the page in the line's coding, so far (receiving) or in all (sending).
     pub octets: u32,
-    /// Pages received.
-    pub pages_rx: u32,
 }
 
 /// What a modem does: the files by their paths.
 pub enum Task {
     /// Sends pages from `first` (0-based) on.
-    Send { path: String, first: u32, sub_address: Option<String>, password: Option<String> },
+    Send {
+        path: String,
+        first: u32,
+        sub_address: Option<String>,
+        password: Option<String>,
+    },
     /// Receives.
     Receive { path: String },
 }
@@ -96,7 +99,12 @@ impl Modem {
         // SAFETY: a null state asks the engine to allocate one. The user pointer is the session, which
         // outlives the engine state (see `drop`); `on_ifp` expects just that.
         let state = unsafe {
-            sys::t38_terminal_init(ptr::null_mut(), caller, Some(on_ifp), session.as_ptr().cast())
+            sys::t38_terminal_init(
+                ptr::null_mut(),
+                caller,
+                Some(on_ifp),
+                session.as_ptr().cast(),
+            )
         };
         let Some(state) = NonNull::new(state) else {
             // SAFETY: the session came from a `Box` above and nothing else has it.
@@ -116,7 +124,11 @@ impl Modem {
             sys::t38_set_t38_version(core, 0);
             sys::t38_set_max_datagram_size(core, max_datagram);
         }
-        Some(Self { front: Front::T38(state), t30, session })
+        Some(Self {
+            front: Front::T38(state),
+            t30,
+            session,
+        })
     }
 
     /// An engine over audio. `None` when memory is out.
@@ -130,7 +142,11 @@ impl Modem {
             NonNull::new_unchecked(sys::fax_get_t30_state(state.as_ptr()))
         };
         let session = NonNull::from(Box::leak(Box::new(session)));
-        Some(Self { front: Front::Audio(state), t30, session })
+        Some(Self {
+            front: Front::Audio(state),
+            t30,
+            session,
+        })
     }
 
     /// Sets up what the station is and what it does. Called once, before the first tick.
@@ -138,7 +154,9 @@ impl Modem {
         let t30 = self.t30.as_ptr();
         let user: *mut c_void = self.session.as_ptr().cast();
         let modems = match station.max_rate {
-            12_000.. if station.v17 => sys::T30_SUPPORT_V27TER | sys::T30_SUPPORT_V29 | sys::T30_SUPPORT_V17,
+            12_000.. if station.v17 => {
+                sys::T30_SUPPORT_V27TER | sys::T30_SUPPORT_V29 | sys::T30_SUPPORT_V17
+            }
             7200.. => sys::T30_SUPPORT_V27TER | sys::T30_SUPPORT_V29,
             _ => sys::T30_SUPPORT_V27TER,
         };
@@ -180,7 +198,12 @@ impl Modem {
         }
         self.session_mut().t30 = Some(Engine(self.t30));
         match task {
-            Task::Send { path, first, sub_address, password } => {
+            Task::Send {
+                path,
+                first,
+                sub_address,
+                password,
+            } => {
                 let path = ascii_path(path);
                 let first = c_int::try_from(*first).unwrap_or(c_int::MAX);
                 // SAFETY: as above. Page -1 is no limit.
@@ -217,8 +240,12 @@ impl Modem {
 
     /// An IFP packet came in. Nothing on an audio engine.
     pub fn rx_ifp(&mut self, seq: u16, ifp: &[u8]) {
-        let Front::T38(state) = &self.front else { return };
-        let Ok(len) = c_int::try_from(ifp.len()) else { return };
+        let Front::T38(state) = &self.front else {
+            return;
+        };
+        let Ok(len) = c_int::try_from(ifp.len()) else {
+            return;
+        };
         // SAFETY: `state` is live; `ifp` is readable for `len` octets and not kept.
         unsafe {
             let core = sys::t38_terminal_get_t38_core_state(state.as_ptr());
@@ -229,7 +256,9 @@ impl Modem {
 
     /// A tick passes on a T.38 engine.
     pub fn tick_t38(&mut self) {
-        let Front::T38(state) = &self.front else { return };
+        let Front::T38(state) = &self.front else {
+            return;
+        };
         // SAFETY: `state` is live.
         unsafe { sys::t38_terminal_send_timeout(state.as_ptr(), TICK_SAMPLES as c_int) };
         self.go_on_panicking();
@@ -237,7 +266,9 @@ impl Modem {
 
     /// A tick passes on an audio engine: `rx` is what came in (`None`: it was lost), `tx` is filled.
     pub fn tick_audio(&mut self, rx: Option<&[i16; TICK_SAMPLES]>, tx: &mut [i16; TICK_SAMPLES]) {
-        let Front::Audio(state) = &self.front else { return };
+        let Front::Audio(state) = &self.front else {
+            return;
+        };
         let state = state.as_ptr();
         const LEN: c_int = TICK_SAMPLES as c_int;
         // SAFETY: `state` is live; `tx` has room for `LEN` samples and neither buffer is kept.
@@ -277,7 +308,6 @@ impl Modem {
         Transfer {
             rows: u32::try_from(stats.length).unwrap_or(0),
             octets: u32::try_from(stats.image_size).unwrap_or(0),
-            pages_rx: u32::try_from(stats.pages_rx).unwrap_or(0),
         }
     }
 
@@ -380,12 +410,20 @@ fn text(string: *const c_char) -> String {
     // SAFETY: the callers pass a NUL-terminated string that lives through this call.
     let octets = unsafe { CStr::from_ptr(string) }.to_bytes();
     let printable = octets.iter().filter(|octet| (b' '..=b'~').contains(octet));
-    printable.map(|&octet| char::from(octet)).collect::<String>().trim().to_owned()
+    printable
+        .map(|&octet| char::from(octet))
+        .collect::<String>()
+        .trim()
+        .to_owned()
 }
 
 /// Up to 20 printable ASCII characters for the engine.
 fn ascii20(text: &str) -> CString {
-    let printable: Vec<u8> = text.bytes().filter(|octet| (b' '..=b'~').contains(octet)).take(20).collect();
+    let printable: Vec<u8> = text
+        .bytes()
+        .filter(|octet| (b' '..=b'~').contains(octet))
+        .take(20)
+        .collect();
     CString::new(printable).expect("printable characters have no NUL")
 }
 
@@ -426,7 +464,10 @@ unsafe extern "C" fn on_ifp(
     count: c_int,
 ) -> c_int {
     guarded(user, 0, |session| {
-        session.send_ifp(octets(data, len), u8::try_from(count.clamp(1, 8)).unwrap_or(1));
+        session.send_ifp(
+            octets(data, len),
+            u8::try_from(count.clamp(1, 8)).unwrap_or(1),
+        );
         0
     })
 }
@@ -434,7 +475,9 @@ unsafe extern "C" fn on_ifp(
 unsafe extern "C" fn on_frame(user: *mut c_void, incoming: bool, msg: *const u8, len: c_int) {
     guarded(user, (), |session| {
         if incoming {
-            let Ok(len) = usize::try_from(len) else { return };
+            let Ok(len) = usize::try_from(len) else {
+                return;
+            };
             if len == 0 || msg.is_null() {
                 return;
             }
@@ -485,7 +528,11 @@ unsafe extern "C" fn on_phase_d(user: *mut c_void, _field: c_int) -> c_int {
                 // SAFETY: the engine is live within its callback; it sets a field.
                 unsafe { sys::t30_set_receiver_not_ready(engine.0.as_ptr(), 0) };
             }
-            Decision::Answer | Decision::NotReady | Decision::Refuse | Decision::Freeze | Decision::HangUp => {}
+            Decision::Answer
+            | Decision::NotReady
+            | Decision::Refuse
+            | Decision::Freeze
+            | Decision::HangUp => {}
         }
         // The engine ignores what this returns.
         0
@@ -493,7 +540,9 @@ unsafe extern "C" fn on_phase_d(user: *mut c_void, _field: c_int) -> c_int {
 }
 
 unsafe extern "C" fn on_phase_e(user: *mut c_void, code: c_int) {
-    guarded(user, (), |session| session.completion = Some(u32::try_from(code).unwrap_or(u32::MAX)));
+    guarded(user, (), |session| {
+        session.completion = Some(u32::try_from(code).unwrap_or(u32::MAX))
+    });
 }
 
 /// An empty file in memory that no program started from here inherits.
@@ -534,8 +583,14 @@ mod tests {
 
     #[test]
     fn identifications_are_cut_to_what_the_line_takes() {
-        assert_eq!(ascii20("+33 1 23 45 67 89").as_bytes(), b"+33 1 23 45 67 89");
-        assert_eq!(ascii20("é\0123456789012345678901234").as_bytes(), b"12345678901234567890");
+        assert_eq!(
+            ascii20("+33 1 23 45 67 89").as_bytes(),
+            b"+33 1 23 45 67 89"
+        );
+        assert_eq!(
+            ascii20("é\0123456789012345678901234").as_bytes(),
+            b"12345678901234567890"
+        );
     }
 
     #[test]

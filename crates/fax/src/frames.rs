@@ -147,7 +147,9 @@ pub fn read_dcs(frame: &[u8]) -> Option<Agreement> {
         return None;
     }
     let bit = |number: usize| {
-        frame.get(3 + (number - 1) / 8).is_some_and(|octet| octet & (1 << ((number - 1) % 8)) != 0)
+        frame
+            .get(3 + (number - 1) / 8)
+            .is_some_and(|octet| octet & (1 << ((number - 1) % 8)) != 0)
     };
     // T.30 Table 2: bit 41 R8×15.4, bit 15 R8×7.7, bit 31 T.6, bit 16 two-dimensional, bit 27 ECM.
     let resolution = if bit(41) {
@@ -160,7 +162,13 @@ pub fn read_dcs(frame: &[u8]) -> Option<Agreement> {
     let coding = if bit(31) {
         Coding::Mmr
     } else if bit(16) {
-        Coding::Mr { k: if resolution == Resolution::Standard { 2 } else { 4 } }
+        Coding::Mr {
+            k: if resolution == Resolution::Standard {
+                2
+            } else {
+                4
+            },
+        }
     } else {
         Coding::Mh
     };
@@ -233,7 +241,10 @@ mod tests {
         frame[6] = 0x04 | 0x40;
         let told = read_dcs(&frame).unwrap();
         assert_eq!((told.rate, told.ecm), (14400, true));
-        assert_eq!((told.resolution, told.coding), (Resolution::Fine, Coding::Mmr));
+        assert_eq!(
+            (told.resolution, told.coding),
+            (Resolution::Fine, Coding::Mmr)
+        );
 
         frame[4] = 0x02 | 0x10;
         assert_eq!(read_dcs(&frame), None, "bit 14 alone is no rate");

@@ -42,7 +42,9 @@ impl Guard {
     /// A frame came in, and may be rewritten.
     pub fn heard(&mut self, frame: &mut [u8]) {
         let len = frame.len();
-        let Some(octet) = frame.get(2).copied() else { return };
+        let Some(octet) = frame.get(2).copied() else {
+            return;
+        };
         let instead = match fcf_of(octet) {
             // EOS is unexpected wherever RR is awaited: the engine answers it with a proper DCN.
             fcf::RR | fcf::PPS if self.refusing => Some(fcf::EOS),
@@ -118,12 +120,20 @@ mod tests {
         let mut guard = Guard::default();
         assert_eq!(passed(&mut guard, pps(fcf::MPS)), pps(fcf::MPS));
         guard.sent(&frame(fcf::RNR));
-        assert_eq!(passed(&mut guard, pps(fcf::MPS))[2], fcf::RR | 1, "the X bit stays");
+        assert_eq!(
+            passed(&mut guard, pps(fcf::MPS))[2],
+            fcf::RR | 1,
+            "the X bit stays"
+        );
     }
 
     #[test]
     fn a_repeated_pps_after_the_last_mcf_gets_it_again() {
-        for (end, expected) in [(fcf::EOP, fcf::CRP), (fcf::EOM, fcf::CRP), (fcf::MPS, fcf::PPS)] {
+        for (end, expected) in [
+            (fcf::EOP, fcf::CRP),
+            (fcf::EOM, fcf::CRP),
+            (fcf::MPS, fcf::PPS),
+        ] {
             let mut guard = Guard::default();
             guard.heard(&mut pps(end));
             guard.sent(&frame(fcf::MCF));

@@ -36,7 +36,8 @@ pub use completion::completion_name;
 pub use endpoint::{AudioEndpoint, Call, StartError, T38Endpoint, TxIfp};
 pub use frames::Agreement;
 pub use station::{
-    Cause, Ending, Event, Kept, PageGate, PageVerdict, Progress, ReceivedPage, Station, Verdict, Work,
+    Cause, Ending, Event, Kept, PageGate, PageVerdict, Progress, ReceivedPage, Station, Verdict,
+    Work,
 };
 
 /// Samples of line time in a tick: 20 ms at 8000 Hz.

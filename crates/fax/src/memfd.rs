@@ -14,7 +14,9 @@ pub struct Memfd {
 impl Memfd {
     /// An empty one.
     pub fn new() -> io::Result<Self> {
-        Ok(Self { file: crate::ffi::memfd_create()? })
+        Ok(Self {
+            file: crate::ffi::memfd_create()?,
+        })
     }
 
     /// One that holds `content`.
@@ -46,7 +48,10 @@ mod tests {
     #[test]
     fn what_another_handle_writes_is_read() {
         let memfd = Memfd::with(b"one").unwrap();
-        let other = std::fs::OpenOptions::new().write(true).open(memfd.path()).unwrap();
+        let other = std::fs::OpenOptions::new()
+            .write(true)
+            .open(memfd.path())
+            .unwrap();
         other.write_all_at(b"two!", 3).unwrap();
         assert_eq!(memfd.content().unwrap(), b"onetwo!");
     }

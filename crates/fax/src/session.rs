@@ -44,6 +44,8 @@ pub struct Session {
     /// Something moved since the watchdog last looked.
     pub moved: bool,
     fax_heard: bool,
+    /// The received page whose start was told, 0-based.
+    started: Option<u32>,
     /// Octets of image sent of the current page.
     pub image_octets: u32,
     /// The engine, for its callbacks to ask.
@@ -85,6 +87,7 @@ impl Session {
             completion: None,
             moved: false,
             fax_heard: false,
+            started: None,
             image_octets: 0,
             t30: None,
             panic: None,
@@ -139,7 +142,11 @@ impl Session {
         let Some(&octet) = frame.get(2) else { return };
         // What the far end said is told and judged as it came, before the guard rewrites it.
         match (&mut self.role, fcf_of(octet)) {
-            (Role::Receive(custody), fcf::FCD) => custody.data_follows(),
+            (Role::Receive(custody), fcf::FCD) => {
+                custody.data_follows();
+                let index = custody.index();
+                self.page_starts(index);
+            }
             (_, fcf::FCD | fcf::RCP) => {}
             (role, field) => {
                 if let Role::Send(tracker) = role {
@@ -158,6 +165,14 @@ impl Session {
             }
         }
         self.guard.heard(frame);
+    }
+
+    /// Data of a received page comes in. Told once a page.
+    pub fn page_starts(&mut self, index: u32) {
+        if self.started != Some(index) {
+            self.started = Some(index);
+            self.events.push_back(Event::PageStarted { index });
+        }
     }
 
     /// A page ended on the receiving side: what becomes of its confirmation.
@@ -210,10 +225,16 @@ impl Session {
 
     fn tell_frame(&mut self, sent: bool, frame: &[u8], octet: u8) {
         let name = match (fcf_of(octet), frame.get(3)) {
-            (lead @ (fcf::PPS | fcf::EOR), Some(&end)) => format!("{}-{}", fcf_name(lead), fcf_name(end)),
+            (lead @ (fcf::PPS | fcf::EOR), Some(&end)) => {
+                format!("{}-{}", fcf_name(lead), fcf_name(end))
+            }
             (lead, _) => fcf_name(lead).to_owned(),
         };
-        self.events.push_back(Event::Frame { sent, fcf: octet, name });
+        self.events.push_back(Event::Frame {
+            sent,
+            fcf: octet,
+            name,
+        });
     }
 
     /// An IFP packet to send.
@@ -229,6 +250,10 @@ impl Session {
         }
         let seq = self.tx_seq;
         self.tx_seq = self.tx_seq.wrapping_add(1);
-        self.tx.push_back(TxIfp { seq, data: data.to_vec(), copies });
+        self.tx.push_back(TxIfp {
+            seq,
+            data: data.to_vec(),
+            copies,
+        });
     }
 }

@@ -25,7 +25,14 @@ pub struct Station {
 
 impl Default for Station {
     fn default() -> Self {
-        Self { ident: String::new(), ecm: true, v17: true, max_rate: 14_400, superfine: true, wide: false }
+        Self {
+            ident: String::new(),
+            ecm: true,
+            v17: true,
+            max_rate: 14_400,
+            superfine: true,
+            wide: false,
+        }
     }
 }
 
@@ -55,13 +62,21 @@ impl Work {
     /// Sends all pages of `tiff`.
     #[must_use]
     pub fn send(tiff: Vec<u8>) -> Self {
-        Self::Send { tiff, first_page: 0, sub_address: None, password: None, ask_before_data: false }
+        Self::Send {
+            tiff,
+            first_page: 0,
+            sub_address: None,
+            password: None,
+            ask_before_data: false,
+        }
     }
 
     /// Receives into `gate`.
     #[must_use]
     pub fn receive(gate: impl PageGate + Send + 'static) -> Self {
-        Self::Receive { gate: Box::new(gate) }
+        Self::Receive {
+            gate: Box::new(gate),
+        }
     }
 }
 

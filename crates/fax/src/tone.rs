@@ -20,7 +20,9 @@ impl ToneListener {
         let energy: f32 = audio.iter().map(|&sample| f32::from(sample).powi(2)).sum();
         // Below -45 dBm0 there is nothing to hear (T.30 allows tones down to -43 dBm at the receiver).
         let loud = energy / TICK_SAMPLES as f32 > 80.0f32.powi(2);
-        let pure = LISTEN_AT.into_iter().any(|hertz| tone_energy(audio, hertz) > 0.6 * energy);
+        let pure = LISTEN_AT
+            .into_iter()
+            .any(|hertz| tone_energy(audio, hertz) > 0.6 * energy);
         self.ticks = if loud && pure { self.ticks + 1 } else { 0 };
         self.ticks >= TICKS
     }

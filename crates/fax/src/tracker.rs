@@ -91,17 +91,34 @@ impl Tracker {
         match fcf_of(octet) {
             fcf::PPS => {
                 let end = frame.get(3).copied().unwrap_or(fcf::NULL);
-                self.command = ends_page(end).then(|| Command { end: fcf_of(end), pps: true, eor: false });
+                self.command = ends_page(end).then(|| Command {
+                    end: fcf_of(end),
+                    pps: true,
+                    eor: false,
+                });
                 // T.30 Annex A §A.4.3: the page counter of a PPS counts modulo 256.
-                if frame.get(4).is_some_and(|&page| u32::from(page) != self.count() % 256) {
+                if frame
+                    .get(4)
+                    .is_some_and(|&page| u32::from(page) != self.count() % 256)
+                {
                     self.lost = true;
                 }
             }
             fcf::EOR => {
                 let end = frame.get(3).copied().unwrap_or(fcf::NULL);
-                self.command = Some(Command { end: fcf_of(end), pps: false, eor: true });
+                self.command = Some(Command {
+                    end: fcf_of(end),
+                    pps: false,
+                    eor: true,
+                });
             }
-            end if ends_page(end) => self.command = Some(Command { end, pps: false, eor: false }),
+            end if ends_page(end) => {
+                self.command = Some(Command {
+                    end,
+                    pps: false,
+                    eor: false,
+                })
+            }
             _ => {}
         }
     }
@@ -119,18 +136,29 @@ impl Tracker {
         match answer {
             fcf::MCF | fcf::RTP | fcf::PIP if !command.eor && !self.lost && self.current.began => {
                 self.command = None;
-                let verdict =
-                    PageVerdict { index: self.index(), verdict: Verdict::Confirmed, evidence: said };
+                let verdict = PageVerdict {
+                    index: self.index(),
+                    verdict: Verdict::Confirmed,
+                    evidence: said,
+                };
                 self.confirmed.push(verdict.clone());
                 // After MPS the next page follows without new training, unless RTP asks for it.
-                let data_next = answer != fcf::RTP && matches!(command.end, fcf::MPS | fcf::PRI_MPS);
-                self.current = Current { data_next, ..Current::default() };
+                let data_next =
+                    answer != fcf::RTP && matches!(command.end, fcf::MPS | fcf::PRI_MPS);
+                self.current = Current {
+                    data_next,
+                    ..Current::default()
+                };
                 Some(verdict)
             }
             fcf::RTN | fcf::PIN | fcf::ERR => {
                 self.command = None;
                 self.current.refused = Some(said.clone());
-                Some(PageVerdict { index: self.index(), verdict: Verdict::Refused, evidence: said })
+                Some(PageVerdict {
+                    index: self.index(),
+                    verdict: Verdict::Refused,
+                    evidence: said,
+                })
             }
             // Part of the page goes out again; its command will too.
             fcf::PPR => {
@@ -150,7 +178,10 @@ impl Tracker {
         if !self.current.data_next {
             return None;
         }
-        self.current = Current { began: true, ..Current::default() };
+        self.current = Current {
+            began: true,
+            ..Current::default()
+        };
         Some(self.index())
     }
 
@@ -172,8 +203,13 @@ impl Tracker {
         for index in self.index()..self.pages {
             let here = index == self.index();
             let (verdict, evidence) = match &self.current {
-                Current { refused: Some(said), .. } if here => (Verdict::Refused, said.clone()),
-                Current { began: true, hint, .. } if here => (
+                Current {
+                    refused: Some(said),
+                    ..
+                } if here => (Verdict::Refused, said.clone()),
+                Current {
+                    began: true, hint, ..
+                } if here => (
                     Verdict::Unknown,
                     match (hint, self.command) {
                         (Some(said), _) => said.clone(),
@@ -183,7 +219,11 @@ impl Tracker {
                 ),
                 _ => (Verdict::Unsent, String::new()),
             };
-            all.push(PageVerdict { index, verdict, evidence });
+            all.push(PageVerdict {
+                index,
+                verdict,
+                evidence,
+            });
         }
         all
     }
@@ -202,7 +242,11 @@ mod tests {
     }
 
     fn verdicts(tracker: &Tracker) -> Vec<Verdict> {
-        tracker.verdicts().into_iter().map(|page| page.verdict).collect()
+        tracker
+            .verdicts()
+            .into_iter()
+            .map(|page| page.verdict)
+            .collect()
     }
 
     /// A call that is about to send the data of its first page.
@@ -219,7 +263,10 @@ mod tests {
         for (page, end) in [(0, fcf::MPS), (1, fcf::MPS), (2, fcf::EOP)] {
             tracker.sent(&pps(end, page));
             let said = tracker.heard(&frame(fcf::MCF | 1)).unwrap();
-            assert_eq!((said.index, said.verdict), (4 + u32::from(page), Verdict::Confirmed));
+            assert_eq!(
+                (said.index, said.verdict),
+                (4 + u32::from(page), Verdict::Confirmed)
+            );
             assert_eq!(said.evidence, format!("MCF to PPS-{}", fcf_name(end)));
             assert_eq!(tracker.tick().is_some(), end == fcf::MPS);
         }
@@ -241,8 +288,15 @@ mod tests {
         }
         let mut tracker = trained(0, 1);
         tracker.sent(&[0xFF, 0x13, fcf::EOR, fcf::EOP]);
-        assert_eq!(tracker.heard(&frame(fcf::MCF)), None, "MCF is no answer to EOR");
-        assert_eq!(tracker.heard(&frame(fcf::ERR)).unwrap().evidence, "ERR to EOR-EOP");
+        assert_eq!(
+            tracker.heard(&frame(fcf::MCF)),
+            None,
+            "MCF is no answer to EOR"
+        );
+        assert_eq!(
+            tracker.heard(&frame(fcf::ERR)).unwrap().evidence,
+            "ERR to EOR-EOP"
+        );
     }
 
     #[test]
@@ -262,7 +316,11 @@ mod tests {
         tracker.sent(&frame(fcf::EOP));
         tracker.heard(&frame(fcf::RTN));
         tracker.heard(&frame(fcf::CFR));
-        assert_eq!(verdicts(&tracker), [Verdict::Refused], "its data isn't out yet");
+        assert_eq!(
+            verdicts(&tracker),
+            [Verdict::Refused],
+            "its data isn't out yet"
+        );
         assert_eq!(tracker.tick(), Some(0));
         assert_eq!(verdicts(&tracker), [Verdict::Unknown]);
         tracker.sent(&frame(fcf::EOP));
@@ -293,7 +351,11 @@ mod tests {
         let mut tracker = trained(0, 1);
         tracker.sent(&pps(fcf::EOP, 0));
         tracker.heard(&frame(fcf::PPR));
-        assert_eq!(tracker.heard(&frame(fcf::MCF)), None, "the command went out before PPR");
+        assert_eq!(
+            tracker.heard(&frame(fcf::MCF)),
+            None,
+            "the command went out before PPR"
+        );
         tracker.sent(&pps(fcf::EOP, 0));
         tracker.heard(&frame(fcf::RNR));
         tracker.sent(&frame(fcf::RR));

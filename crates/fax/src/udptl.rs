@@ -62,7 +62,11 @@ pub fn decode(datagram: &[u8]) -> Result<Datagram<'_>, UdptlError> {
     let seq = u16::from_be_bytes([cursor.octet()?, cursor.octet()?]);
     let primary = cursor.open_type()?;
     let recovery = recovery(&mut cursor).unwrap_or(Recovery::Damaged);
-    Ok(Datagram { seq, primary, recovery })
+    Ok(Datagram {
+        seq,
+        primary,
+        recovery,
+    })
 }
 
 fn recovery<'a>(cursor: &mut Cursor<'a>) -> Result<Recovery<'a>, UdptlError> {
@@ -74,7 +78,10 @@ fn recovery<'a>(cursor: &mut Cursor<'a>) -> Result<Recovery<'a>, UdptlError> {
         return Ok(Recovery::Damaged);
     }
     let span = cursor.octet()?;
-    Ok(Recovery::Fec { span, entries: cursor.list()? })
+    Ok(Recovery::Fec {
+        span,
+        entries: cursor.list()?,
+    })
 }
 
 struct Cursor<'a> {
@@ -100,7 +107,10 @@ impl<'a> Cursor<'a> {
 
     fn open_type(&mut self) -> Result<&'a [u8], UdptlError> {
         let length = self.length()?;
-        let (packet, rest) = self.rest.split_at_checked(length).ok_or(UdptlError::Short)?;
+        let (packet, rest) = self
+            .rest
+            .split_at_checked(length)
+            .ok_or(UdptlError::Short)?;
         self.rest = rest;
         Ok(packet)
     }
@@ -126,7 +136,11 @@ impl Sender {
     /// `T38FaxMaxDatagram`, T.38 Annex D).
     #[must_use]
     pub fn new(redundancy: usize, max_datagram: usize) -> Self {
-        Self { earlier: VecDeque::new(), redundancy: redundancy.min(MOST_ENTRIES), max_datagram }
+        Self {
+            earlier: VecDeque::new(),
+            redundancy: redundancy.min(MOST_ENTRIES),
+            max_datagram,
+        }
     }
 
     /// The datagram of packet `seq`. Repeated packets that don't fit are left out, oldest first; a primary
@@ -192,7 +206,11 @@ impl Receiver {
     /// # Errors
     /// As [`decode`].
     pub fn packets<'a>(&mut self, datagram: &'a [u8]) -> Result<Vec<(u16, &'a [u8])>, UdptlError> {
-        let Datagram { seq, primary, recovery } = decode(datagram)?;
+        let Datagram {
+            seq,
+            primary,
+            recovery,
+        } = decode(datagram)?;
         let earlier = match recovery {
             Recovery::Redundancy(earlier) => earlier,
             Recovery::Fec { .. } | Recovery::Damaged => Vec::new(),
@@ -210,7 +228,10 @@ impl Receiver {
         self.next = Some(seq.wrapping_add(1));
         let mut packets = Vec::with_capacity(found + 1);
         for back in (1..=found).rev() {
-            packets.push((seq.wrapping_sub(u16::try_from(back).unwrap_or(0)), earlier[back - 1]));
+            packets.push((
+                seq.wrapping_sub(u16::try_from(back).unwrap_or(0)),
+                earlier[back - 1],
+            ));
         }
         packets.push((seq, primary));
         packets.retain(|(_, packet)| !packet.is_empty());
@@ -252,10 +273,16 @@ mod tests {
         for seq in 0..10 {
             let datagram = sender.datagram(seq, &[9; 15]);
             assert!(datagram.len() <= 40, "{}", datagram.len());
-            let Recovery::Redundancy(earlier) = decode(&datagram).unwrap().recovery else { panic!() };
+            let Recovery::Redundancy(earlier) = decode(&datagram).unwrap().recovery else {
+                panic!()
+            };
             assert_eq!(earlier.len(), usize::from(seq > 0));
         }
-        assert_eq!(sender.datagram(10, &[9; 60]).len(), 65, "a primary goes out in any case");
+        assert_eq!(
+            sender.datagram(10, &[9; 60]).len(),
+            65,
+            "a primary goes out in any case"
+        );
     }
 
     #[test]
@@ -263,21 +290,35 @@ mod tests {
         let mut sender = Sender::new(3, 400);
         sender.datagram(0, &[1]);
         let datagram = sender.datagram(5, &[2]);
-        assert_eq!(decode(&datagram).unwrap().recovery, Recovery::Redundancy(vec![]));
+        assert_eq!(
+            decode(&datagram).unwrap().recovery,
+            Recovery::Redundancy(vec![])
+        );
     }
 
     #[test]
     fn fec_gives_its_primary() {
         let datagram = [0, 9, 1, 6, 0x80, 1, 3, 2, 2, 5, 5, 1, 5];
         let read = decode(&datagram).unwrap();
-        assert_eq!(read.recovery, Recovery::Fec { span: 3, entries: vec![&[5, 5], &[5]] });
-        assert_eq!(Receiver::new().packets(&datagram).unwrap(), [(9, &[6u8][..])]);
+        assert_eq!(
+            read.recovery,
+            Recovery::Fec {
+                span: 3,
+                entries: vec![&[5, 5], &[5]]
+            }
+        );
+        assert_eq!(
+            Receiver::new().packets(&datagram).unwrap(),
+            [(9, &[6u8][..])]
+        );
     }
 
     #[test]
     fn late_and_repeated_datagrams_bring_nothing() {
         let mut sender = Sender::new(2, 400);
-        let sent: Vec<_> = (0..4).map(|seq| sender.datagram(seq, &[seq as u8])).collect();
+        let sent: Vec<_> = (0..4)
+            .map(|seq| sender.datagram(seq, &[seq as u8]))
+            .collect();
         let mut receiver = Receiver::new();
         assert_eq!(receiver.packets(&sent[0]).unwrap().len(), 1);
         assert_eq!(receiver.packets(&sent[3]).unwrap().len(), 3);
@@ -288,7 +329,11 @@ mod tests {
 
     #[test]
     fn a_damaged_recovery_leaves_the_primary() {
-        for datagram in [&[0, 0, 1, 2][..], &[0, 0, 1, 2, 0, 3, 9], &[0, 0, 1, 2, 0x80, 2, 0, 3]] {
+        for datagram in [
+            &[0, 0, 1, 2][..],
+            &[0, 0, 1, 2, 0, 3, 9],
+            &[0, 0, 1, 2, 0x80, 2, 0, 3],
+        ] {
             assert_eq!(decode(datagram).unwrap().primary, [2]);
         }
         assert_eq!(decode(&[0, 0, 5, 2]), Err(UdptlError::Short));

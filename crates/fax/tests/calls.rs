@@ -1,0 +1,325 @@
+//! Whole calls, in lock-step.
+
+mod common;
+
+use common::*;
+use faxpost_fax::{Cause, Event, Progress, Station, Verdict, Work};
+use faxpost_t4::{Coding, Resolution};
+
+#[test]
+fn three_pages_arrive_bit_for_bit_over_t38_with_ecm() {
+    let pages = document(&[Resolution::Fine; 3]);
+    let call = T38Call::new(&Station::default(), &pages, Commit::Now).run(300.0);
+
+    assert_same(&call.shelf.kept(), &pages);
+    assert_eq!(call.a.verdicts(), [Verdict::Confirmed; 3]);
+    let (sent, received) = (call.a.ending(), call.b.ending());
+    assert_eq!((sent.name, sent.cause), ("OK", Cause::Protocol));
+    assert_eq!((received.name, received.kept), ("OK", 3));
+    assert_eq!(
+        sent.pages
+            .iter()
+            .map(|page| page.evidence.as_str())
+            .collect::<Vec<_>>(),
+        ["MCF to PPS-MPS", "MCF to PPS-MPS", "MCF to PPS-EOP"]
+    );
+    let agreed = sent.agreement.as_ref().unwrap();
+    assert_eq!(
+        (agreed.rate, agreed.ecm, agreed.resolution),
+        (14_400, true, Resolution::Fine)
+    );
+    assert_eq!(
+        (agreed.coding, agreed.remote_ident.as_str()),
+        (Coding::Mmr, "+49 30 1234")
+    );
+    assert_eq!(
+        received.agreement.as_ref().unwrap().remote_ident,
+        "+33123456789"
+    );
+    assert!(sent.fax_heard && received.fax_heard);
+}
+
+#[test]
+fn events_come_in_order() {
+    let call = T38Call::new(&Station::default(), &three_pages(), Commit::Now).run(300.0);
+    let told = |end: &End<_>| -> Vec<String> {
+        end.events
+            .iter()
+            .filter_map(|event| match event {
+                Event::FaxHeard => Some("fax".to_owned()),
+                Event::Negotiated(_) => Some("agreed".to_owned()),
+                Event::PageStarted { index } => Some(format!("started {index}")),
+                Event::PageVerdict(page) => Some(format!("{:?} {}", page.verdict, page.index)),
+                Event::PageKept { index } => Some(format!("kept {index}")),
+                Event::Ended(_) => Some("ended".to_owned()),
+                _ => None,
+            })
+            .collect()
+    };
+    assert_eq!(
+        told(&call.a),
+        [
+            "fax",
+            "agreed",
+            "started 0",
+            "Confirmed 0",
+            "started 1",
+            "Confirmed 1",
+            "started 2",
+            "Confirmed 2",
+            "ended"
+        ]
+    );
+    assert_eq!(
+        told(&call.b),
+        [
+            "fax",
+            "agreed",
+            "started 0",
+            "kept 0",
+            "started 1",
+            "kept 1",
+            "started 2",
+            "kept 2",
+            "ended"
+        ]
+    );
+    let progress: Vec<_> = call
+        .a
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::PageProgress {
+                index: 1,
+                progress: Progress::Sent { octets, of },
+            } => Some((*octets, *of)),
+            _ => None,
+        })
+        .collect();
+    assert!(progress.len() > 3 && progress.is_sorted(), "{progress:?}");
+    assert!(
+        progress
+            .iter()
+            .all(|&(octets, of)| of > 0 && octets <= of + 256),
+        "{progress:?}"
+    );
+}
+
+#[test]
+fn three_pages_arrive_bit_for_bit_over_audio_with_ecm() {
+    for law in [faxpost_fax::g711::Law::A, faxpost_fax::g711::Law::Mu] {
+        let pages = three_pages();
+        let mut call = AudioCall::new(&Station::default(), &pages, Commit::Now);
+        call.law = law;
+        let call = call.run(300.0);
+        assert_same(&call.shelf.kept(), &pages);
+        assert_eq!(call.a.verdicts(), [Verdict::Confirmed; 3]);
+        assert_eq!((call.a.ending().name, call.b.ending().name), ("OK", "OK"));
+        assert!(matches!(call.a.events[0], Event::FaxHeard));
+        assert!(matches!(call.b.events[0], Event::FaxHeard));
+    }
+}
+
+#[test]
+fn three_pages_arrive_without_ecm() {
+    let station = Station {
+        ecm: false,
+        ..Station::default()
+    };
+    let pages = three_pages();
+    let call = T38Call::new(&station, &pages, Commit::Now).run(300.0);
+    assert_same(&call.shelf.kept(), &pages);
+    assert_eq!(call.a.verdicts(), [Verdict::Confirmed; 3]);
+    assert_eq!(call.a.ending().pages[2].evidence, "MCF to EOP");
+    assert!(!call.a.ending().agreement.as_ref().unwrap().ecm);
+    assert!(
+        call.a
+            .events
+            .iter()
+            .any(|event| matches!(event, Event::PageProgress { .. }))
+    );
+    assert!(
+        call.b
+            .events
+            .iter()
+            .any(|event| matches!(event, Event::PageProgress { index: 2, .. }))
+    );
+
+    let call = AudioCall::new(&station, &pages, Commit::Now).run(300.0);
+    assert_same(&call.shelf.kept(), &pages);
+    assert_eq!(call.a.verdicts(), [Verdict::Confirmed; 3]);
+}
+
+#[test]
+fn pages_of_mixed_resolutions_arrive() {
+    let pages = document(&[
+        Resolution::Standard,
+        Resolution::Fine,
+        Resolution::Superfine,
+    ]);
+    for ecm in [true, false] {
+        let station = Station {
+            ecm,
+            ..Station::default()
+        };
+        let call = T38Call::new(&station, &pages, Commit::Now).run(400.0);
+        assert_same(&call.shelf.kept(), &pages);
+        assert_eq!(call.a.verdicts(), [Verdict::Confirmed; 3], "ECM {ecm}");
+        assert!(call.a.frames(true).iter().any(|name| name.ends_with("EOM")));
+    }
+}
+
+#[test]
+fn a_page_of_several_blocks_arrives() {
+    let pages = [page(7, Resolution::Standard)];
+    assert!(pages[0].data.len() > 65_536, "{}", pages[0].data.len());
+    let call = T38Call::new(&Station::default(), &pages, Commit::Now).run(300.0);
+    assert_same(&call.shelf.kept(), &pages);
+    assert!(call.a.count(true, "PPS-NULL") > 0);
+    assert_eq!(call.a.ending().pages[0].evidence, "MCF to PPS-EOP");
+}
+
+#[test]
+fn the_rate_offered_is_the_rate_used() {
+    for (max_rate, v17, rate) in [
+        (14_400, false, 9600),
+        (9600, true, 9600),
+        (4800, true, 4800),
+    ] {
+        let station = Station {
+            max_rate,
+            v17,
+            ..Station::default()
+        };
+        let pages = document(&[Resolution::Standard]);
+        let call = T38Call::new(&station, &pages, Commit::Now).run(300.0);
+        assert_eq!(call.a.ending().agreement.as_ref().unwrap().rate, rate);
+        assert_eq!(call.a.verdicts(), [Verdict::Confirmed]);
+    }
+}
+
+#[test]
+fn a_call_resumes_at_the_first_page_that_is_not_confirmed() {
+    let pages = three_pages();
+    let mut work = Work::send(file(&pages));
+    if let Work::Send { first_page, .. } = &mut work {
+        *first_page = 1;
+    }
+    let call = T38Call::with(&Station::default(), work, Commit::Now).run(300.0);
+    assert_same(&call.shelf.kept(), &pages[1..]);
+    let verdicts: Vec<_> = call
+        .a
+        .ending()
+        .pages
+        .iter()
+        .map(|page| (page.index, page.verdict))
+        .collect();
+    assert_eq!(verdicts, [(1, Verdict::Confirmed), (2, Verdict::Confirmed)]);
+}
+
+#[test]
+fn a_sub_address_reaches_the_receiver() {
+    let mut work = Work::send(file(&document(&[Resolution::Standard])));
+    if let Work::Send { sub_address, .. } = &mut work {
+        *sub_address = Some("4711".into());
+    }
+    let call = T38Call::with(&Station::default(), work, Commit::Now).run(300.0);
+    assert_eq!(
+        call.b
+            .ending()
+            .agreement
+            .as_ref()
+            .unwrap()
+            .sub_address
+            .as_deref(),
+        Some("4711")
+    );
+}
+
+#[test]
+fn page_data_waits_for_its_permit() {
+    let asking = || {
+        let mut work = Work::send(file(&three_pages()));
+        if let Work::Send {
+            ask_before_data, ..
+        } = &mut work
+        {
+            *ask_before_data = true;
+        }
+        T38Call::with(&Station::default(), work, Commit::Now)
+    };
+    let asked = |call: &T38Call| {
+        call.a
+            .events
+            .iter()
+            .any(|e| matches!(e, Event::PageDataNext))
+    };
+
+    let mut call = asking();
+    while !asked(&call) {
+        call.tick();
+    }
+    for _ in 0..seconds(1.5) {
+        call.tick();
+    }
+    assert!(
+        !call
+            .a
+            .events
+            .iter()
+            .any(|event| matches!(event, Event::PageStarted { .. }))
+    );
+    call.a.endpoint.go();
+    let call = call.run(300.0);
+    assert_eq!(call.a.verdicts(), [Verdict::Confirmed; 3]);
+    assert_eq!(
+        call.a
+            .events
+            .iter()
+            .filter(|e| matches!(e, Event::PageDataNext))
+            .count(),
+        1
+    );
+
+    let call = asking().run(300.0);
+    assert_eq!(call.a.ending().cause, Cause::NoPermit);
+    assert_eq!(call.a.verdicts(), [Verdict::Unsent; 3], "nothing went out");
+    assert!(call.shelf.kept().is_empty());
+}
+
+#[test]
+fn the_work_comes_back_for_other_media() {
+    let pages = three_pages();
+    let mut call = AudioCall::new(&Station::default(), &pages, Commit::Now);
+    for _ in 0..seconds(2.0) {
+        call.tick();
+    }
+    let station = Station::default();
+    let again = T38Call {
+        a: End::new(
+            faxpost_fax::T38Endpoint::new(
+                &station,
+                call.a.endpoint.into_work().unwrap(),
+                true,
+                400,
+            )
+            .unwrap(),
+        ),
+        b: End::new(
+            faxpost_fax::T38Endpoint::new(
+                &station,
+                call.b.endpoint.into_work().unwrap(),
+                false,
+                400,
+            )
+            .unwrap(),
+        ),
+        a_way: Way::default(),
+        b_way: Way::default(),
+        now: 0,
+        shelf: call.shelf,
+    };
+    let call = again.run(300.0);
+    assert_same(&call.shelf.kept(), &pages);
+    assert_eq!(call.a.verdicts(), [Verdict::Confirmed; 3]);
+}
