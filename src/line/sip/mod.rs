@@ -4,16 +4,28 @@
 //! Nothing of the SIP stack appears here, so a call's state machine can be tested against a
 //! scripted `SipLine`, and the stack can be changed without anybody noticing. Authentication,
 //! failover between a trunk's targets, glare, dialog removal, refreshes and the filter of sources
-//! are the adapter's business ([`adapter::start`]).
+//! are the adapter's business ([`start`]).
 //!
 //! The stack logs whole messages, numbers included, at INFO: every subscriber must carry the
 //! directive [`LOG_FILTER`].
+
+mod adapter;
+mod dialing;
+mod dialogs;
+mod inspector;
+mod message;
+mod router;
+pub mod sdp;
+mod sources;
+mod timers;
 
 use std::fmt;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::time::Duration;
+
+pub use adapter::{SipAdapter, SipConfig, start};
 
 /// The directive that keeps the stack's raw messages (phone numbers) out of the log.
 pub const LOG_FILTER: &str = "rsipstack=warn";

@@ -1,0 +1,481 @@
+//! [`SipLine`] over rsipstack: the listener, the table of calls, and the one task that each has.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use rsipstack::EndpointBuilder;
+use rsipstack::dialog::DialogId;
+use rsipstack::dialog::authenticate::Credential;
+use rsipstack::dialog::dialog::Dialog;
+use rsipstack::dialog::dialog_layer::DialogLayer;
+use rsipstack::dialog::invite_dialog::InviteDialog;
+use rsipstack::sip::{Auth, Header, HostWithPort, Scheme, Uri};
+use rsipstack::transaction::endpoint::{EndpointInnerRef, EndpointOption};
+use rsipstack::transport::connection::SipConnection;
+use rsipstack::transport::tcp_listener::TcpListenerConnection;
+use rsipstack::transport::udp::UdpConnection;
+use rsipstack::transport::TransportLayer;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::inspector::Inspector;
+use super::message::{check_user, checked_headers, q850};
+use super::sources::{Bucket, Sources};
+use super::timers::Timers;
+use super::{
+    CallId, Dial, Dropped, End, Event, Fut, OfferId, Proto, ReAnswer, SipError, SipLine, Trunk, TrunkId, dialing,
+    router,
+};
+
+/// How the signalling listens and how patient it is.
+#[derive(Clone, Debug)]
+pub struct SipConfig {
+    /// Address and port for UDP, and for TCP when `tcp` is on. Port 0 takes any.
+    pub listen: SocketAddr,
+    /// Address to write into Via and Contact when it isn't the one we listen on (NAT).
+    pub advertised: Option<IpAddr>,
+    /// User-Agent header.
+    pub user_agent: String,
+    /// RFC 3261 T1; every other timer follows (timer B is 64·T1). 500 ms unless a test hurries.
+    pub t1: Duration,
+    /// Listen on TCP too. Without it TCP targets are refused, as peers could not call back.
+    pub tcp: bool,
+    /// New INVITEs a second, all trunks together; above it 503.
+    pub invites_per_second: u32,
+    /// How many of them may come at once.
+    pub invite_burst: u32,
+    /// Events that may wait for the reader before signalling waits for it.
+    pub event_capacity: usize,
+}
+
+impl SipConfig {
+    /// Ordinary values for a listening address.
+    pub fn new(listen: SocketAddr) -> Self {
+        Self {
+            listen,
+            advertised: None,
+            user_agent: concat!("faxpost/", env!("CARGO_PKG_VERSION")).to_owned(),
+            t1: Duration::from_millis(500),
+            tcp: false,
+            invites_per_second: 50,
+            invite_burst: 200,
+            event_capacity: 1024,
+        }
+    }
+
+    /// Loopback, any port, timers twenty-five times faster.
+    pub fn for_testing() -> Self {
+        Self { t1: Duration::from_millis(20), ..Self::new(SocketAddr::from(([127, 0, 0, 1], 0))) }
+    }
+}
+
+/// What a call's task is asked.
+#[derive(Debug)]
+pub(super) enum Command {
+    Ring,
+    Answer(Vec<u8>),
+    Reject { status: u16, q850: Option<u16> },
+    Reoffer { sdp: Vec<u8>, reply: oneshot::Sender<ReAnswer> },
+    Reanswer { offer: OfferId, answer: Result<Vec<u8>, u16> },
+    Hangup { q850: Option<u16> },
+}
+
+/// A call as the table knows it.
+#[derive(Clone, Debug)]
+struct CallEntry {
+    commands: mpsc::UnboundedSender<Command>,
+    bye_cause: ByeCause,
+}
+
+/// The Q.850 cause of the peer's BYE: the stack's event does not carry it.
+pub(super) type ByeCause = Arc<OnceLock<u16>>;
+
+/// What a call's task is born with.
+pub(super) struct Line {
+    pub(super) call: CallId,
+    pub(super) commands: mpsc::UnboundedReceiver<Command>,
+    pub(super) bye_cause: ByeCause,
+}
+
+#[derive(Default)]
+struct Calls {
+    by_id: HashMap<CallId, CallEntry>,
+    /// SIP Call-ID → call; an outgoing call has one per attempt.
+    by_sip: HashMap<String, CallId>,
+}
+
+/// What the tasks share.
+pub(super) struct Core {
+    pub(super) layer: Arc<DialogLayer>,
+    pub(super) endpoint: EndpointInnerRef,
+    pub(super) timers: Timers,
+    pub(super) sources: Arc<Sources>,
+    pub(super) over_rate: AtomicU64,
+    pub(super) malformed: AtomicU64,
+    pub(super) stop: CancellationToken,
+    /// Our own address as Via and Contact say it.
+    host: HostWithPort,
+    tcp: bool,
+    bucket: Mutex<Bucket>,
+    events: mpsc::Sender<Event>,
+    trunks: RwLock<HashMap<TrunkId, Arc<Trunk>>>,
+    calls: Mutex<Calls>,
+    next: AtomicU64,
+}
+
+/// The adapter. Dropping it stops the signalling; calls that are up are left to their peers, so
+/// hang up first.
+pub struct SipAdapter {
+    core: Arc<Core>,
+    events: Mutex<Option<mpsc::Receiver<Event>>>,
+    local: SocketAddr,
+}
+
+impl fmt::Debug for SipAdapter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SipAdapter").field("local", &self.local).finish_non_exhaustive()
+    }
+}
+
+/// Starts listening. The error names the address and what to do.
+pub async fn start(config: SipConfig) -> Result<SipAdapter, SipError> {
+    let stop = CancellationToken::new();
+    let transport = TransportLayer::new(stop.clone());
+
+    // The stack only warns when a listener fails, so the ports are taken or tried here.
+    let socket = tokio::net::UdpSocket::bind(config.listen).await.map_err(|e| refused(config.listen, "UDP", &e))?;
+    let local = socket.local_addr().map_err(|e| refused(config.listen, "UDP", &e))?;
+    let external = SocketAddr::new(
+        config.advertised.unwrap_or_else(|| SipConnection::resolve_bind_address(local).ip()),
+        local.port(),
+    );
+    let udp = UdpConnection::from_socket(Arc::new(socket), Some(external), Some(stop.clone()))
+        .await
+        .map_err(|e| listen_error(local, e.to_string()))?;
+    transport.add_transport(udp.into());
+    if config.tcp {
+        drop(std::net::TcpListener::bind(local).map_err(|e| refused(local, "TCP", &e))?);
+        let tcp = TcpListenerConnection::new(local, Some(external))
+            .await
+            .map_err(|e| listen_error(local, e.to_string()))?;
+        transport.add_transport(tcp.into());
+        // No keep-alives are sent on idle streams, so an idle stream is not a dead one.
+        transport.set_stream_idle_timeout(Duration::ZERO);
+    }
+
+    let sources = Arc::new(Sources::default());
+    let filter = Arc::clone(&sources);
+    transport.set_whitelist(move |ip: IpAddr| {
+        let filter = Arc::clone(&filter);
+        async move { filter.admits(ip) }
+    });
+
+    let timers = Timers { t1: config.t1 };
+    let endpoint = EndpointBuilder::new()
+        .with_user_agent(&config.user_agent)
+        .with_transport_layer(transport)
+        .with_cancel_token(stop.clone())
+        .with_inspector(Box::new(Inspector))
+        .with_option(EndpointOption {
+            t1: timers.t1,
+            t2: timers.t2(),
+            t4: timers.t4(),
+            t1x64: timers.t1x64(),
+            callid_suffix: Some(external.ip().to_string()),
+            ..EndpointOption::default()
+        })
+        .build();
+    let incoming = endpoint.incoming_transactions().map_err(|_| SipError::Stopped)?;
+    let (events, receiver) = mpsc::channel(config.event_capacity.max(1));
+    let core = Arc::new(Core {
+        layer: Arc::new(DialogLayer::new(Arc::clone(&endpoint.inner))),
+        endpoint: Arc::clone(&endpoint.inner),
+        timers,
+        sources,
+        over_rate: AtomicU64::new(0),
+        malformed: AtomicU64::new(0),
+        stop: stop.clone(),
+        host: external.into(),
+        tcp: config.tcp,
+        bucket: Mutex::new(Bucket::new(config.invites_per_second, config.invite_burst, Instant::now())),
+        events,
+        trunks: RwLock::default(),
+        calls: Mutex::default(),
+        next: AtomicU64::new(1),
+    });
+    tokio::spawn(async move { endpoint.serve().await });
+    tokio::spawn(router::run(Arc::clone(&core), incoming));
+    Ok(SipAdapter { core, events: Mutex::new(Some(receiver)), local })
+}
+
+fn refused(addr: SocketAddr, kind: &str, error: &io::Error) -> SipError {
+    let remedy = match error.kind() {
+        io::ErrorKind::AddrInUse => format!("the {kind} port is in use; stop the other program or set another port"),
+        io::ErrorKind::PermissionDenied => format!("{kind} ports below 1024 need a privilege; set another port"),
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address".to_owned(),
+        _ => format!("{kind}: {error}"),
+    };
+    listen_error(addr, remedy)
+}
+
+fn listen_error(addr: SocketAddr, reason: String) -> SipError {
+    SipError::Listen { addr, reason }
+}
+
+impl SipAdapter {
+    /// Address and port we listen on, the port known even if the configuration said 0.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Dialogs the stack holds now: none when no call is up. For the status page and for tests.
+    pub fn dialogs(&self) -> usize {
+        self.core.layer.len()
+    }
+
+    /// Calls that have not ended.
+    pub fn calls(&self) -> usize {
+        self.core.calls().by_id.len()
+    }
+}
+
+impl Drop for SipAdapter {
+    fn drop(&mut self) {
+        self.core.stop.cancel();
+    }
+}
+
+impl SipLine for SipAdapter {
+    fn events(&self) -> Option<mpsc::Receiver<Event>> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn set_trunk<'a>(&'a self, id: TrunkId, trunk: Option<Trunk>) -> Fut<'a, Result<(), SipError>> {
+        Box::pin(async move { self.core.set_trunk(id, trunk) })
+    }
+
+    fn dial(&self, dial: Dial) -> Result<CallId, SipError> {
+        let core = &self.core;
+        if core.stop.is_cancelled() {
+            return Err(SipError::Stopped);
+        }
+        let trunk = core.trunk(dial.trunk).ok_or(SipError::UnknownTrunk(dial.trunk))?;
+        if trunk.targets.is_empty() {
+            return Err(SipError::NoTarget(trunk.id));
+        }
+        check_user(&dial.to, "number to call")?;
+        if !dial.from.is_empty() {
+            check_user(&dial.from, "number to call from")?;
+        }
+        if dial.display.as_deref().is_some_and(|d| d.chars().any(char::is_control)) {
+            return Err(SipError::Invalid("the display name has a control character".into()));
+        }
+        let headers = checked_headers(&dial.headers)?;
+        let line = core.open_call(None);
+        let call = line.call;
+        tokio::spawn(dialing::run(Arc::clone(core), trunk, dial, headers, line));
+        Ok(call)
+    }
+
+    fn ring(&self, call: CallId) {
+        self.core.command(call, Command::Ring);
+    }
+
+    fn answer(&self, call: CallId, sdp: Vec<u8>) {
+        self.core.command(call, Command::Answer(sdp));
+    }
+
+    fn reject(&self, call: CallId, status: u16, q850: Option<u16>) {
+        self.core.command(call, Command::Reject { status, q850 });
+    }
+
+    fn reoffer<'a>(&'a self, call: CallId, sdp: Vec<u8>) -> Fut<'a, ReAnswer> {
+        Box::pin(async move {
+            let (reply, answer) = oneshot::channel();
+            self.core.command(call, Command::Reoffer { sdp, reply });
+            // The sender is dropped, unanswered, with the call.
+            answer.await.unwrap_or(ReAnswer::Gone)
+        })
+    }
+
+    fn reanswer(&self, call: CallId, offer: OfferId, answer: Result<Vec<u8>, u16>) {
+        self.core.command(call, Command::Reanswer { offer, answer });
+    }
+
+    fn hangup(&self, call: CallId, q850: Option<u16>) {
+        self.core.command(call, Command::Hangup { q850 });
+    }
+
+    fn dropped(&self) -> Dropped {
+        Dropped {
+            unlisted_source: self.core.sources.refused(),
+            over_rate: self.core.over_rate.load(Ordering::Relaxed),
+            malformed: self.core.malformed.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl Core {
+    fn set_trunk(&self, id: TrunkId, trunk: Option<Trunk>) -> Result<(), SipError> {
+        if let Some(trunk) = &trunk {
+            if trunk.register.is_some() {
+                return Err(SipError::Unsupported(format!(
+                    "{id} asks for registration, which this version can't do; use a trunk that knows our address"
+                )));
+            }
+            if trunk.targets.iter().any(|t| t.proto == Proto::Tls) {
+                return Err(SipError::Unsupported(format!(
+                    "{id} asks for TLS, which this version can't do; use UDP or TCP"
+                )));
+            }
+            if !self.tcp && trunk.targets.iter().any(|t| t.proto == Proto::Tcp) {
+                return Err(SipError::Unsupported(format!("{id} asks for TCP, but we don't listen on TCP")));
+            }
+            check_user(&trunk.user, "trunk's user")?;
+            if trunk.domain.is_empty() || trunk.domain.chars().any(|c| c.is_control() || "@<>;? ".contains(c)) {
+                return Err(SipError::Invalid(format!("{id} has no usable domain")));
+            }
+        }
+        self.sources.set(id, trunk.as_ref());
+        let mut trunks = self.trunks.write().unwrap_or_else(PoisonError::into_inner);
+        match trunk {
+            Some(trunk) => trunks.insert(id, Arc::new(trunk)),
+            None => trunks.remove(&id),
+        };
+        Ok(())
+    }
+
+    pub(super) fn trunk(&self, id: TrunkId) -> Option<Arc<Trunk>> {
+        self.trunks.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Enters a new call into the table, under its SIP Call-ID if it has one already.
+    pub(super) fn open_call(&self, sip_id: Option<&str>) -> Line {
+        let call = CallId(self.next.fetch_add(1, Ordering::Relaxed));
+        let (sender, commands) = mpsc::unbounded_channel();
+        let bye_cause = ByeCause::default();
+        let mut calls = self.calls();
+        calls.by_id.insert(call, CallEntry { commands: sender, bye_cause: Arc::clone(&bye_cause) });
+        if let Some(sip_id) = sip_id {
+            calls.by_sip.insert(sip_id.to_owned(), call);
+        }
+        Line { call, commands, bye_cause }
+    }
+
+    /// Ties another SIP Call-ID to a call.
+    pub(super) fn name_call(&self, call: CallId, sip_id: &str) {
+        self.calls().by_sip.insert(sip_id.to_owned(), call);
+    }
+
+    /// Whether a SIP Call-ID belongs to one of our calls.
+    pub(super) fn knows(&self, sip_id: &str) -> bool {
+        self.calls().by_sip.contains_key(sip_id)
+    }
+
+    /// Notes the cause that a BYE brings, before the stack reads it.
+    pub(super) fn note_bye(&self, sip_id: &str, cause: Option<u16>) {
+        let calls = self.calls();
+        let entry = calls.by_sip.get(sip_id).and_then(|call| calls.by_id.get(call));
+        if let (Some(entry), Some(cause)) = (entry, cause) {
+            let _ = entry.bye_cause.set(cause);
+        }
+    }
+
+    fn command(&self, call: CallId, command: Command) {
+        // A call that is not there (any more) needs nothing: everything here is idempotent.
+        if let Some(entry) = self.calls().by_id.get(&call) {
+            let _ = entry.commands.send(command);
+        }
+    }
+
+    pub(super) fn take_token(&self) -> bool {
+        self.bucket.lock().unwrap_or_else(PoisonError::into_inner).take(Instant::now())
+    }
+
+    pub(super) fn next_offer(&self) -> OfferId {
+        OfferId(self.next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(super) async fn tell(&self, event: Event) {
+        // Nobody listens: the gateway is going down, and so are we.
+        let _ = self.events.send(event).await;
+    }
+
+    /// The end of every call: the dialog leaves the stack, the call leaves the table, `Ended` is
+    /// told. A call's task does this once, as its last act.
+    pub(super) async fn finish(&self, call: CallId, dialog: Option<InviteDialog>, why: End) {
+        if let Some(dialog) = dialog {
+            self.forget(&dialog.id());
+        }
+        {
+            let mut calls = self.calls();
+            calls.by_id.remove(&call);
+            calls.by_sip.retain(|_, owner| *owner != call);
+        }
+        self.tell(Event::Ended { call, why }).await;
+    }
+
+    /// The one place that removes dialogs: the stack keeps every dialog until it is told.
+    fn forget(&self, id: &DialogId) {
+        self.layer.remove_dialog(id);
+    }
+
+    /// Sends BYE and waits a little for its answer; the transaction goes on by itself.
+    pub(super) async fn bye(&self, dialog: &InviteDialog, cause: Option<u16>) {
+        let headers = cause.map(|cause| vec![Header::Reason(q850(cause).into())]);
+        let (dialog, limit) = (dialog.clone(), self.timers.reinvite());
+        let sent = tokio::spawn(async move {
+            let _ = tokio::time::timeout(limit, dialog.bye_with_headers(headers)).await;
+        });
+        let _ = tokio::time::timeout(self.timers.bye(), sent).await;
+    }
+
+    /// BYE in a dialog that the stack has given up because our re-INVITE was challenged: it
+    /// reports the dialog terminated and sends nothing, which would leave the peer's call up.
+    pub(super) async fn bye_after_challenge(&self, dialog: &InviteDialog) {
+        let id = dialog.id();
+        let mut snapshot = dialog.snapshot();
+        snapshot.state = rsipstack::dialog::dialog::DialogSnapshotState::Confirmed;
+        self.forget(&id);
+        let (states, _unread) = self.layer.new_dialog_state_channel();
+        if let Ok(true) = self.layer.restore_from_snapshot(snapshot, states)
+            && let Some(Dialog::Invite(restored)) = self.layer.get_dialog(&id)
+        {
+            self.bye(&restored, None).await;
+        }
+    }
+
+    /// Our Contact for a user.
+    pub(super) fn contact(&self, user: &str) -> Uri {
+        Uri {
+            scheme: Some(Scheme::Sip),
+            auth: Some(Auth { user: user.to_owned(), password: None }),
+            host_with_port: self.host.clone(),
+            ..Uri::default()
+        }
+    }
+
+    /// A new SIP Call-ID.
+    pub(super) fn new_sip_id(&self) -> String {
+        format!("{}@{}", ulid::Ulid::new(), self.host.host)
+    }
+}
+
+/// The trunk's credential, for challenges in either direction; `None` without a password.
+pub(super) fn credential(trunk: &Trunk) -> Option<Credential> {
+    (!trunk.password.is_empty()).then(|| Credential {
+        username: trunk.user.clone(),
+        password: trunk.password.clone(),
+        realm: None,
+        auth_username: trunk.auth_user.clone(),
+    })
+}

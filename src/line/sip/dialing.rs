@@ -1,0 +1,246 @@
+//! An outgoing call until it is answered: the trunk's targets in order, each under our own clock.
+
+use std::sync::Arc;
+
+use rsipstack::Error as StackError;
+use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver};
+use rsipstack::dialog::invitation::InviteOption;
+use rsipstack::dialog::invite_dialog::InviteDialog;
+use rsipstack::sip::{Auth, Header, Response, Scheme, StatusCode, Transport, Uri};
+use rsipstack::transport::SipAddr;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::adapter::{Command, Core, Line, credential};
+use super::dialogs::{self, Talk};
+use super::inspector::{made_up, private_route};
+use super::message::{cause_of, retry_after, sdp_of};
+use super::{CallId, Dial, End, Event, Proto, ReAnswer, Target, Trunk};
+
+/// What became of one target.
+enum Attempt {
+    Answered { dialog: InviteDialog, states: DialogStateReceiver, sdp: Vec<u8> },
+    /// The next target may be tried: this one has no call of ours, ringing or up.
+    Next(End),
+    Over(End),
+}
+
+/// The whole life of an outgoing call.
+pub(super) async fn run(core: Arc<Core>, trunk: Arc<Trunk>, dial: Dial, headers: Vec<Header>, mut line: Line) {
+    let mut why = End::Unreachable { error: "the trunk has no address to call".into() };
+    for target in &trunk.targets {
+        match attempt(&core, &trunk, target, &dial, &headers, &mut line).await {
+            Attempt::Answered { dialog, states, sdp } => {
+                core.tell(Event::Answered { call: line.call, sdp: sdp.clone() }).await;
+                let talk = Talk::new(dialog.clone(), dial.sdp, sdp, true);
+                let why = dialogs::talk(&core, talk, states, &mut line).await;
+                return core.finish(line.call, Some(dialog), why).await;
+            }
+            Attempt::Next(end) => why = end,
+            Attempt::Over(end) => {
+                why = end;
+                break;
+            }
+        }
+    }
+    core.finish(line.call, None, why).await;
+}
+
+/// How far an INVITE has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Silent,
+    Trying,
+    Ringing,
+}
+
+async fn attempt(
+    core: &Arc<Core>,
+    trunk: &Trunk,
+    target: &Target,
+    dial: &Dial,
+    headers: &[Header],
+    line: &mut Line,
+) -> Attempt {
+    let start = Instant::now();
+    let destination = address(target);
+    if target.proto != Proto::Udp {
+        // The stack hides a refused connection for 64·T1; asked first, it tells at once, and keeps
+        // the connection for the INVITE.
+        let reach = timeout(trunk.connect_timeout, core.endpoint.transport_layer.lookup(&destination, None));
+        let reached = tokio::select! {
+            reached = reach => reached,
+            () = hung_up(&mut line.commands) => return Attempt::Over(End::Cancelled),
+        };
+        match reached {
+            Ok(Ok(_)) => {}
+            Ok(Err(e)) => return Attempt::Next(unreachable(&e)),
+            Err(_) => return Attempt::Next(End::Unreachable { error: "no connection in time".into() }),
+        }
+    }
+
+    let sip_id = core.new_sip_id();
+    core.name_call(line.call, &sip_id);
+    let (sender, mut states) = core.layer.new_dialog_state_channel();
+    let option = invite(core, trunk, target, dial, headers, sip_id);
+    let layer = Arc::clone(&core.layer);
+    // Dropped before its end, this future ends the INVITE by itself: retransmissions stop before a
+    // provisional answer, CANCEL after one, BYE should a 200 cross it (RFC 3261 §9.1).
+    let mut invite = Box::pin(async move { layer.do_invite(option, sender).await });
+
+    let mut stage = Stage::Silent;
+    let mut deadline = start + trunk.connect_timeout.min(trunk.setup_timeout);
+    let mut early = Vec::new();
+    let result = loop {
+        tokio::select! {
+            biased;
+            result = &mut invite => break result,
+            Some(state) = states.recv() => {
+                progress(core, line.call, &state, &mut early).await;
+                stage = match state {
+                    DialogState::Early(..) if stage != Stage::Ringing => {
+                        deadline = Instant::now() + trunk.ring_timeout;
+                        Stage::Ringing
+                    }
+                    DialogState::Trying(_) if stage == Stage::Silent => {
+                        deadline = start + trunk.setup_timeout;
+                        Stage::Trying
+                    }
+                    _ => stage,
+                };
+            }
+            () = hung_up(&mut line.commands) => return Attempt::Over(End::Cancelled),
+            () = sleep_until(deadline) => return match stage {
+                Stage::Silent => Attempt::Next(End::Unreachable { error: format!("no answer from {}", target.addr) }),
+                Stage::Trying => Attempt::Over(End::SetupTimeout),
+                Stage::Ringing => Attempt::Over(End::RingTimeout),
+            },
+        }
+    };
+    while let Ok(state) = states.try_recv() {
+        progress(core, line.call, &state, &mut early).await;
+    }
+    match result {
+        Ok((dialog, Some(response))) => {
+            if dialog.state().is_confirmed() {
+                // Some peers describe their media in a 183 only.
+                let sdp = sdp_of(&response.headers, &response.body).filter(|sdp| !sdp.is_empty()).unwrap_or(early);
+                return Attempt::Answered { dialog, states, sdp };
+            }
+            refused(target, &response)
+        }
+        Ok((_, None)) => Attempt::Next(End::Unreachable { error: "the INVITE ended without an answer".into() }),
+        Err(StackError::DialogError(_, _, StatusCode::Unauthorized | StatusCode::ProxyAuthenticationRequired)) => {
+            Attempt::Over(End::AuthFailed)
+        }
+        Err(e) => Attempt::Over(unreachable(&e)),
+    }
+}
+
+async fn progress(core: &Core, call: CallId, state: &DialogState, early: &mut Vec<u8>) {
+    let DialogState::Early(_, response) = state else { return };
+    let sdp = sdp_of(&response.headers, &response.body).filter(|sdp| !sdp.is_empty());
+    if let Some(sdp) = &sdp {
+        early.clone_from(sdp);
+    }
+    core.tell(Event::Progress { call, status: response.status_code.code(), sdp }).await;
+}
+
+fn refused(target: &Target, response: &Response) -> Attempt {
+    let status = response.status_code.code();
+    if made_up(response) {
+        return Attempt::Next(End::Unreachable { error: format!("no answer from {}", target.addr) });
+    }
+    let end = End::Refused {
+        status,
+        reason: reason_of(response),
+        q850: cause_of(&response.headers),
+        retry_after: retry_after(response),
+    };
+    match status {
+        401 | 407 => Attempt::Over(End::AuthFailed),
+        // RFC 3261 §21.5.4: this server can't, another may.
+        503 => Attempt::Next(end),
+        _ => Attempt::Over(end),
+    }
+}
+
+/// The reason phrase as the peer wrote it.
+fn reason_of(response: &Response) -> Option<String> {
+    match (&response.wire_reason, &response.status_code) {
+        (Some(reason), _) => Some(reason.clone()),
+        (None, StatusCode::Other(_, reason)) => Some(reason.clone()),
+        (None, known) => Some(known.text().to_owned()),
+    }
+}
+
+/// The stack's error without what it may quote from messages (numbers).
+fn unreachable(error: &StackError) -> End {
+    let error = match error {
+        StackError::TransportLayerError(text, addr) => format!("{addr}: {text}"),
+        StackError::IoError(e) => e.to_string(),
+        StackError::DnsResolutionError(text) => text.clone(),
+        _ => "the INVITE could not be sent or its answer not be read".to_owned(),
+    };
+    End::Unreachable { error }
+}
+
+/// Waits for a hang-up; nothing else can be asked of a call that isn't answered.
+async fn hung_up(commands: &mut UnboundedReceiver<Command>) {
+    loop {
+        match commands.recv().await {
+            None | Some(Command::Hangup { .. }) => return,
+            Some(Command::Reoffer { reply, .. }) => {
+                let _ = reply.send(ReAnswer::Gone);
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+fn address(target: &Target) -> SipAddr {
+    let transport = match target.proto {
+        Proto::Udp => Transport::Udp,
+        Proto::Tcp => Transport::Tcp,
+        Proto::Tls => Transport::Tls,
+    };
+    SipAddr::new(transport, target.addr.into())
+}
+
+fn invite(
+    core: &Core,
+    trunk: &Trunk,
+    target: &Target,
+    dial: &Dial,
+    headers: &[Header],
+    sip_id: String,
+) -> InviteOption {
+    let from = if dial.from.is_empty() { &trunk.user } else { &dial.from };
+    InviteOption {
+        caller: uri(from, &trunk.domain),
+        caller_display_name: dial.display.clone(),
+        callee: uri(&dial.to, &trunk.domain),
+        contact: core.contact(&trunk.user),
+        destination: Some(address(target)),
+        content_type: Some(super::message::SDP.to_owned()),
+        offer: Some(dial.sdp.clone()),
+        credential: credential(trunk),
+        headers: Some(headers.to_vec()),
+        call_id: Some(sip_id),
+        route_set: vec![private_route(&address(target))],
+        ..InviteOption::default()
+    }
+}
+
+fn uri(user: &str, domain: &str) -> Uri {
+    // `set_trunk` has refused what can't stand here; a name that doesn't parse as host and port is
+    // written as it is.
+    let host = domain.try_into().unwrap_or_else(|_| rsipstack::sip::Domain::from(domain).into());
+    Uri {
+        scheme: Some(Scheme::Sip),
+        auth: Some(Auth { user: user.to_owned(), password: None }),
+        host_with_port: host,
+        ..Uri::default()
+    }
+}
+

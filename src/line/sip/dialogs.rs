@@ -1,0 +1,437 @@
+//! A call once there is a dialog: an incoming one until our answer, and any while it stands.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use rsipstack::Result as StackResult;
+use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver, TerminatedReason, TransactionHandle};
+use rsipstack::dialog::invite_dialog::InviteDialog;
+use rsipstack::sip::prelude::HeadersExt;
+use rsipstack::sip::{Header, Method, Request, Response, StatusCode, StatusCodeKind};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until};
+
+use super::adapter::{ByeCause, Command, Core, Line};
+use super::message::{ALLOW, q850, sdp_of, sdp_type};
+use super::timers::{GLARE_ATTEMPTS, UNANSWERED};
+use super::{End, Event, OfferId, ReAnswer, sdp};
+
+/// The whole life of an incoming call. `first` is its `Incoming` event, `sdp` the offer in it.
+pub(super) async fn run(core: Arc<Core>, dialog: InviteDialog, mut states: DialogStateReceiver, mut line: Line, first: Event, sdp: Vec<u8>) {
+    core.tell(first).await;
+    let why = match ringing(&core, &dialog, &mut states, &mut line).await {
+        Err(end) => end,
+        Ok(local) => {
+            // RFC 3261 §13.2.1: the answer to the offer in our 200 comes in the ACK.
+            let remote = if sdp.is_empty() { body_of_ack(&dialog) } else { sdp };
+            core.tell(Event::Answered { call: line.call, sdp: remote.clone() }).await;
+            talk(&core, Talk::new(dialog.clone(), local, remote, false), states, &mut line).await
+        }
+    };
+    core.finish(line.call, Some(dialog), why).await;
+}
+
+fn body_of_ack(dialog: &InviteDialog) -> Vec<u8> {
+    dialog.last_remote_ack().and_then(|ack| sdp_of(&ack.headers, &ack.body)).unwrap_or_default()
+}
+
+/// Until the ACK of our 200: then the SDP we answered with.
+async fn ringing(core: &Core, dialog: &InviteDialog, states: &mut DialogStateReceiver, line: &mut Line) -> Result<Vec<u8>, End> {
+    let deadline = Instant::now() + UNANSWERED;
+    let mut answer: Option<Vec<u8>> = None;
+    // RFC 3261 §15: no BYE by the callee before the ACK. The stack ends the wait after 64·T1.
+    let mut hang_up: Option<Option<u16>> = None;
+    loop {
+        tokio::select! {
+            biased;
+            state = states.recv() => match state {
+                Some(DialogState::Confirmed(..)) => {
+                    if let Some(cause) = hang_up {
+                        core.bye(dialog, cause).await;
+                        return Err(End::LocalBye);
+                    }
+                    return Ok(answer.unwrap_or_default());
+                }
+                Some(DialogState::Terminated(_, reason)) => {
+                    let end = terminated(reason, &line.bye_cause);
+                    return Err(if hang_up.is_some() { End::LocalBye } else { end });
+                }
+                Some(_) => {}
+                None => return Err(End::Internal("the stack dropped the dialog".into())),
+            },
+            command = line.commands.recv() => match command {
+                Some(Command::Ring) if answer.is_none() => {
+                    let _ = dialog.ringing(None, None);
+                }
+                Some(Command::Answer(sdp)) if answer.is_none() => {
+                    // An error means that the transaction has just ended: the state will tell.
+                    let _ = dialog.accept(Some(sdp_type()), Some(sdp.clone()));
+                    answer = Some(sdp);
+                }
+                Some(Command::Reject { status, q850: cause }) if answer.is_none() => {
+                    let status = if (400..=699).contains(&status) { status } else { 480 };
+                    let _ = dialog.reject(Some(status.into()), cause.map(q850));
+                    return Err(End::Refused { status, reason: None, q850: cause, retry_after: None });
+                }
+                Some(Command::Hangup { q850: cause }) if answer.is_none() => {
+                    let _ = dialog.reject(Some(StatusCode::TemporarilyUnavailable), cause.map(q850));
+                    return Err(End::Cancelled);
+                }
+                Some(Command::Hangup { q850: cause }) => hang_up = hang_up.or(Some(cause)),
+                Some(Command::Reoffer { reply, .. }) => {
+                    let _ = reply.send(ReAnswer::Gone);
+                }
+                Some(_) => {}
+                None => return Err(End::Internal("the call lost its owner".into())),
+            },
+            () = sleep_until(deadline), if answer.is_none() => {
+                let _ = dialog.reject(Some(StatusCode::TemporarilyUnavailable), None);
+                return Err(End::SetupTimeout);
+            }
+        }
+    }
+}
+
+/// A call that stands.
+pub(super) struct Talk {
+    dialog: InviteDialog,
+    /// What we last agreed to: repeated, unchanged, in answer to a refresh.
+    local: Vec<u8>,
+    remote: Vec<u8>,
+    /// We made the Call-ID (decides who waits longer after glare).
+    owner: bool,
+    theirs: Theirs,
+}
+
+impl Talk {
+    pub(super) fn new(dialog: InviteDialog, local: Vec<u8>, remote: Vec<u8>, owner: bool) -> Self {
+        Self { dialog, local, remote, owner, theirs: Theirs::None }
+    }
+}
+
+/// The peer's offer.
+enum Theirs {
+    None,
+    Open { offer: OfferId, handle: TransactionHandle, invite: Option<u32>, sdp: Vec<u8>, until: Instant },
+    /// Accepted; the ACK of that CSeq is awaited.
+    Accepted { offer: OfferId, cseq: u32, local: Vec<u8>, remote: Vec<u8> },
+}
+
+type InFlight = Pin<Box<dyn Future<Output = StackResult<Option<Response>>> + Send>>;
+
+/// Our re-INVITE.
+struct Ours {
+    sdp: Vec<u8>,
+    /// `None` once we gave it up and said so.
+    reply: Option<oneshot::Sender<ReAnswer>>,
+    attempt: u32,
+    /// On its way: when we give up. Waiting after glare: when we try again.
+    until: Instant,
+    in_flight: Option<InFlight>,
+}
+
+/// The call, until it ends.
+pub(super) async fn talk(core: &Core, mut talk: Talk, mut states: DialogStateReceiver, line: &mut Line) -> End {
+    let mut ours: Option<Ours> = None;
+    loop {
+        let wake = [ours.as_ref().map(|o| o.until), talk.theirs.until()].into_iter().flatten().min();
+        tokio::select! {
+            biased;
+            state = states.recv() => {
+                let Some(state) = state else { return End::Internal("the stack dropped the dialog".into()) };
+                let on_its_way = ours.as_ref().is_some_and(|o| o.in_flight.is_some());
+                if let Some(end) = talk.on_state(core, state, on_its_way, line).await {
+                    return end;
+                }
+            }
+            answer = in_flight(&mut ours) => {
+                if let Some(mine) = ours.take() {
+                    match talk.on_answer(core, answer, mine).await {
+                        Ok(waiting) => ours = waiting,
+                        Err(end) => return end,
+                    }
+                }
+            }
+            command = line.commands.recv() => match command {
+                Some(Command::Hangup { q850 }) => return talk.hang_up(core, q850).await,
+                None => return talk.hang_up(core, None).await,
+                Some(Command::Reoffer { sdp, reply }) => match ours {
+                    None if matches!(talk.theirs, Theirs::None) => ours = Some(talk.offer(core, sdp, reply, 1)),
+                    // RFC 3264 §4: no offer while one is open, whosever it is.
+                    _ => drop(reply.send(ReAnswer::Glare)),
+                },
+                Some(Command::Reanswer { offer, answer }) => talk.reanswer(core, offer, answer, line).await,
+                Some(_) => {}
+            },
+            () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {
+                let now = Instant::now();
+                if talk.theirs.until().is_some_and(|until| until <= now) {
+                    talk.refuse(StatusCode::NotAcceptableHere).await;
+                }
+                if ours.as_ref().is_some_and(|o| o.until <= now) {
+                    ours = talk.on_deadline(core, ours.take());
+                }
+            }
+        }
+    }
+}
+
+/// The answer to our re-INVITE, if one is on its way.
+async fn in_flight(ours: &mut Option<Ours>) -> StackResult<Option<Response>> {
+    match ours.as_mut().and_then(|o| o.in_flight.as_mut()) {
+        Some(future) => future.await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Theirs {
+    fn until(&self) -> Option<Instant> {
+        match self {
+            Theirs::Open { until, .. } => Some(*until),
+            _ => None,
+        }
+    }
+}
+
+impl Talk {
+    async fn on_state(&mut self, core: &Core, state: DialogState, ours_on_its_way: bool, line: &Line) -> Option<End> {
+        match state {
+            DialogState::Updated(_, request, handle) => {
+                // RFC 3261 §14.2: ours is on its way, so theirs is refused; the stack does not.
+                if ours_on_its_way {
+                    let _ = handle.reply(StatusCode::RequestPending).await;
+                } else {
+                    self.on_offer(core, &request, handle, line).await;
+                }
+                None
+            }
+            DialogState::Confirmed(..) => {
+                self.on_confirmed(core, line).await;
+                None
+            }
+            DialogState::Terminated(_, TerminatedReason::ProxyAuthRequired) => {
+                core.bye_after_challenge(&self.dialog).await;
+                Some(End::AuthFailed)
+            }
+            DialogState::Terminated(_, reason) => Some(terminated(reason, &line.bye_cause)),
+            DialogState::Options(_, _, handle) => {
+                let _ = handle.respond(StatusCode::OK, Some(vec![Header::Allow(ALLOW.into())]), None).await;
+                None
+            }
+            DialogState::Info(_, _, handle) => {
+                let _ = handle.reply(StatusCode::OK).await;
+                None
+            }
+            DialogState::Refer(_, _, handle)
+            | DialogState::Message(_, _, handle)
+            | DialogState::Notify(_, _, handle)
+            | DialogState::Publish(_, _, handle) => {
+                let allow = Some(vec![Header::Allow(ALLOW.into())]);
+                let _ = handle.respond(StatusCode::MethodNotAllowed, allow, None).await;
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// The peer's re-INVITE or UPDATE.
+    async fn on_offer(&mut self, core: &Core, request: &Request, handle: TransactionHandle, line: &Line) {
+        if !matches!(self.theirs, Theirs::None) {
+            // RFC 3261 §14.2: an earlier one is still open.
+            let _ = handle.reply(StatusCode::RequestPending).await;
+            return;
+        }
+        let invite = request.method == Method::Invite;
+        let Some(sdp) = sdp_of(&request.headers, &request.body) else {
+            // RFC 3261 §21.4.13.
+            let _ = handle.respond(StatusCode::UnsupportedMediaType, None, None).await;
+            return;
+        };
+        if sdp.is_empty() && !invite {
+            // A bodyless UPDATE refreshes the session and negotiates nothing (RFC 4028 §7.4).
+            let _ = handle.reply(StatusCode::OK).await;
+            return;
+        }
+        // A refresh, or a re-INVITE that asks us to offer: what we have, unchanged (RFC 4028 §7.4,
+        // RFC 3261 §14.2).
+        if sdp.is_empty() || sdp::same_session(&sdp, &self.remote) {
+            let _ = handle.respond(StatusCode::OK, Some(sdp_type()), Some(self.local.clone())).await;
+            return;
+        }
+        let cseq = request.cseq_header().and_then(|cseq| cseq.seq()).unwrap_or_default();
+        let offer = core.next_offer();
+        self.theirs = Theirs::Open {
+            offer,
+            handle,
+            invite: invite.then_some(cseq),
+            sdp: sdp.clone(),
+            until: Instant::now() + core.timers.reoffer(),
+        };
+        core.tell(Event::Reoffer { call: line.call, offer, sdp }).await;
+    }
+
+    async fn reanswer(&mut self, core: &Core, which: OfferId, answer: Result<Vec<u8>, u16>, line: &Line) {
+        if !matches!(&self.theirs, Theirs::Open { offer, .. } if *offer == which) {
+            return;
+        }
+        let local = match answer {
+            Err(status) => {
+                let status = if (400..=699).contains(&status) { status } else { 488 };
+                return self.refuse(status.into()).await;
+            }
+            Ok(local) => local,
+        };
+        let Theirs::Open { offer, handle, invite, sdp, .. } = std::mem::replace(&mut self.theirs, Theirs::None) else {
+            return;
+        };
+        if handle.respond(StatusCode::OK, Some(sdp_type()), Some(local.clone())).await.is_err() {
+            return;
+        }
+        match invite {
+            Some(cseq) => self.theirs = Theirs::Accepted { offer, cseq, local, remote: sdp },
+            // An UPDATE has no ACK.
+            None => {
+                self.local = local;
+                self.remote = sdp;
+                core.tell(Event::ReofferDone { call: line.call, offer }).await;
+            }
+        }
+    }
+
+    async fn refuse(&mut self, status: StatusCode) {
+        if let Theirs::Open { handle, .. } = std::mem::replace(&mut self.theirs, Theirs::None) {
+            let _ = handle.reply(status).await;
+        }
+    }
+
+    /// The stack says Confirmed after many things; only the ACK of the re-INVITE we accepted counts.
+    async fn on_confirmed(&mut self, core: &Core, line: &Line) {
+        let acked = self.dialog.last_remote_ack().and_then(|ack| ack.cseq_header().and_then(|c| c.seq()).ok());
+        match std::mem::replace(&mut self.theirs, Theirs::None) {
+            Theirs::Accepted { offer, cseq, local, remote } if acked == Some(cseq) => {
+                self.local = local;
+                self.remote = remote;
+                core.tell(Event::ReofferDone { call: line.call, offer }).await;
+            }
+            other => self.theirs = other,
+        }
+    }
+
+    /// Sends our re-INVITE.
+    fn offer(&self, core: &Core, sdp: Vec<u8>, reply: oneshot::Sender<ReAnswer>, attempt: u32) -> Ours {
+        let (dialog, body) = (self.dialog.clone(), sdp.clone());
+        let in_flight: InFlight = Box::pin(async move { dialog.reinvite(Some(sdp_type()), Some(body)).await });
+        let until = Instant::now() + core.timers.reinvite();
+        Ours { sdp, reply: Some(reply), attempt, until, in_flight: Some(in_flight) }
+    }
+
+    /// What came of our re-INVITE: nothing left of it, a pause after glare, or the call's end.
+    async fn on_answer(&mut self, core: &Core, answer: StackResult<Option<Response>>, mut mine: Ours) -> Result<Option<Ours>, End> {
+        let response = match answer {
+            Ok(Some(response)) => response,
+            // The dialog is gone, or the re-INVITE was challenged; its state will tell.
+            Ok(None) => {
+                mine.say(ReAnswer::Gone);
+                return match self.dialog.state() {
+                    DialogState::Terminated(..) => Ok(None),
+                    _ => Err(self.hang_up(core, None).await),
+                };
+            }
+            Err(_) => {
+                mine.say(ReAnswer::Rejected { status: 503 });
+                return Ok(None);
+            }
+        };
+        let status = response.status_code.code();
+        if response.status_code.kind() == StatusCodeKind::Successful {
+            if mine.reply.is_none() {
+                // Accepted after we gave it up: the two ends no longer agree on the media.
+                self.hang_up(core, None).await;
+                return Err(End::Internal("a re-INVITE was accepted too late".into()));
+            }
+            self.local = std::mem::take(&mut mine.sdp);
+            self.remote = sdp_of(&response.headers, &response.body).unwrap_or_default();
+            mine.say(ReAnswer::Accepted { sdp: self.remote.clone() });
+            return Ok(None);
+        }
+        match status {
+            // RFC 3261 §14.1, §21.4.27.
+            491 if mine.attempt < GLARE_ATTEMPTS && mine.reply.is_some() => {
+                let dice = u16::from_ne_bytes(random());
+                mine.until = Instant::now() + core.timers.glare(self.owner, dice);
+                mine.in_flight = None;
+                Ok(Some(mine))
+            }
+            491 => {
+                mine.say(ReAnswer::Glare);
+                Ok(None)
+            }
+            // RFC 3261 §12.2.1.2: the peer has no such dialog any more.
+            481 => {
+                mine.say(ReAnswer::Gone);
+                self.hang_up(core, None).await;
+                Err(End::SessionExpired)
+            }
+            _ => {
+                mine.say(ReAnswer::Rejected { status });
+                Ok(None)
+            }
+        }
+    }
+
+    fn on_deadline(&self, core: &Core, ours: Option<Ours>) -> Option<Ours> {
+        let mut mine = ours?;
+        if mine.in_flight.is_some() {
+            // Kept, so that a late 200 is acknowledged and noticed.
+            mine.say(ReAnswer::Rejected { status: 408 });
+            mine.until = Instant::now() + core.timers.t1x64() * 6;
+            return Some(mine);
+        }
+        let reply = mine.reply.take()?;
+        if !matches!(self.theirs, Theirs::None) {
+            // The peer's offer came during the pause: it goes first.
+            let _ = reply.send(ReAnswer::Glare);
+            return None;
+        }
+        Some(self.offer(core, mine.sdp, reply, mine.attempt + 1))
+    }
+
+    async fn hang_up(&mut self, core: &Core, cause: Option<u16>) -> End {
+        // RFC 3261 §15.1.2: what is still open is answered 487.
+        self.refuse(StatusCode::RequestTerminated).await;
+        core.bye(&self.dialog, cause).await;
+        End::LocalBye
+    }
+}
+
+impl Ours {
+    fn say(&mut self, answer: ReAnswer) {
+        if let Some(reply) = self.reply.take() {
+            let _ = reply.send(answer);
+        }
+    }
+}
+
+fn random() -> [u8; 2] {
+    let mut bytes = [0; 2];
+    // Without randomness both sides may collide once more; the attempts are counted.
+    let _ = getrandom::fill(&mut bytes);
+    bytes
+}
+
+/// The stack names the side that acted, whoever we are; when we act we say so ourselves.
+fn terminated(reason: TerminatedReason, bye_cause: &ByeCause) -> End {
+    match reason {
+        TerminatedReason::UacBye | TerminatedReason::UasBye => End::RemoteBye { q850: bye_cause.get().copied() },
+        TerminatedReason::UacCancel => End::Cancelled,
+        TerminatedReason::Timeout => End::NoAck,
+        TerminatedReason::ProxyAuthRequired => End::AuthFailed,
+        TerminatedReason::UacBusy | TerminatedReason::UasBusy | TerminatedReason::UasDecline => {
+            End::Internal("the stack refused the call by itself".into())
+        }
+        TerminatedReason::ProxyError(status) | TerminatedReason::UacOther(status) | TerminatedReason::UasOther(status) => {
+            End::Refused { status: status.code(), reason: None, q850: None, retry_after: None }
+        }
+    }
+}

@@ -1,0 +1,577 @@
+//! What the two ends say about media: G.711 audio (RFC 3551) and T.38 over UDPTL (T.38 Annex D),
+//! offered and answered by RFC 3264.
+//!
+//! [`Remote`] is what a peer sent, read with patience; [`Local`] writes ours and keeps `o=` honest.
+
+use std::net::{IpAddr, SocketAddr};
+
+use sdp_types::{Attribute, Connection, Media, Origin, Session, Time};
+
+/// Rate we offer, bit/s (T.38 D.2.3.1); V.34 is not spoken.
+pub const T38_MAX_BIT_RATE: u32 = 14_400;
+/// Octets of image data we can hold (T38FaxMaxBuffer).
+pub const T38_MAX_BUFFER: u32 = 2_000;
+/// Largest UDPTL datagram we read, octets (T38FaxMaxDatagram). 400 is what gateways agree on.
+pub const T38_MAX_DATAGRAM: u16 = 400;
+/// Packet length of our audio, ms.
+pub const PTIME_MS: u16 = 20;
+
+/// More than this is nobody's SDP.
+const LIMIT_OCTETS: usize = 16 * 1024;
+const LIMIT_LINES: usize = 32;
+
+/// Why an SDP can't be used. The text is for the log and holds nothing of the peer's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SdpError {
+    /// Not SDP at all.
+    #[error("the SDP can't be read: {0}")]
+    Unreadable(String),
+    /// No stream in the offer is of the kind to answer with.
+    #[error("the offer has no stream that could be answered so")]
+    NoSuchStream,
+}
+
+/// G.711's two laws (RFC 3551 §4.5.14).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Codec {
+    /// A-law, static payload type 8.
+    Pcma,
+    /// µ-law, static payload type 0.
+    Pcmu,
+}
+
+impl Codec {
+    fn name(self) -> &'static str {
+        match self {
+            Codec::Pcma => "PCMA",
+            Codec::Pcmu => "PCMU",
+        }
+    }
+
+    fn static_type(self) -> u8 {
+        match self {
+            Codec::Pcma => 8,
+            Codec::Pcmu => 0,
+        }
+    }
+
+    fn of_static(payload: u8) -> Option<Self> {
+        match payload {
+            8 => Some(Codec::Pcma),
+            0 => Some(Codec::Pcmu),
+            _ => None,
+        }
+    }
+}
+
+/// A codec and the RTP payload type that stands for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Payload {
+    /// Which law.
+    pub codec: Codec,
+    /// RTP payload type, 0 to 127.
+    pub number: u8,
+}
+
+/// Which way a stream flows, as its sender sees it (RFC 8866 §6.7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Direction {
+    /// Both ways.
+    #[default]
+    SendRecv,
+    /// The sender of this SDP only sends.
+    SendOnly,
+    /// It only receives.
+    RecvOnly,
+    /// Neither.
+    Inactive,
+}
+
+impl Direction {
+    fn name(self) -> &'static str {
+        match self {
+            Direction::SendRecv => "sendrecv",
+            Direction::SendOnly => "sendonly",
+            Direction::RecvOnly => "recvonly",
+            Direction::Inactive => "inactive",
+        }
+    }
+
+    /// What to answer (RFC 3264 §6.1).
+    fn mirrored(self) -> Self {
+        match self {
+            Direction::SendOnly => Direction::RecvOnly,
+            Direction::RecvOnly => Direction::SendOnly,
+            other => other,
+        }
+    }
+}
+
+/// T38FaxUdpEC (T.38 D.2.3.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorCorrection {
+    /// Not said, or said to be none.
+    None,
+    /// `t38UDPRedundancy`: what we speak.
+    Redundancy,
+    /// `t38UDPFEC`: answered with redundancy, as gateways do.
+    Fec,
+}
+
+/// T38FaxRateManagement (T.38 D.2.3.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RateManagement {
+    /// TCF is carried: method 2, the only one for UDPTL.
+    TransferredTcf,
+    /// TCF is made locally: method 1.
+    LocalTcf,
+}
+
+/// A peer's T.38 stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoteT38 {
+    /// Where UDPTL goes.
+    pub addr: SocketAddr,
+    /// T38FaxVersion; 0 when not said.
+    pub version: u8,
+    /// T38MaxBitRate, bit/s; 14,400 when not said.
+    pub max_bit_rate: u32,
+    /// T38FaxRateManagement.
+    pub rate_management: RateManagement,
+    /// T38FaxMaxBuffer, octets.
+    pub max_buffer: Option<u32>,
+    /// T38FaxMaxDatagram, octets; `None` when not said or absurd.
+    pub max_datagram: Option<u16>,
+    /// T38FaxUdpEC.
+    pub ec: ErrorCorrection,
+    /// T38FaxFillBitRemoval.
+    pub fill_bit_removal: bool,
+    /// T38FaxTranscodingMMR.
+    pub transcoding_mmr: bool,
+    /// T38FaxTranscodingJBIG.
+    pub transcoding_jbig: bool,
+}
+
+/// A stream of a peer's that we can use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RemoteMedia {
+    /// G.711 over RTP.
+    Audio {
+        /// Where RTP goes.
+        addr: SocketAddr,
+        /// The laws it takes, in its order. Never empty.
+        codecs: Vec<Payload>,
+        /// Packet length it asks for, ms.
+        ptime: Option<u16>,
+        /// Which way, as the peer sees it; `0.0.0.0` counts as not receiving (old hold).
+        direction: Direction,
+    },
+    /// Fax.
+    T38(RemoteT38),
+}
+
+/// One m-line of a peer's SDP, and what we make of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// `audio`, `image` … as written.
+    pub kind: String,
+    /// Port; 0: refused or removed.
+    pub port: u16,
+    /// Transport as written.
+    pub proto: String,
+    /// Formats as written.
+    pub formats: String,
+    /// `None`: port 0, or nothing we speak.
+    pub media: Option<RemoteMedia>,
+}
+
+/// A peer's SDP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remote {
+    /// Every m-line, in order.
+    pub lines: Vec<Line>,
+}
+
+impl Remote {
+    /// Reads an SDP. Fails only when it isn't SDP; streams that we can't use are kept as such.
+    pub fn parse(bytes: &[u8]) -> Result<Self, SdpError> {
+        let session = parse(bytes)?;
+        let lines = session
+            .medias
+            .iter()
+            .map(|media| Line {
+                kind: media.media.clone(),
+                port: media.port,
+                proto: media.proto.clone(),
+                formats: media.fmt.clone(),
+                media: usable(&session, media),
+            })
+            .collect();
+        Ok(Self { lines })
+    }
+
+    /// The first usable T.38 stream.
+    pub fn t38(&self) -> Option<&RemoteT38> {
+        self.lines.iter().find_map(|line| match &line.media {
+            Some(RemoteMedia::T38(t38)) => Some(t38),
+            _ => None,
+        })
+    }
+
+    /// The first usable audio stream.
+    pub fn audio(&self) -> Option<&RemoteMedia> {
+        self.lines.iter().find_map(|line| line.media.as_ref().filter(|m| matches!(m, RemoteMedia::Audio { .. })))
+    }
+
+    /// What to use: fax wins over audio (a peer may offer both, and an answer holds one of them).
+    pub fn best(&self) -> Option<RemoteMedia> {
+        self.t38().cloned().map(RemoteMedia::T38).or_else(|| self.audio().cloned())
+    }
+}
+
+/// Whether two SDPs describe the same session: equal but for the version in `o=`, which some peers
+/// raise at every refresh (RFC 3264 §8).
+pub fn same_session(a: &[u8], b: &[u8]) -> bool {
+    if a == b {
+        return true;
+    }
+    match (parse(a), parse(b)) {
+        (Ok(mut a), Ok(mut b)) => {
+            a.origin.sess_version = 0;
+            b.origin.sess_version = 0;
+            a == b
+        }
+        _ => false,
+    }
+}
+
+fn parse(bytes: &[u8]) -> Result<Session, SdpError> {
+    if bytes.len() > LIMIT_OCTETS {
+        return Err(SdpError::Unreadable(format!("more than {LIMIT_OCTETS} octets")));
+    }
+    // Some peers begin with an empty line or end lines with blanks; the parser minds both.
+    let mut text = Vec::with_capacity(bytes.len());
+    for line in bytes.split(|&b| b == b'\n') {
+        let line = line.trim_ascii();
+        if !line.is_empty() {
+            text.extend_from_slice(line);
+            text.extend_from_slice(b"\r\n");
+        }
+    }
+    let session = Session::parse(&text).map_err(|e| SdpError::Unreadable(kind_of(&e)))?;
+    if session.medias.len() > LIMIT_LINES {
+        return Err(SdpError::Unreadable(format!("more than {LIMIT_LINES} streams")));
+    }
+    Ok(session)
+}
+
+/// The parser's error without what it quotes.
+fn kind_of(error: &sdp_types::ParserError) -> String {
+    match error {
+        sdp_types::ParserError::InvalidVersion(line, _) => format!("line {line}: no version 0"),
+        other => other.to_string(),
+    }
+}
+
+fn usable(session: &Session, media: &Media) -> Option<RemoteMedia> {
+    if media.port == 0 {
+        return None;
+    }
+    let ip = address(session, media)?;
+    let addr = SocketAddr::new(ip, media.port);
+    let kind = media.media.to_ascii_lowercase();
+    let proto = media.proto.to_ascii_lowercase();
+    match (kind.as_str(), proto.as_str()) {
+        ("audio", "rtp/avp") => {
+            let codecs = payloads(media);
+            if codecs.is_empty() {
+                return None;
+            }
+            let direction = match direction(session, media) {
+                // RFC 3264 §8.4 speaks of it as the old way to hold.
+                Direction::SendRecv if ip.is_unspecified() => Direction::SendOnly,
+                Direction::RecvOnly if ip.is_unspecified() => Direction::Inactive,
+                other => other,
+            };
+            let ptime = value(session, media, "ptime").and_then(|v| v.parse().ok()).filter(|ms| (1..=200).contains(ms));
+            Some(RemoteMedia::Audio { addr, codecs, ptime, direction })
+        }
+        ("image", "udptl") if media.fmt.split_ascii_whitespace().any(|f| f.eq_ignore_ascii_case("t38")) => {
+            Some(RemoteMedia::T38(t38(session, media, addr)))
+        }
+        _ => None,
+    }
+}
+
+/// `c=` of the stream, else of the session (RFC 8866 §5.7). Names are not resolved.
+fn address(session: &Session, media: &Media) -> Option<IpAddr> {
+    let connection = media.connections.first().or(session.connection.as_ref())?;
+    connection.try_address().ok().map(|address| address.ip).filter(|ip| !ip.is_multicast())
+}
+
+/// The value of an attribute, of the stream or else of the session, whatever its case. `Some("")`
+/// when it stands without one.
+fn value<'a>(session: &'a Session, media: &'a Media, name: &str) -> Option<&'a str> {
+    media
+        .attributes
+        .iter()
+        .chain(&session.attributes)
+        .find(|a| a.attribute.trim().eq_ignore_ascii_case(name))
+        .map(|a| a.value.as_deref().unwrap_or("").trim())
+}
+
+fn number<T: std::str::FromStr>(session: &Session, media: &Media, name: &str) -> Option<T> {
+    // `14400;x` and `400 bytes` have been seen.
+    let digits: String = value(session, media, name)?.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok()
+}
+
+/// A boolean attribute: present means yes, unless it says `:0` or `:no` (T.38 D.2.3 has no value;
+/// several gateways write one).
+fn flag(session: &Session, media: &Media, name: &str) -> bool {
+    value(session, media, name).is_some_and(|v| !["0", "no", "false"].iter().any(|n| v.eq_ignore_ascii_case(n)))
+}
+
+fn direction(session: &Session, media: &Media) -> Direction {
+    let of = |attributes: &[Attribute]| {
+        attributes.iter().find_map(|a| match a.attribute.trim().to_ascii_lowercase().as_str() {
+            "sendrecv" => Some(Direction::SendRecv),
+            "sendonly" => Some(Direction::SendOnly),
+            "recvonly" => Some(Direction::RecvOnly),
+            "inactive" => Some(Direction::Inactive),
+            _ => None,
+        })
+    };
+    of(&media.attributes).or_else(|| of(&session.attributes)).unwrap_or_default()
+}
+
+/// The G.711 among the formats, in their order; an rtpmap outweighs the static table.
+fn payloads(media: &Media) -> Vec<Payload> {
+    let mapped = |number: u8| {
+        media.attributes.iter().filter(|a| a.attribute.trim().eq_ignore_ascii_case("rtpmap")).find_map(|a| {
+            let (payload, encoding) = a.value.as_deref()?.trim().split_once(char::is_whitespace)?;
+            (payload.parse() == Ok(number)).then(|| encoding.trim().to_ascii_uppercase())
+        })
+    };
+    let mut found: Vec<Payload> = Vec::new();
+    for number in media.fmt.split_ascii_whitespace().filter_map(|f| f.parse::<u8>().ok()).filter(|n| *n < 128) {
+        let codec = match mapped(number).as_deref() {
+            Some("PCMA/8000" | "PCMA/8000/1") => Some(Codec::Pcma),
+            Some("PCMU/8000" | "PCMU/8000/1") => Some(Codec::Pcmu),
+            Some(_) => None,
+            None => Codec::of_static(number),
+        };
+        if let Some(codec) = codec
+            && !found.iter().any(|p| p.codec == codec)
+        {
+            found.push(Payload { codec, number });
+        }
+    }
+    found
+}
+
+fn t38(session: &Session, media: &Media, addr: SocketAddr) -> RemoteT38 {
+    let ec = match value(session, media, "T38FaxUdpEC").map(str::to_ascii_lowercase).as_deref() {
+        Some("t38udpredundancy") => ErrorCorrection::Redundancy,
+        Some("t38udpfec") => ErrorCorrection::Fec,
+        _ => ErrorCorrection::None,
+    };
+    let local = value(session, media, "T38FaxRateManagement").is_some_and(|v| v.eq_ignore_ascii_case("localTCF"));
+    RemoteT38 {
+        addr,
+        version: number(session, media, "T38FaxVersion").unwrap_or(0),
+        max_bit_rate: number(session, media, "T38MaxBitRate").filter(|r| *r >= 2400).unwrap_or(T38_MAX_BIT_RATE),
+        rate_management: if local { RateManagement::LocalTcf } else { RateManagement::TransferredTcf },
+        max_buffer: number(session, media, "T38FaxMaxBuffer").filter(|b| *b > 0),
+        // Too small for one IFP packet with its header: a mistake, not a limit.
+        max_datagram: number(session, media, "T38FaxMaxDatagram").filter(|d| *d >= 20),
+        ec,
+        fill_bit_removal: flag(session, media, "T38FaxFillBitRemoval"),
+        transcoding_mmr: flag(session, media, "T38FaxTranscodingMMR"),
+        transcoding_jbig: flag(session, media, "T38FaxTranscodingJBIG"),
+    }
+}
+
+/// What we offer, or answer with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LocalMedia {
+    /// G.711, 20 ms, no silence suppression.
+    Audio {
+        /// Our RTP address, as the peer should see it.
+        addr: SocketAddr,
+        /// The laws, preferred first. An answer takes the first in the *offer's* order that is here.
+        codecs: Vec<Codec>,
+    },
+    /// T.38 version 0 over UDPTL with redundancy.
+    T38 {
+        /// Our UDPTL address, as the peer should see it.
+        addr: SocketAddr,
+    },
+}
+
+impl LocalMedia {
+    fn addr(&self) -> SocketAddr {
+        match self {
+            LocalMedia::Audio { addr, .. } | LocalMedia::T38 { addr } => *addr,
+        }
+    }
+}
+
+/// Our side of one call's session: one per call, for all offers and answers in it.
+#[derive(Clone, Debug)]
+pub struct Local {
+    id: u64,
+    /// Highest version written so far.
+    version: u64,
+    current: Option<Written>,
+    before: Option<Written>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Written {
+    version: u64,
+    medias: Vec<Media>,
+    addr: IpAddr,
+}
+
+impl Local {
+    /// `id` goes into `o=` (RFC 8866 §5.2): any number that differs from call to call.
+    pub fn new(id: u64) -> Self {
+        Self { id, version: 0, current: None, before: None }
+    }
+
+    /// An offer of one stream. In a later offer of the same call the m-lines agreed on before stay,
+    /// in number and place (RFC 3264 §8): the stream takes over the active one, as §8.3.3 wants for
+    /// audio that becomes fax, and the others keep port 0.
+    pub fn offer(&mut self, media: &LocalMedia) -> Vec<u8> {
+        let fresh = match media {
+            LocalMedia::Audio { addr, codecs } => {
+                let payloads: Vec<_> = codecs.iter().map(|&codec| Payload { codec, number: codec.static_type() }).collect();
+                audio_line(*addr, &payloads, Direction::SendRecv)
+            }
+            LocalMedia::T38 { addr } => t38_line(*addr),
+        };
+        let mut medias = self.current.as_ref().map(|w| w.medias.clone()).unwrap_or_default();
+        match medias.iter().position(|m| m.port != 0) {
+            Some(at) => medias[at] = fresh,
+            None if medias.is_empty() => medias.push(fresh),
+            None => medias[0] = fresh,
+        }
+        self.write(media.addr().ip(), medias)
+    }
+
+    /// The answer to an offer, with one of its streams taken and the others refused. Error when no
+    /// stream in it is of that kind: then say 488.
+    pub fn answer(&mut self, offer: &Remote, media: &LocalMedia) -> Result<Vec<u8>, SdpError> {
+        let mut taken = false;
+        let mut medias = Vec::with_capacity(offer.lines.len());
+        for line in &offer.lines {
+            let mine = if taken { None } else { accept(line.media.as_ref(), media) };
+            taken |= mine.is_some();
+            medias.push(mine.unwrap_or_else(|| refused_line(line)));
+        }
+        if !taken {
+            return Err(SdpError::NoSuchStream);
+        }
+        Ok(self.write(media.addr().ip(), medias))
+    }
+
+    /// Our last offer was refused: what stood before stands again. The version used is not used
+    /// again.
+    pub fn revert(&mut self) {
+        if let Some(before) = self.before.take() {
+            self.current = Some(before);
+        }
+    }
+
+    /// `o=` version rises only when something else changes (RFC 3264 §8).
+    fn write(&mut self, addr: IpAddr, medias: Vec<Media>) -> Vec<u8> {
+        let same = self.current.as_ref().filter(|w| w.addr == addr && w.medias == medias).map(|w| w.version);
+        let version = match same {
+            Some(version) => version,
+            None => {
+                self.version += 1;
+                self.version
+            }
+        };
+        let written = Written { version, medias, addr };
+        let bytes = render(self.id, &written);
+        if same.is_none() {
+            self.before = self.current.replace(written);
+        }
+        bytes
+    }
+}
+
+fn accept(theirs: Option<&RemoteMedia>, ours: &LocalMedia) -> Option<Media> {
+    match (theirs?, ours) {
+        (RemoteMedia::Audio { codecs, direction, .. }, LocalMedia::Audio { addr, codecs: mine }) => {
+            let payload = codecs.iter().find(|p| mine.contains(&p.codec))?;
+            Some(audio_line(*addr, &[*payload], direction.mirrored()))
+        }
+        (RemoteMedia::T38(_), LocalMedia::T38 { addr }) => Some(t38_line(*addr)),
+        _ => None,
+    }
+}
+
+fn media(kind: &str, port: u16, proto: &str, formats: String) -> Media {
+    Media {
+        media: kind.to_owned(),
+        port,
+        num_ports: None,
+        proto: proto.to_owned(),
+        fmt: formats,
+        media_title: None,
+        connections: Vec::new(),
+        bandwidths: Vec::new(),
+        key: None,
+        attributes: Vec::new(),
+    }
+}
+
+fn audio_line(addr: SocketAddr, payloads: &[Payload], direction: Direction) -> Media {
+    let formats: Vec<_> = payloads.iter().map(|p| p.number.to_string()).collect();
+    let mut line = media("audio", addr.port(), "RTP/AVP", formats.join(" "));
+    for payload in payloads {
+        line.add_attribute_with_value("rtpmap", format!("{} {}/8000", payload.number, payload.codec.name()));
+    }
+    line.add_attribute_with_value("ptime", PTIME_MS);
+    // RFC 3108 §5.6.3.2: silence must reach the far modem as silence.
+    line.add_attribute_with_value("silenceSupp", "off - - - -");
+    line.add_attribute_from_str(direction.name());
+    line
+}
+
+fn t38_line(addr: SocketAddr) -> Media {
+    let mut line = media("image", addr.port(), "udptl", "t38".to_owned());
+    // T.38 D.2.3. Version 0: higher ones change the packet syntax, and every peer speaks 0.
+    line.add_attribute_with_value("T38FaxVersion", 0);
+    line.add_attribute_with_value("T38MaxBitRate", T38_MAX_BIT_RATE);
+    line.add_attribute_with_value("T38FaxRateManagement", "transferredTCF");
+    line.add_attribute_with_value("T38FaxMaxBuffer", T38_MAX_BUFFER);
+    line.add_attribute_with_value("T38FaxMaxDatagram", T38_MAX_DATAGRAM);
+    line.add_attribute_with_value("T38FaxUdpEC", "t38UDPRedundancy");
+    line
+}
+
+/// RFC 3264 §6: refused with port 0, everything else as offered.
+fn refused_line(line: &Line) -> Media {
+    media(&line.kind, 0, &line.proto, line.formats.clone())
+}
+
+fn render(id: u64, written: &Written) -> Vec<u8> {
+    let mut session = Session::new(Origin::with_ip_addr(id, written.version, written.addr), "-");
+    session.set_connection(Connection::from_ip_addr(written.addr));
+    session.add_time(Time::new(0, 0));
+    session.medias.clone_from(&written.medias);
+    let mut bytes = Vec::new();
+    // Writing into memory can't fail; a part would be worse than nothing.
+    if session.write(&mut bytes).is_err() {
+        bytes.clear();
+    }
+    bytes
+}
+
+#[cfg(test)]
+#[path = "sdp_tests.rs"]
+mod tests;
