@@ -4,6 +4,7 @@
 //! media and the modems run in sandboxed line workers that know neither keys nor names.
 
 pub mod protocol;
+pub mod sip;
 
 use std::{sync::Arc, time::Duration};
 

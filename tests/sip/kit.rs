@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use faxpost::line::sip::{CallId, Dial, End, Event, Proto, SipAdapter, SipConfig, SipLine, Target, Trunk, TrunkId, start};
+use faxpost::line::sip::{
+    CallId, Dial, End, Event, Proto, SipAdapter, SipConfig, SipLine, Target, Trunk, TrunkId, start,
+};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
@@ -46,7 +48,10 @@ impl Us {
     }
 
     pub async fn event(&mut self) -> Event {
-        timeout(PATIENCE, self.events.recv()).await.expect("an event").expect("the adapter is alive")
+        timeout(PATIENCE, self.events.recv())
+            .await
+            .expect("an event")
+            .expect("the adapter is alive")
     }
 
     pub async fn answered(&mut self) -> (CallId, String) {
@@ -81,7 +86,14 @@ pub fn trunk(targets: &[SocketAddr]) -> Trunk {
     Trunk {
         id: TrunkId(1),
         domain: "trunk.test".into(),
-        targets: targets.iter().map(|&addr| Target { addr, proto: Proto::Udp, tls_name: None }).collect(),
+        targets: targets
+            .iter()
+            .map(|&addr| Target {
+                addr,
+                proto: Proto::Udp,
+                tls_name: None,
+            })
+            .collect(),
         user: "gateway".into(),
         auth_user: None,
         password: String::new(),
@@ -121,7 +133,11 @@ impl Message {
     }
 
     pub fn status(&self) -> Option<u16> {
-        self.start_line().strip_prefix("SIP/2.0 ")?.get(..3)?.parse().ok()
+        self.start_line()
+            .strip_prefix("SIP/2.0 ")?
+            .get(..3)?
+            .parse()
+            .ok()
     }
 
     pub fn method(&self) -> &str {
@@ -151,7 +167,10 @@ impl Message {
     }
 
     pub fn cseq(&self) -> u32 {
-        self.header("CSeq").and_then(|v| v.split(' ').next()).and_then(|n| n.parse().ok()).expect("a CSeq")
+        self.header("CSeq")
+            .and_then(|v| v.split(' ').next())
+            .and_then(|n| n.parse().ok())
+            .expect("a CSeq")
     }
 
     /// Tag of To, if any.
@@ -166,7 +185,10 @@ impl Peer {
     }
 
     pub async fn at(addr: &str, us: SocketAddr) -> Self {
-        Self { socket: UdpSocket::bind(addr).await.unwrap(), us }
+        Self {
+            socket: UdpSocket::bind(addr).await.unwrap(),
+            us,
+        }
     }
 
     pub fn addr(&self) -> SocketAddr {
@@ -179,7 +201,10 @@ impl Peer {
 
     pub async fn receive(&self) -> Message {
         let mut buf = vec![0; 65_536];
-        let (len, _) = timeout(PATIENCE, self.socket.recv_from(&mut buf)).await.expect("a datagram").unwrap();
+        let (len, _) = timeout(PATIENCE, self.socket.recv_from(&mut buf))
+            .await
+            .expect("a datagram")
+            .unwrap();
         Message(String::from_utf8_lossy(&buf[..len]).into_owned())
     }
 
@@ -197,7 +222,9 @@ impl Peer {
     pub async fn response(&self, status: u16, method: &str) -> Message {
         loop {
             let message = self.receive().await;
-            if message.status() == Some(status) && message.header("CSeq").is_some_and(|c| c.ends_with(method)) {
+            if message.status() == Some(status)
+                && message.header("CSeq").is_some_and(|c| c.ends_with(method))
+            {
                 return message;
             }
         }
@@ -212,7 +239,11 @@ impl Peer {
             }
         }
         let to = request.header("To").unwrap();
-        let tag = if request.to_tag().is_some() || status.starts_with("100") { "" } else { ";tag=peer" };
+        let tag = if request.to_tag().is_some() || status.starts_with("100") {
+            ""
+        } else {
+            ";tag=peer"
+        };
         text += &format!("To: {to}{tag}\r\n");
         text += &format!("Contact: <sip:peer@{}>\r\n{extra}", self.addr());
         self.send(&finish(text, body)).await;
@@ -232,7 +263,14 @@ impl Peer {
     }
 
     /// A request in the dialog that `ok`, our 2xx to `invite`, made.
-    pub fn in_dialog(&self, ok: &Message, method: &str, cseq: u32, branch: &str, body: &str) -> String {
+    pub fn in_dialog(
+        &self,
+        ok: &Message,
+        method: &str,
+        cseq: u32,
+        branch: &str,
+        body: &str,
+    ) -> String {
         let addr = self.addr();
         let text = format!(
             "{method} sip:gateway@{us} SIP/2.0\r\nVia: SIP/2.0/UDP {addr};branch=z9hG4bK{branch};rport\r\n\
@@ -247,7 +285,15 @@ impl Peer {
     }
 
     /// A request in the dialog that our INVITE and the peer's answer to it (tag `peer`) made.
-    pub fn in_our_dialog(&self, invite: &Message, method: &str, cseq: u32, branch: &str, extra: &str, body: &str) -> String {
+    pub fn in_our_dialog(
+        &self,
+        invite: &Message,
+        method: &str,
+        cseq: u32,
+        branch: &str,
+        extra: &str,
+        body: &str,
+    ) -> String {
         let addr = self.addr();
         let text = format!(
             "{method} sip:gateway@{us} SIP/2.0\r\nVia: SIP/2.0/UDP {addr};branch=z9hG4bK{branch};rport\r\n\
@@ -272,10 +318,13 @@ impl Peer {
     /// Calls us; `us` answers. Gives our 200, acknowledged.
     pub async fn call(&self, us: &mut Us, id: &str) -> (CallId, Message) {
         self.send(&self.invite(id, "", OFFER)).await;
-        let Event::Incoming { call, .. } = us.event().await else { panic!("no Incoming") };
+        let Event::Incoming { call, .. } = us.event().await else {
+            panic!("no Incoming")
+        };
         us.line.answer(call, ANSWER.into());
         let ok = self.response(200, "INVITE").await;
-        self.send(&self.in_dialog(&ok, "ACK", 1, &format!("ack{id}"), "")).await;
+        self.send(&self.in_dialog(&ok, "ACK", 1, &format!("ack{id}"), ""))
+            .await;
         assert_eq!(us.answered().await, (call, OFFER.to_owned()));
         (call, ok)
     }

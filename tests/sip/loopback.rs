@@ -14,12 +14,32 @@ async fn pair() -> (Us, Us) {
 /// A call from `a` to `b`, answered.
 async fn up(a: &mut Us, b: &mut Us) -> (faxpost::line::sip::CallId, faxpost::line::sip::CallId) {
     let out = a.line.dial(dial()).unwrap();
-    let Event::Incoming { call, to, from, sdp, source, .. } = b.event().await else { panic!("no Incoming") };
-    assert_eq!((to.as_str(), from.as_str()), ("+33123456789", "+33987654321"));
+    let Event::Incoming {
+        call,
+        to,
+        from,
+        sdp,
+        source,
+        ..
+    } = b.event().await
+    else {
+        panic!("no Incoming")
+    };
+    assert_eq!(
+        (to.as_str(), from.as_str()),
+        ("+33123456789", "+33987654321")
+    );
     assert_eq!((sdp.as_slice(), source), (OFFER.as_bytes(), a.addr()));
     b.line.ring(call);
     let progress = a.event().await;
-    assert_eq!(progress, Event::Progress { call: out, status: 180, sdp: None });
+    assert_eq!(
+        progress,
+        Event::Progress {
+            call: out,
+            status: 180,
+            sdp: None
+        }
+    );
     b.line.answer(call, ANSWER.into());
     assert_eq!(a.answered().await, (out, ANSWER.to_owned()));
     assert_eq!(b.answered().await, (call, OFFER.to_owned()));
@@ -33,12 +53,19 @@ async fn a_call_is_dialled_answered_switched_to_fax_and_hung_up() {
 
     // The called side asks for T.38, as fax machines do.
     let (answer, ()) = tokio::join!(b.line.reoffer(inc, FAX_OFFER.into()), async {
-        let Event::Reoffer { call, offer, sdp } = a.event().await else { panic!("no Reoffer") };
+        let Event::Reoffer { call, offer, sdp } = a.event().await else {
+            panic!("no Reoffer")
+        };
         assert_eq!((call, sdp.as_slice()), (out, FAX_OFFER.as_bytes()));
         a.line.reanswer(call, offer, Ok(FAX_ANSWER.into()));
         assert_eq!(a.event().await, Event::ReofferDone { call, offer });
     });
-    assert_eq!(answer, ReAnswer::Accepted { sdp: FAX_ANSWER.into() });
+    assert_eq!(
+        answer,
+        ReAnswer::Accepted {
+            sdp: FAX_ANSWER.into()
+        }
+    );
 
     a.line.hangup(out, Some(16));
     a.line.hangup(out, None);
@@ -55,7 +82,9 @@ async fn a_refused_reoffer_leaves_the_call_as_it_was() {
     let (out, inc) = up(&mut a, &mut b).await;
     for status in [488, 415, 606] {
         let (answer, ()) = tokio::join!(a.line.reoffer(out, FAX_OFFER.into()), async {
-            let Event::Reoffer { call, offer, .. } = b.event().await else { panic!("no Reoffer") };
+            let Event::Reoffer { call, offer, .. } = b.event().await else {
+                panic!("no Reoffer")
+            };
             b.line.reanswer(call, offer, Err(status));
         });
         assert_eq!(answer, ReAnswer::Rejected { status });
@@ -70,7 +99,10 @@ async fn a_refused_reoffer_leaves_the_call_as_it_was() {
 async fn a_reoffer_that_nobody_answers_is_refused_for_us() {
     let (mut a, mut b) = pair().await;
     let (out, _) = up(&mut a, &mut b).await;
-    assert_eq!(a.line.reoffer(out, FAX_OFFER.into()).await, ReAnswer::Rejected { status: 488 });
+    assert_eq!(
+        a.line.reoffer(out, FAX_OFFER.into()).await,
+        ReAnswer::Rejected { status: 488 }
+    );
     assert!(matches!(b.event().await, Event::Reoffer { .. }));
     assert_eq!((a.line.calls(), b.line.calls()), (1, 1));
 }
@@ -79,8 +111,14 @@ async fn a_reoffer_that_nobody_answers_is_refused_for_us() {
 async fn both_sides_offering_at_once_end_with_one_of_them_accepted() {
     let (mut a, mut b) = pair().await;
     let (out, inc) = up(&mut a, &mut b).await;
-    let (line_a, line_b) = (std::sync::Arc::clone(&a.line), std::sync::Arc::clone(&b.line));
-    let (from_a, from_b) = (line_a.reoffer(out, FAX_OFFER.into()), line_b.reoffer(inc, FAX_ANSWER.into()));
+    let (line_a, line_b) = (
+        std::sync::Arc::clone(&a.line),
+        std::sync::Arc::clone(&b.line),
+    );
+    let (from_a, from_b) = (
+        line_a.reoffer(out, FAX_OFFER.into()),
+        line_b.reoffer(inc, FAX_ANSWER.into()),
+    );
     let serve = async {
         loop {
             tokio::select! {
@@ -110,7 +148,9 @@ async fn both_sides_offering_at_once_end_with_one_of_them_accepted() {
 async fn a_rejection_is_told_with_its_cause() {
     let (mut a, mut b) = pair().await;
     a.line.dial(dial()).unwrap();
-    let Event::Incoming { call, .. } = b.event().await else { panic!("no Incoming") };
+    let Event::Incoming { call, .. } = b.event().await else {
+        panic!("no Incoming")
+    };
     b.line.reject(call, 486, Some(17));
     let busy = |reason: Option<&str>| End::Refused {
         status: 486,
@@ -128,9 +168,14 @@ async fn a_rejection_is_told_with_its_cause() {
 async fn hanging_up_while_it_rings_cancels() {
     let (mut a, mut b) = pair().await;
     let out = a.line.dial(dial()).unwrap();
-    let Event::Incoming { call, .. } = b.event().await else { panic!("no Incoming") };
+    let Event::Incoming { call, .. } = b.event().await else {
+        panic!("no Incoming")
+    };
     b.line.ring(call);
-    assert!(matches!(a.event().await, Event::Progress { status: 180, .. }));
+    assert!(matches!(
+        a.event().await,
+        Event::Progress { status: 180, .. }
+    ));
     a.line.hangup(out, None);
     assert_eq!(a.ended().await, End::Cancelled);
     assert_eq!(b.ended().await, End::Cancelled);
@@ -142,7 +187,9 @@ async fn hanging_up_while_it_rings_cancels() {
 async fn hanging_up_an_unanswered_incoming_call_refuses_it() {
     let (mut a, mut b) = pair().await;
     a.line.dial(dial()).unwrap();
-    let Event::Incoming { call, .. } = b.event().await else { panic!("no Incoming") };
+    let Event::Incoming { call, .. } = b.event().await else {
+        panic!("no Incoming")
+    };
     b.line.hangup(call, None);
     assert_eq!(b.ended().await, End::Cancelled);
     assert!(matches!(a.ended().await, End::Refused { status: 480, .. }));
@@ -152,10 +199,15 @@ async fn hanging_up_an_unanswered_incoming_call_refuses_it() {
 async fn a_call_that_only_rings_ends_by_our_own_clock() {
     let (a, mut b) = (us().await, us().await);
     let mut a = a;
-    a.trunk(&[b.addr()], |t| t.ring_timeout = std::time::Duration::from_millis(50)).await;
+    a.trunk(&[b.addr()], |t| {
+        t.ring_timeout = std::time::Duration::from_millis(50)
+    })
+    .await;
     b.trunk(&[a.addr()], |_| {}).await;
     a.line.dial(dial()).unwrap();
-    let Event::Incoming { call, .. } = b.event().await else { panic!("no Incoming") };
+    let Event::Incoming { call, .. } = b.event().await else {
+        panic!("no Incoming")
+    };
     b.line.ring(call);
     assert_eq!(a.ended().await, End::RingTimeout);
     assert_eq!(b.ended().await, End::Cancelled);
@@ -195,14 +247,21 @@ async fn two_hundred_calls_leave_nothing_behind() {
 #[tokio::test]
 async fn a_port_in_use_is_an_error_with_a_remedy() {
     let a = us().await;
-    let config = SipConfig { listen: a.addr(), ..SipConfig::for_testing() };
+    let config = SipConfig {
+        listen: a.addr(),
+        ..SipConfig::for_testing()
+    };
     let error = start(config).await.unwrap_err();
     assert!(matches!(error, SipError::Listen { addr, .. } if addr == a.addr()));
     assert!(error.to_string().contains("in use"), "{error}");
 
     // The TCP port alone is tried as well: the stack would only warn.
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let config = SipConfig { listen: taken.local_addr().unwrap(), tcp: true, ..SipConfig::for_testing() };
+    let config = SipConfig {
+        listen: taken.local_addr().unwrap(),
+        tcp: true,
+        ..SipConfig::for_testing()
+    };
     let error = start(config).await.unwrap_err();
     assert!(error.to_string().contains("TCP port is in use"), "{error}");
 }
@@ -214,7 +273,10 @@ async fn the_port_is_free_again_after_the_adapter_is_dropped() {
     drop(a);
     let patience = tokio::time::Instant::now() + crate::kit::PATIENCE;
     while tokio::net::UdpSocket::bind(addr).await.is_err() {
-        assert!(tokio::time::Instant::now() < patience, "the port is still held");
+        assert!(
+            tokio::time::Instant::now() < patience,
+            "the port is still held"
+        );
         tokio::task::yield_now().await;
     }
 }
@@ -224,8 +286,15 @@ async fn what_cannot_be_done_is_refused_with_a_sentence() {
     let a = us().await;
     let mut registering = trunk(&[a.addr()]);
     registering.register = Some(std::time::Duration::from_secs(60));
-    let error = a.line.set_trunk(registering.id, Some(registering)).await.unwrap_err();
-    assert!(matches!(&error, SipError::Unsupported(text) if text.contains("registration")), "{error}");
+    let error = a
+        .line
+        .set_trunk(registering.id, Some(registering))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&error, SipError::Unsupported(text) if text.contains("registration")),
+        "{error}"
+    );
     assert_eq!(a.line.dial(dial()), Err(SipError::UnknownTrunk(TrunkId(1))));
     a.trunk(&[], |_| {}).await;
     assert_eq!(a.line.dial(dial()), Err(SipError::NoTarget(TrunkId(1))));
@@ -238,12 +307,21 @@ async fn what_cannot_be_done_is_refused_with_a_sentence() {
 #[tokio::test]
 async fn calls_go_over_tcp_and_a_refused_connection_is_told_at_once() {
     use faxpost::line::sip::Proto;
-    let tcp = || SipConfig { tcp: true, ..SipConfig::for_testing() };
+    let tcp = || SipConfig {
+        tcp: true,
+        ..SipConfig::for_testing()
+    };
     let (mut a, mut b) = (us_with(tcp()).await, us_with(tcp()).await);
-    a.trunk(&[b.addr()], |t| t.targets[0].proto = Proto::Tcp).await;
-    b.trunk(&[], |t| t.allow_from = vec![("127.0.0.1".parse().unwrap(), 32)]).await;
+    a.trunk(&[b.addr()], |t| t.targets[0].proto = Proto::Tcp)
+        .await;
+    b.trunk(&[], |t| {
+        t.allow_from = vec![("127.0.0.1".parse().unwrap(), 32)]
+    })
+    .await;
     let out = a.line.dial(dial()).unwrap();
-    let Event::Incoming { call, .. } = b.event().await else { panic!("no Incoming") };
+    let Event::Incoming { call, .. } = b.event().await else {
+        panic!("no Incoming")
+    };
     b.line.answer(call, ANSWER.into());
     assert_eq!(a.answered().await.0, out);
     b.answered().await;
@@ -251,8 +329,12 @@ async fn calls_go_over_tcp_and_a_refused_connection_is_told_at_once() {
     assert_eq!(a.ended().await, End::LocalBye);
     assert_eq!(b.ended().await, End::RemoteBye { q850: None });
 
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    a.trunk(&[closed], |t| t.targets[0].proto = Proto::Tcp).await;
+    let closed = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    a.trunk(&[closed], |t| t.targets[0].proto = Proto::Tcp)
+        .await;
     a.line.dial(dial()).unwrap();
     assert!(matches!(a.ended().await, End::Unreachable { .. }));
 }

@@ -16,10 +16,10 @@ use rsipstack::dialog::dialog_layer::DialogLayer;
 use rsipstack::dialog::invite_dialog::InviteDialog;
 use rsipstack::sip::{Auth, Header, HostWithPort, Scheme, Uri};
 use rsipstack::transaction::endpoint::{EndpointInnerRef, EndpointOption};
+use rsipstack::transport::TransportLayer;
 use rsipstack::transport::connection::SipConnection;
 use rsipstack::transport::tcp_listener::TcpListenerConnection;
 use rsipstack::transport::udp::UdpConnection;
-use rsipstack::transport::TransportLayer;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -28,8 +28,8 @@ use super::message::{check_user, checked_headers, q850};
 use super::sources::{Bucket, Sources};
 use super::timers::Timers;
 use super::{
-    CallId, Dial, Dropped, End, Event, Fut, OfferId, Proto, ReAnswer, SipError, SipLine, Trunk, TrunkId, dialing,
-    router,
+    CallId, Dial, Dropped, End, Event, Fut, OfferId, Proto, ReAnswer, SipError, SipLine, Trunk,
+    TrunkId, dialing, router,
 };
 
 /// How the signalling listens and how patient it is.
@@ -70,7 +70,10 @@ impl SipConfig {
 
     /// Loopback, any port, timers twenty-five times faster.
     pub fn for_testing() -> Self {
-        Self { t1: Duration::from_millis(20), ..Self::new(SocketAddr::from(([127, 0, 0, 1], 0))) }
+        Self {
+            t1: Duration::from_millis(20),
+            ..Self::new(SocketAddr::from(([127, 0, 0, 1], 0)))
+        }
     }
 }
 
@@ -79,10 +82,21 @@ impl SipConfig {
 pub(super) enum Command {
     Ring,
     Answer(Vec<u8>),
-    Reject { status: u16, q850: Option<u16> },
-    Reoffer { sdp: Vec<u8>, reply: oneshot::Sender<ReAnswer> },
-    Reanswer { offer: OfferId, answer: Result<Vec<u8>, u16> },
-    Hangup { q850: Option<u16> },
+    Reject {
+        status: u16,
+        q850: Option<u16>,
+    },
+    Reoffer {
+        sdp: Vec<u8>,
+        reply: oneshot::Sender<ReAnswer>,
+    },
+    Reanswer {
+        offer: OfferId,
+        answer: Result<Vec<u8>, u16>,
+    },
+    Hangup {
+        q850: Option<u16>,
+    },
 }
 
 /// A call as the table knows it.
@@ -138,7 +152,9 @@ pub struct SipAdapter {
 
 impl fmt::Debug for SipAdapter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SipAdapter").field("local", &self.local).finish_non_exhaustive()
+        f.debug_struct("SipAdapter")
+            .field("local", &self.local)
+            .finish_non_exhaustive()
     }
 }
 
@@ -148,10 +164,16 @@ pub async fn start(config: SipConfig) -> Result<SipAdapter, SipError> {
     let transport = TransportLayer::new(stop.clone());
 
     // The stack only warns when a listener fails, so the ports are taken or tried here.
-    let socket = tokio::net::UdpSocket::bind(config.listen).await.map_err(|e| refused(config.listen, "UDP", &e))?;
-    let local = socket.local_addr().map_err(|e| refused(config.listen, "UDP", &e))?;
+    let socket = tokio::net::UdpSocket::bind(config.listen)
+        .await
+        .map_err(|e| refused(config.listen, "UDP", &e))?;
+    let local = socket
+        .local_addr()
+        .map_err(|e| refused(config.listen, "UDP", &e))?;
     let external = SocketAddr::new(
-        config.advertised.unwrap_or_else(|| SipConnection::resolve_bind_address(local).ip()),
+        config
+            .advertised
+            .unwrap_or_else(|| SipConnection::resolve_bind_address(local).ip()),
         local.port(),
     );
     let udp = UdpConnection::from_socket(Arc::new(socket), Some(external), Some(stop.clone()))
@@ -190,7 +212,9 @@ pub async fn start(config: SipConfig) -> Result<SipAdapter, SipError> {
             ..EndpointOption::default()
         })
         .build();
-    let incoming = endpoint.incoming_transactions().map_err(|_| SipError::Stopped)?;
+    let incoming = endpoint
+        .incoming_transactions()
+        .map_err(|_| SipError::Stopped)?;
     let (events, receiver) = mpsc::channel(config.event_capacity.max(1));
     let core = Arc::new(Core {
         layer: Arc::new(DialogLayer::new(Arc::clone(&endpoint.inner))),
@@ -202,7 +226,11 @@ pub async fn start(config: SipConfig) -> Result<SipAdapter, SipError> {
         stop: stop.clone(),
         host: external.into(),
         tcp: config.tcp,
-        bucket: Mutex::new(Bucket::new(config.invites_per_second, config.invite_burst, Instant::now())),
+        bucket: Mutex::new(Bucket::new(
+            config.invites_per_second,
+            config.invite_burst,
+            Instant::now(),
+        )),
         events,
         trunks: RwLock::default(),
         calls: Mutex::default(),
@@ -210,13 +238,21 @@ pub async fn start(config: SipConfig) -> Result<SipAdapter, SipError> {
     });
     tokio::spawn(async move { endpoint.serve().await });
     tokio::spawn(router::run(Arc::clone(&core), incoming));
-    Ok(SipAdapter { core, events: Mutex::new(Some(receiver)), local })
+    Ok(SipAdapter {
+        core,
+        events: Mutex::new(Some(receiver)),
+        local,
+    })
 }
 
 fn refused(addr: SocketAddr, kind: &str, error: &io::Error) -> SipError {
     let remedy = match error.kind() {
-        io::ErrorKind::AddrInUse => format!("the {kind} port is in use; stop the other program or set another port"),
-        io::ErrorKind::PermissionDenied => format!("{kind} ports below 1024 need a privilege; set another port"),
+        io::ErrorKind::AddrInUse => {
+            format!("the {kind} port is in use; stop the other program or set another port")
+        }
+        io::ErrorKind::PermissionDenied => {
+            format!("{kind} ports below 1024 need a privilege; set another port")
+        }
         io::ErrorKind::AddrNotAvailable => "this machine has no such address".to_owned(),
         _ => format!("{kind}: {error}"),
     };
@@ -252,7 +288,10 @@ impl Drop for SipAdapter {
 
 impl SipLine for SipAdapter {
     fn events(&self) -> Option<mpsc::Receiver<Event>> {
-        self.events.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.events
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 
     fn set_trunk<'a>(&'a self, id: TrunkId, trunk: Option<Trunk>) -> Fut<'a, Result<(), SipError>> {
@@ -264,7 +303,9 @@ impl SipLine for SipAdapter {
         if core.stop.is_cancelled() {
             return Err(SipError::Stopped);
         }
-        let trunk = core.trunk(dial.trunk).ok_or(SipError::UnknownTrunk(dial.trunk))?;
+        let trunk = core
+            .trunk(dial.trunk)
+            .ok_or(SipError::UnknownTrunk(dial.trunk))?;
         if trunk.targets.is_empty() {
             return Err(SipError::NoTarget(trunk.id));
         }
@@ -272,8 +313,14 @@ impl SipLine for SipAdapter {
         if !dial.from.is_empty() {
             check_user(&dial.from, "number to call from")?;
         }
-        if dial.display.as_deref().is_some_and(|d| d.chars().any(char::is_control)) {
-            return Err(SipError::Invalid("the display name has a control character".into()));
+        if dial
+            .display
+            .as_deref()
+            .is_some_and(|d| d.chars().any(char::is_control))
+        {
+            return Err(SipError::Invalid(
+                "the display name has a control character".into(),
+            ));
         }
         let headers = checked_headers(&dial.headers)?;
         let line = core.open_call(None);
@@ -334,10 +381,17 @@ impl Core {
                 )));
             }
             if !self.tcp && trunk.targets.iter().any(|t| t.proto == Proto::Tcp) {
-                return Err(SipError::Unsupported(format!("{id} asks for TCP, but we don't listen on TCP")));
+                return Err(SipError::Unsupported(format!(
+                    "{id} asks for TCP, but we don't listen on TCP"
+                )));
             }
             check_user(&trunk.user, "trunk's user")?;
-            if trunk.domain.is_empty() || trunk.domain.chars().any(|c| c.is_control() || "@<>;? ".contains(c)) {
+            if trunk.domain.is_empty()
+                || trunk
+                    .domain
+                    .chars()
+                    .any(|c| c.is_control() || "@<>;? ".contains(c))
+            {
                 return Err(SipError::Invalid(format!("{id} has no usable domain")));
             }
         }
@@ -351,7 +405,11 @@ impl Core {
     }
 
     pub(super) fn trunk(&self, id: TrunkId) -> Option<Arc<Trunk>> {
-        self.trunks.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+        self.trunks
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&id)
+            .cloned()
     }
 
     fn calls(&self) -> MutexGuard<'_, Calls> {
@@ -364,11 +422,21 @@ impl Core {
         let (sender, commands) = mpsc::unbounded_channel();
         let bye_cause = ByeCause::default();
         let mut calls = self.calls();
-        calls.by_id.insert(call, CallEntry { commands: sender, bye_cause: Arc::clone(&bye_cause) });
+        calls.by_id.insert(
+            call,
+            CallEntry {
+                commands: sender,
+                bye_cause: Arc::clone(&bye_cause),
+            },
+        );
         if let Some(sip_id) = sip_id {
             calls.by_sip.insert(sip_id.to_owned(), call);
         }
-        Line { call, commands, bye_cause }
+        Line {
+            call,
+            commands,
+            bye_cause,
+        }
     }
 
     /// Ties another SIP Call-ID to a call.
@@ -384,7 +452,10 @@ impl Core {
     /// Notes the cause that a BYE brings, before the stack reads it.
     pub(super) fn note_bye(&self, sip_id: &str, cause: Option<u16>) {
         let calls = self.calls();
-        let entry = calls.by_sip.get(sip_id).and_then(|call| calls.by_id.get(call));
+        let entry = calls
+            .by_sip
+            .get(sip_id)
+            .and_then(|call| calls.by_id.get(call));
         if let (Some(entry), Some(cause)) = (entry, cause) {
             let _ = entry.bye_cause.set(cause);
         }
@@ -398,7 +469,10 @@ impl Core {
     }
 
     pub(super) fn take_token(&self) -> bool {
-        self.bucket.lock().unwrap_or_else(PoisonError::into_inner).take(Instant::now())
+        self.bucket
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take(Instant::now())
     }
 
     pub(super) fn next_offer(&self) -> OfferId {
@@ -458,7 +532,10 @@ impl Core {
     pub(super) fn contact(&self, user: &str) -> Uri {
         Uri {
             scheme: Some(Scheme::Sip),
-            auth: Some(Auth { user: user.to_owned(), password: None }),
+            auth: Some(Auth {
+                user: user.to_owned(),
+                password: None,
+            }),
             host_with_port: self.host.clone(),
             ..Uri::default()
         }

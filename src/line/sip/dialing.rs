@@ -19,19 +19,39 @@ use super::{CallId, Dial, End, Event, Proto, ReAnswer, Target, Trunk};
 
 /// What became of one target.
 enum Attempt {
-    Answered { dialog: InviteDialog, states: DialogStateReceiver, sdp: Vec<u8> },
+    Answered {
+        dialog: InviteDialog,
+        states: DialogStateReceiver,
+        sdp: Vec<u8>,
+    },
     /// The next target may be tried: this one has no call of ours, ringing or up.
     Next(End),
     Over(End),
 }
 
 /// The whole life of an outgoing call.
-pub(super) async fn run(core: Arc<Core>, trunk: Arc<Trunk>, dial: Dial, headers: Vec<Header>, mut line: Line) {
-    let mut why = End::Unreachable { error: "the trunk has no address to call".into() };
+pub(super) async fn run(
+    core: Arc<Core>,
+    trunk: Arc<Trunk>,
+    dial: Dial,
+    headers: Vec<Header>,
+    mut line: Line,
+) {
+    let mut why = End::Unreachable {
+        error: "the trunk has no address to call".into(),
+    };
     for target in &trunk.targets {
         match attempt(&core, &trunk, target, &dial, &headers, &mut line).await {
-            Attempt::Answered { dialog, states, sdp } => {
-                core.tell(Event::Answered { call: line.call, sdp: sdp.clone() }).await;
+            Attempt::Answered {
+                dialog,
+                states,
+                sdp,
+            } => {
+                core.tell(Event::Answered {
+                    call: line.call,
+                    sdp: sdp.clone(),
+                })
+                .await;
                 let talk = Talk::new(dialog.clone(), dial.sdp, sdp, true);
                 let why = dialogs::talk(&core, talk, states, &mut line).await;
                 return core.finish(line.call, Some(dialog), why).await;
@@ -67,7 +87,10 @@ async fn attempt(
     if target.proto != Proto::Udp {
         // The stack hides a refused connection for 64·T1; asked first, it tells at once, and keeps
         // the connection for the INVITE.
-        let reach = timeout(trunk.connect_timeout, core.endpoint.transport_layer.lookup(&destination, None));
+        let reach = timeout(
+            trunk.connect_timeout,
+            core.endpoint.transport_layer.lookup(&destination, None),
+        );
         let reached = tokio::select! {
             reached = reach => reached,
             () = hung_up(&mut line.commands) => return Attempt::Over(End::Cancelled),
@@ -75,7 +98,11 @@ async fn attempt(
         match reached {
             Ok(Ok(_)) => {}
             Ok(Err(e)) => return Attempt::Next(unreachable(&e)),
-            Err(_) => return Attempt::Next(End::Unreachable { error: "no connection in time".into() }),
+            Err(_) => {
+                return Attempt::Next(End::Unreachable {
+                    error: "no connection in time".into(),
+                });
+            }
         }
     }
 
@@ -124,32 +151,51 @@ async fn attempt(
         Ok((dialog, Some(response))) => {
             if dialog.state().is_confirmed() {
                 // Some peers describe their media in a 183 only.
-                let sdp = sdp_of(&response.headers, &response.body).filter(|sdp| !sdp.is_empty()).unwrap_or(early);
-                return Attempt::Answered { dialog, states, sdp };
+                let sdp = sdp_of(&response.headers, &response.body)
+                    .filter(|sdp| !sdp.is_empty())
+                    .unwrap_or(early);
+                return Attempt::Answered {
+                    dialog,
+                    states,
+                    sdp,
+                };
             }
             refused(target, &response)
         }
-        Ok((_, None)) => Attempt::Next(End::Unreachable { error: "the INVITE ended without an answer".into() }),
-        Err(StackError::DialogError(_, _, StatusCode::Unauthorized | StatusCode::ProxyAuthenticationRequired)) => {
-            Attempt::Over(End::AuthFailed)
-        }
+        Ok((_, None)) => Attempt::Next(End::Unreachable {
+            error: "the INVITE ended without an answer".into(),
+        }),
+        Err(StackError::DialogError(
+            _,
+            _,
+            StatusCode::Unauthorized | StatusCode::ProxyAuthenticationRequired,
+        )) => Attempt::Over(End::AuthFailed),
         Err(e) => Attempt::Over(unreachable(&e)),
     }
 }
 
 async fn progress(core: &Core, call: CallId, state: &DialogState, early: &mut Vec<u8>) {
-    let DialogState::Early(_, response) = state else { return };
+    let DialogState::Early(_, response) = state else {
+        return;
+    };
     let sdp = sdp_of(&response.headers, &response.body).filter(|sdp| !sdp.is_empty());
     if let Some(sdp) = &sdp {
         early.clone_from(sdp);
     }
-    core.tell(Event::Progress { call, status: response.status_code.code(), sdp }).await;
+    core.tell(Event::Progress {
+        call,
+        status: response.status_code.code(),
+        sdp,
+    })
+    .await;
 }
 
 fn refused(target: &Target, response: &Response) -> Attempt {
     let status = response.status_code.code();
     if made_up(response) {
-        return Attempt::Next(End::Unreachable { error: format!("no answer from {}", target.addr) });
+        return Attempt::Next(End::Unreachable {
+            error: format!("no answer from {}", target.addr),
+        });
     }
     let end = End::Refused {
         status,
@@ -215,7 +261,11 @@ fn invite(
     headers: &[Header],
     sip_id: String,
 ) -> InviteOption {
-    let from = if dial.from.is_empty() { &trunk.user } else { &dial.from };
+    let from = if dial.from.is_empty() {
+        &trunk.user
+    } else {
+        &dial.from
+    };
     InviteOption {
         caller: uri(from, &trunk.domain),
         caller_display_name: dial.display.clone(),
@@ -235,12 +285,16 @@ fn invite(
 fn uri(user: &str, domain: &str) -> Uri {
     // `set_trunk` has refused what can't stand here; a name that doesn't parse as host and port is
     // written as it is.
-    let host = domain.try_into().unwrap_or_else(|_| rsipstack::sip::Domain::from(domain).into());
+    let host = domain
+        .try_into()
+        .unwrap_or_else(|_| rsipstack::sip::Domain::from(domain).into());
     Uri {
         scheme: Some(Scheme::Sip),
-        auth: Some(Auth { user: user.to_owned(), password: None }),
+        auth: Some(Auth {
+            user: user.to_owned(),
+            password: None,
+        }),
         host_with_port: host,
         ..Uri::default()
     }
 }
-

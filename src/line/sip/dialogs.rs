@@ -5,7 +5,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use rsipstack::Result as StackResult;
-use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver, TerminatedReason, TransactionHandle};
+use rsipstack::dialog::dialog::{
+    DialogState, DialogStateReceiver, TerminatedReason, TransactionHandle,
+};
 use rsipstack::dialog::invite_dialog::InviteDialog;
 use rsipstack::sip::prelude::HeadersExt;
 use rsipstack::sip::{Header, Method, Request, Response, StatusCode, StatusCodeKind};
@@ -18,26 +20,55 @@ use super::timers::{GLARE_ATTEMPTS, UNANSWERED};
 use super::{End, Event, OfferId, ReAnswer, sdp};
 
 /// The whole life of an incoming call. `first` is its `Incoming` event, `sdp` the offer in it.
-pub(super) async fn run(core: Arc<Core>, dialog: InviteDialog, mut states: DialogStateReceiver, mut line: Line, first: Event, sdp: Vec<u8>) {
+pub(super) async fn run(
+    core: Arc<Core>,
+    dialog: InviteDialog,
+    mut states: DialogStateReceiver,
+    mut line: Line,
+    first: Event,
+    sdp: Vec<u8>,
+) {
     core.tell(first).await;
     let why = match ringing(&core, &dialog, &mut states, &mut line).await {
         Err(end) => end,
         Ok(local) => {
             // RFC 3261 §13.2.1: the answer to the offer in our 200 comes in the ACK.
-            let remote = if sdp.is_empty() { body_of_ack(&dialog) } else { sdp };
-            core.tell(Event::Answered { call: line.call, sdp: remote.clone() }).await;
-            talk(&core, Talk::new(dialog.clone(), local, remote, false), states, &mut line).await
+            let remote = if sdp.is_empty() {
+                body_of_ack(&dialog)
+            } else {
+                sdp
+            };
+            core.tell(Event::Answered {
+                call: line.call,
+                sdp: remote.clone(),
+            })
+            .await;
+            talk(
+                &core,
+                Talk::new(dialog.clone(), local, remote, false),
+                states,
+                &mut line,
+            )
+            .await
         }
     };
     core.finish(line.call, Some(dialog), why).await;
 }
 
 fn body_of_ack(dialog: &InviteDialog) -> Vec<u8> {
-    dialog.last_remote_ack().and_then(|ack| sdp_of(&ack.headers, &ack.body)).unwrap_or_default()
+    dialog
+        .last_remote_ack()
+        .and_then(|ack| sdp_of(&ack.headers, &ack.body))
+        .unwrap_or_default()
 }
 
 /// Until the ACK of our 200: then the SDP we answered with.
-async fn ringing(core: &Core, dialog: &InviteDialog, states: &mut DialogStateReceiver, line: &mut Line) -> Result<Vec<u8>, End> {
+async fn ringing(
+    core: &Core,
+    dialog: &InviteDialog,
+    states: &mut DialogStateReceiver,
+    line: &mut Line,
+) -> Result<Vec<u8>, End> {
     let deadline = Instant::now() + UNANSWERED;
     let mut answer: Option<Vec<u8>> = None;
     // RFC 3261 §15: no BYE by the callee before the ACK. The stack ends the wait after 64·T1.
@@ -106,16 +137,33 @@ pub(super) struct Talk {
 
 impl Talk {
     pub(super) fn new(dialog: InviteDialog, local: Vec<u8>, remote: Vec<u8>, owner: bool) -> Self {
-        Self { dialog, local, remote, owner, theirs: Theirs::None }
+        Self {
+            dialog,
+            local,
+            remote,
+            owner,
+            theirs: Theirs::None,
+        }
     }
 }
 
 /// The peer's offer.
 enum Theirs {
     None,
-    Open { offer: OfferId, handle: TransactionHandle, invite: Option<u32>, sdp: Vec<u8>, until: Instant },
+    Open {
+        offer: OfferId,
+        handle: TransactionHandle,
+        invite: Option<u32>,
+        sdp: Vec<u8>,
+        until: Instant,
+    },
     /// Accepted; the ACK of that CSeq is awaited.
-    Accepted { offer: OfferId, cseq: u32, local: Vec<u8>, remote: Vec<u8> },
+    Accepted {
+        offer: OfferId,
+        cseq: u32,
+        local: Vec<u8>,
+        remote: Vec<u8>,
+    },
 }
 
 type InFlight = Pin<Box<dyn Future<Output = StackResult<Option<Response>>> + Send>>;
@@ -132,10 +180,18 @@ struct Ours {
 }
 
 /// The call, until it ends.
-pub(super) async fn talk(core: &Core, mut talk: Talk, mut states: DialogStateReceiver, line: &mut Line) -> End {
+pub(super) async fn talk(
+    core: &Core,
+    mut talk: Talk,
+    mut states: DialogStateReceiver,
+    line: &mut Line,
+) -> End {
     let mut ours: Option<Ours> = None;
     loop {
-        let wake = [ours.as_ref().map(|o| o.until), talk.theirs.until()].into_iter().flatten().min();
+        let wake = [ours.as_ref().map(|o| o.until), talk.theirs.until()]
+            .into_iter()
+            .flatten()
+            .min();
         tokio::select! {
             biased;
             state = states.recv() => {
@@ -195,7 +251,13 @@ impl Theirs {
 }
 
 impl Talk {
-    async fn on_state(&mut self, core: &Core, state: DialogState, ours_on_its_way: bool, line: &Line) -> Option<End> {
+    async fn on_state(
+        &mut self,
+        core: &Core,
+        state: DialogState,
+        ours_on_its_way: bool,
+        line: &Line,
+    ) -> Option<End> {
         match state {
             DialogState::Updated(_, request, handle) => {
                 // RFC 3261 §14.2: ours is on its way, so theirs is refused; the stack does not.
@@ -216,7 +278,13 @@ impl Talk {
             }
             DialogState::Terminated(_, reason) => Some(terminated(reason, &line.bye_cause)),
             DialogState::Options(_, _, handle) => {
-                let _ = handle.respond(StatusCode::OK, Some(vec![Header::Allow(ALLOW.into())]), None).await;
+                let _ = handle
+                    .respond(
+                        StatusCode::OK,
+                        Some(vec![Header::Allow(ALLOW.into())]),
+                        None,
+                    )
+                    .await;
                 None
             }
             DialogState::Info(_, _, handle) => {
@@ -228,7 +296,9 @@ impl Talk {
             | DialogState::Notify(_, _, handle)
             | DialogState::Publish(_, _, handle) => {
                 let allow = Some(vec![Header::Allow(ALLOW.into())]);
-                let _ = handle.respond(StatusCode::MethodNotAllowed, allow, None).await;
+                let _ = handle
+                    .respond(StatusCode::MethodNotAllowed, allow, None)
+                    .await;
                 None
             }
             _ => None,
@@ -236,7 +306,13 @@ impl Talk {
     }
 
     /// The peer's re-INVITE or UPDATE.
-    async fn on_offer(&mut self, core: &Core, request: &Request, handle: TransactionHandle, line: &Line) {
+    async fn on_offer(
+        &mut self,
+        core: &Core,
+        request: &Request,
+        handle: TransactionHandle,
+        line: &Line,
+    ) {
         if !matches!(self.theirs, Theirs::None) {
             // RFC 3261 §14.2: an earlier one is still open.
             let _ = handle.reply(StatusCode::RequestPending).await;
@@ -245,7 +321,9 @@ impl Talk {
         let invite = request.method == Method::Invite;
         let Some(sdp) = sdp_of(&request.headers, &request.body) else {
             // RFC 3261 §21.4.13.
-            let _ = handle.respond(StatusCode::UnsupportedMediaType, None, None).await;
+            let _ = handle
+                .respond(StatusCode::UnsupportedMediaType, None, None)
+                .await;
             return;
         };
         if sdp.is_empty() && !invite {
@@ -256,10 +334,15 @@ impl Talk {
         // A refresh, or a re-INVITE that asks us to offer: what we have, unchanged (RFC 4028 §7.4,
         // RFC 3261 §14.2).
         if sdp.is_empty() || sdp::same_session(&sdp, &self.remote) {
-            let _ = handle.respond(StatusCode::OK, Some(sdp_type()), Some(self.local.clone())).await;
+            let _ = handle
+                .respond(StatusCode::OK, Some(sdp_type()), Some(self.local.clone()))
+                .await;
             return;
         }
-        let cseq = request.cseq_header().and_then(|cseq| cseq.seq()).unwrap_or_default();
+        let cseq = request
+            .cseq_header()
+            .and_then(|cseq| cseq.seq())
+            .unwrap_or_default();
         let offer = core.next_offer();
         self.theirs = Theirs::Open {
             offer,
@@ -268,33 +351,70 @@ impl Talk {
             sdp: sdp.clone(),
             until: Instant::now() + core.timers.reoffer(),
         };
-        core.tell(Event::Reoffer { call: line.call, offer, sdp }).await;
+        core.tell(Event::Reoffer {
+            call: line.call,
+            offer,
+            sdp,
+        })
+        .await;
     }
 
-    async fn reanswer(&mut self, core: &Core, which: OfferId, answer: Result<Vec<u8>, u16>, line: &Line) {
+    async fn reanswer(
+        &mut self,
+        core: &Core,
+        which: OfferId,
+        answer: Result<Vec<u8>, u16>,
+        line: &Line,
+    ) {
         if !matches!(&self.theirs, Theirs::Open { offer, .. } if *offer == which) {
             return;
         }
         let local = match answer {
             Err(status) => {
-                let status = if (400..=699).contains(&status) { status } else { 488 };
+                let status = if (400..=699).contains(&status) {
+                    status
+                } else {
+                    488
+                };
                 return self.refuse(status.into()).await;
             }
             Ok(local) => local,
         };
-        let Theirs::Open { offer, handle, invite, sdp, .. } = std::mem::replace(&mut self.theirs, Theirs::None) else {
+        let Theirs::Open {
+            offer,
+            handle,
+            invite,
+            sdp,
+            ..
+        } = std::mem::replace(&mut self.theirs, Theirs::None)
+        else {
             return;
         };
-        if handle.respond(StatusCode::OK, Some(sdp_type()), Some(local.clone())).await.is_err() {
+        if handle
+            .respond(StatusCode::OK, Some(sdp_type()), Some(local.clone()))
+            .await
+            .is_err()
+        {
             return;
         }
         match invite {
-            Some(cseq) => self.theirs = Theirs::Accepted { offer, cseq, local, remote: sdp },
+            Some(cseq) => {
+                self.theirs = Theirs::Accepted {
+                    offer,
+                    cseq,
+                    local,
+                    remote: sdp,
+                }
+            }
             // An UPDATE has no ACK.
             None => {
                 self.local = local;
                 self.remote = sdp;
-                core.tell(Event::ReofferDone { call: line.call, offer }).await;
+                core.tell(Event::ReofferDone {
+                    call: line.call,
+                    offer,
+                })
+                .await;
             }
         }
     }
@@ -307,27 +427,57 @@ impl Talk {
 
     /// The stack says Confirmed after many things; only the ACK of the re-INVITE we accepted counts.
     async fn on_confirmed(&mut self, core: &Core, line: &Line) {
-        let acked = self.dialog.last_remote_ack().and_then(|ack| ack.cseq_header().and_then(|c| c.seq()).ok());
+        let acked = self
+            .dialog
+            .last_remote_ack()
+            .and_then(|ack| ack.cseq_header().and_then(|c| c.seq()).ok());
         match std::mem::replace(&mut self.theirs, Theirs::None) {
-            Theirs::Accepted { offer, cseq, local, remote } if acked == Some(cseq) => {
+            Theirs::Accepted {
+                offer,
+                cseq,
+                local,
+                remote,
+            } if acked == Some(cseq) => {
                 self.local = local;
                 self.remote = remote;
-                core.tell(Event::ReofferDone { call: line.call, offer }).await;
+                core.tell(Event::ReofferDone {
+                    call: line.call,
+                    offer,
+                })
+                .await;
             }
             other => self.theirs = other,
         }
     }
 
     /// Sends our re-INVITE.
-    fn offer(&self, core: &Core, sdp: Vec<u8>, reply: oneshot::Sender<ReAnswer>, attempt: u32) -> Ours {
+    fn offer(
+        &self,
+        core: &Core,
+        sdp: Vec<u8>,
+        reply: oneshot::Sender<ReAnswer>,
+        attempt: u32,
+    ) -> Ours {
         let (dialog, body) = (self.dialog.clone(), sdp.clone());
-        let in_flight: InFlight = Box::pin(async move { dialog.reinvite(Some(sdp_type()), Some(body)).await });
+        let in_flight: InFlight =
+            Box::pin(async move { dialog.reinvite(Some(sdp_type()), Some(body)).await });
         let until = Instant::now() + core.timers.reinvite();
-        Ours { sdp, reply: Some(reply), attempt, until, in_flight: Some(in_flight) }
+        Ours {
+            sdp,
+            reply: Some(reply),
+            attempt,
+            until,
+            in_flight: Some(in_flight),
+        }
     }
 
     /// What came of our re-INVITE: nothing left of it, a pause after glare, or the call's end.
-    async fn on_answer(&mut self, core: &Core, answer: StackResult<Option<Response>>, mut mine: Ours) -> Result<Option<Ours>, End> {
+    async fn on_answer(
+        &mut self,
+        core: &Core,
+        answer: StackResult<Option<Response>>,
+        mut mine: Ours,
+    ) -> Result<Option<Ours>, End> {
         let response = match answer {
             Ok(Some(response)) => response,
             // The dialog is gone, or the re-INVITE was challenged; its state will tell.
@@ -352,7 +502,9 @@ impl Talk {
             }
             self.local = std::mem::take(&mut mine.sdp);
             self.remote = sdp_of(&response.headers, &response.body).unwrap_or_default();
-            mine.say(ReAnswer::Accepted { sdp: self.remote.clone() });
+            mine.say(ReAnswer::Accepted {
+                sdp: self.remote.clone(),
+            });
             return Ok(None);
         }
         match status {
@@ -423,15 +575,22 @@ fn random() -> [u8; 2] {
 /// The stack names the side that acted, whoever we are; when we act we say so ourselves.
 fn terminated(reason: TerminatedReason, bye_cause: &ByeCause) -> End {
     match reason {
-        TerminatedReason::UacBye | TerminatedReason::UasBye => End::RemoteBye { q850: bye_cause.get().copied() },
+        TerminatedReason::UacBye | TerminatedReason::UasBye => End::RemoteBye {
+            q850: bye_cause.get().copied(),
+        },
         TerminatedReason::UacCancel => End::Cancelled,
         TerminatedReason::Timeout => End::NoAck,
         TerminatedReason::ProxyAuthRequired => End::AuthFailed,
         TerminatedReason::UacBusy | TerminatedReason::UasBusy | TerminatedReason::UasDecline => {
             End::Internal("the stack refused the call by itself".into())
         }
-        TerminatedReason::ProxyError(status) | TerminatedReason::UacOther(status) | TerminatedReason::UasOther(status) => {
-            End::Refused { status: status.code(), reason: None, q850: None, retry_after: None }
-        }
+        TerminatedReason::ProxyError(status)
+        | TerminatedReason::UacOther(status)
+        | TerminatedReason::UasOther(status) => End::Refused {
+            status: status.code(),
+            reason: None,
+            q850: None,
+            retry_after: None,
+        },
     }
 }

@@ -3,7 +3,9 @@
 use rsipstack::sip::headers::untyped::{Contact, ProxyAuthenticate, WwwAuthenticate};
 use rsipstack::sip::prelude::HeadersExt;
 use rsipstack::sip::typed::Route;
-use rsipstack::sip::{Header, Headers, Method, Param, Request, Response, SipMessage, StatusCode, StatusCodeKind, Uri};
+use rsipstack::sip::{
+    Header, Headers, Method, Param, Request, Response, SipMessage, StatusCode, StatusCodeKind, Uri,
+};
 use rsipstack::transaction::endpoint::MessageInspector;
 use rsipstack::transport::SipAddr;
 
@@ -20,7 +22,11 @@ pub(super) fn private_route(target: &SipAddr) -> Route {
     let mut uri = Uri::from(target.clone());
     uri.params.push(Param::Lr);
     uri.params.push(Param::Other(PRIVATE.into(), None));
-    Route { display_name: None, uri, params: Vec::new() }
+    Route {
+        display_name: None,
+        uri,
+        params: Vec::new(),
+    }
 }
 
 const PRIVATE: &str = "faxpost-target";
@@ -47,14 +53,18 @@ impl MessageInspector for Inspector {
 
     fn after_received(&self, message: SipMessage, from: Option<&SipAddr>) -> SipMessage {
         match message {
-            SipMessage::Response(response) => SipMessage::Response(incoming_response(response, from)),
+            SipMessage::Response(response) => {
+                SipMessage::Response(incoming_response(response, from))
+            }
             request => request,
         }
     }
 }
 
 fn outgoing_request(mut request: Request) -> Request {
-    request.headers.retain(|h| !matches!(h, Header::Route(route) if route.value().contains(PRIVATE)));
+    request
+        .headers
+        .retain(|h| !matches!(h, Header::Route(route) if route.value().contains(PRIVATE)));
     for header in request.headers.iter_mut() {
         // The stack writes an algorithm name that RFC 7616 §3.3 does not know.
         match header {
@@ -71,7 +81,9 @@ fn outgoing_request(mut request: Request) -> Request {
 
 fn outgoing_response(mut response: Response) -> Response {
     // RFC 3261 §13.3.1.4: a 2xx to INVITE names what the dialog allows.
-    if response.status_code.kind() == StatusCodeKind::Successful && cseq_is(&response, Method::Invite) {
+    if response.status_code.kind() == StatusCodeKind::Successful
+        && cseq_is(&response, Method::Invite)
+    {
         add_allow(&mut response.headers);
     }
     response
@@ -80,10 +92,15 @@ fn outgoing_response(mut response: Response) -> Response {
 fn incoming_response(mut response: Response, from: Option<&SipAddr>) -> Response {
     response.headers.retain(|h| !is_mark(h));
     let Some(from) = from else {
-        response.headers.push(Header::Other(MADE_UP.into(), "1".into()));
+        response
+            .headers
+            .push(Header::Other(MADE_UP.into(), "1".into()));
         return response;
     };
-    if matches!(response.status_code, StatusCode::Unauthorized | StatusCode::ProxyAuthenticationRequired) {
+    if matches!(
+        response.status_code,
+        StatusCode::Unauthorized | StatusCode::ProxyAuthenticationRequired
+    ) {
         choose_challenge(&mut response.headers);
     }
     // A 200 without Contact (RFC 3261 §12.1.1 forbids it) would leave a call that nobody can hang
@@ -92,13 +109,19 @@ fn incoming_response(mut response: Response, from: Option<&SipAddr>) -> Response
         && cseq_is(&response, Method::Invite)
         && response.contact_header().is_err()
     {
-        response.headers.push(Header::Contact(Contact::new(format!("<sip:{}>", from.addr))));
+        response.headers.push(Header::Contact(Contact::new(format!(
+            "<sip:{}>",
+            from.addr
+        ))));
     }
     response
 }
 
 fn cseq_is(response: &Response, method: Method) -> bool {
-    response.cseq_header().and_then(|cseq| cseq.method()).is_ok_and(|m| m == method)
+    response
+        .cseq_header()
+        .and_then(|cseq| cseq.method())
+        .is_ok_and(|m| m == method)
 }
 
 fn add_allow(headers: &mut Headers) {
@@ -122,13 +145,16 @@ fn choose_challenge(headers: &mut Headers) {
     for header in old {
         match header {
             Header::WwwAuthenticate(value) => {
-                if let Some(rewritten) = (!www).then(|| rewrite_challenge(value.value())).flatten() {
+                if let Some(rewritten) = (!www).then(|| rewrite_challenge(value.value())).flatten()
+                {
                     www = true;
                     headers.push(Header::WwwAuthenticate(WwwAuthenticate::new(rewritten)));
                 }
             }
             Header::ProxyAuthenticate(value) => {
-                if let Some(rewritten) = (!proxy).then(|| rewrite_challenge(value.value())).flatten() {
+                if let Some(rewritten) =
+                    (!proxy).then(|| rewrite_challenge(value.value())).flatten()
+                {
                     proxy = true;
                     headers.push(Header::ProxyAuthenticate(ProxyAuthenticate::new(rewritten)));
                 }
@@ -150,7 +176,9 @@ fn rewrite_challenge(value: &str) -> Option<String> {
     for (name, text) in params(rest) {
         match name.to_ascii_lowercase().as_str() {
             "qop" => {
-                let auth = text.split([',', ' ']).any(|q| q.trim().eq_ignore_ascii_case("auth"));
+                let auth = text
+                    .split([',', ' '])
+                    .any(|q| q.trim().eq_ignore_ascii_case("auth"));
                 if !auth && !text.trim().is_empty() {
                     return None;
                 }
@@ -177,7 +205,9 @@ fn params(text: &str) -> Vec<(&str, &str)> {
     let mut rest = text;
     loop {
         rest = rest.trim_start_matches(|c: char| c == ',' || c.is_whitespace());
-        let Some((name, after)) = rest.split_once('=') else { return found };
+        let Some((name, after)) = rest.split_once('=') else {
+            return found;
+        };
         let after = after.trim_start();
         let (value, tail) = match after.strip_prefix('"') {
             Some(quoted) => quoted.split_once('"').unwrap_or((quoted, "")),
@@ -205,9 +235,15 @@ mod tests {
                 r#"digest  realm="a",nonce="n",algorithm=SHA-256,qop="auth-int, auth""#,
                 Some(r#"Digest realm="a", nonce="n", algorithm=SHA256, qop="auth""#),
             ),
-            (r#"Digest realm="a", nonce="n", stale=TRUE, opaque="o""#, Some(r#"Digest realm="a", nonce="n", stale=TRUE, opaque="o""#)),
+            (
+                r#"Digest realm="a", nonce="n", stale=TRUE, opaque="o""#,
+                Some(r#"Digest realm="a", nonce="n", stale=TRUE, opaque="o""#),
+            ),
             (r#"Digest realm="a", nonce="n", qop="auth-int""#, None),
-            (r#"Digest realm="a", nonce="n", algorithm=SHA-512-256"#, None),
+            (
+                r#"Digest realm="a", nonce="n", algorithm=SHA-512-256"#,
+                None,
+            ),
             (r#"Bearer realm="a""#, None),
             ("nonsense", None),
         ];
@@ -234,7 +270,9 @@ mod tests {
     #[test]
     fn a_peer_cannot_forge_the_mark_of_our_own_answers() {
         let mut forged = Response::default();
-        forged.headers.push(Header::Other(MADE_UP.to_ascii_lowercase(), "1".into()));
+        forged
+            .headers
+            .push(Header::Other(MADE_UP.to_ascii_lowercase(), "1".into()));
         let addr = SipAddr::from("127.0.0.1:5060".parse::<std::net::SocketAddr>().unwrap());
         assert!(!made_up(&incoming_response(forged, Some(&addr))));
         assert!(made_up(&incoming_response(Response::default(), None)));

@@ -25,7 +25,9 @@ pub(super) fn q850(cause: u16) -> String {
 /// The Q.850 cause in a message's Reason headers, if there is one.
 pub(super) fn cause_of(headers: &SipHeaders) -> Option<u16> {
     headers.iter().find_map(|header| {
-        let Header::Reason(value) = header else { return None };
+        let Header::Reason(value) = header else {
+            return None;
+        };
         value.value().split(',').find_map(|reason| {
             let mut parts = reason.split(';').map(str::trim);
             if !parts.next()?.eq_ignore_ascii_case("q.850") {
@@ -33,7 +35,10 @@ pub(super) fn cause_of(headers: &SipHeaders) -> Option<u16> {
             }
             parts.find_map(|p| {
                 let (name, value) = p.split_once('=')?;
-                name.trim().eq_ignore_ascii_case("cause").then(|| value.trim().parse().ok()).flatten()
+                name.trim()
+                    .eq_ignore_ascii_case("cause")
+                    .then(|| value.trim().parse().ok())
+                    .flatten()
             })
         })
     })
@@ -42,7 +47,11 @@ pub(super) fn cause_of(headers: &SipHeaders) -> Option<u16> {
 /// Retry-After in seconds, comments and parameters left out (RFC 3261 §20.33).
 pub(super) fn retry_after(response: &Response) -> Option<Duration> {
     let value = response.header_value("Retry-After")?;
-    let digits: String = value.trim().chars().take_while(char::is_ascii_digit).collect();
+    let digits: String = value
+        .trim()
+        .chars()
+        .take_while(char::is_ascii_digit)
+        .collect();
     digits.parse().ok().map(Duration::from_secs)
 }
 
@@ -58,7 +67,9 @@ pub(super) fn user_of(value: &str) -> String {
         Some((_, rest)) => rest.split('>').next().unwrap_or(rest),
         None => after_name.split(',').next().unwrap_or(after_name),
     };
-    let Some((scheme, rest)) = uri.trim().split_once(':') else { return String::new() };
+    let Some((scheme, rest)) = uri.trim().split_once(':') else {
+        return String::new();
+    };
     let user = if scheme.eq_ignore_ascii_case("tel") {
         rest
     } else {
@@ -117,13 +128,18 @@ pub(super) fn called(request: &Request) -> String {
 /// source), else From. Empty when withheld (RFC 3261 §8.1.1.3, RFC 3323 §4.1.1.3).
 pub(super) fn calling(request: &Request) -> String {
     let asserted = request.headers.iter().find_map(|header| match header {
-        Header::PAssertedIdentity(value) => Some(user_of(value.value())).filter(|user| !user.is_empty()),
+        Header::PAssertedIdentity(value) => {
+            Some(user_of(value.value())).filter(|user| !user.is_empty())
+        }
         _ => None,
     });
     let user = asserted
         .or_else(|| request.from_header().ok().map(|from| user_of(from.value())))
         .unwrap_or_default();
-    if ["anonymous", "unavailable", "restricted", "unknown"].iter().any(|w| user.eq_ignore_ascii_case(w)) {
+    if ["anonymous", "unavailable", "restricted", "unknown"]
+        .iter()
+        .any(|w| user.eq_ignore_ascii_case(w))
+    {
         return String::new();
     }
     user
@@ -189,8 +205,15 @@ pub(super) fn sdp_of(headers: &SipHeaders, body: &[u8]) -> Option<Vec<u8>> {
         _ => None,
     });
     // Some peers forget the type; RFC 3261 §20.15 forbids it, but there is one body an INVITE has.
-    let Some(kind) = kind else { return Some(body.to_vec()) };
-    let essence = kind.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+    let Some(kind) = kind else {
+        return Some(body.to_vec());
+    };
+    let essence = kind
+        .split(';')
+        .next()
+        .unwrap_or("")
+        .trim()
+        .to_ascii_lowercase();
     if essence == SDP {
         return Some(body.to_vec());
     }
@@ -199,7 +222,9 @@ pub(super) fn sdp_of(headers: &SipHeaders, body: &[u8]) -> Option<Vec<u8>> {
     }
     let boundary = kind.split(';').skip(1).find_map(|p| {
         let (name, value) = p.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("boundary").then(|| value.trim().trim_matches('"').to_owned())
+        name.trim()
+            .eq_ignore_ascii_case("boundary")
+            .then(|| value.trim().trim_matches('"').to_owned())
     })?;
     part_of(&String::from_utf8_lossy(body), &boundary)
 }
@@ -211,10 +236,13 @@ fn part_of(body: &str, boundary: &str) -> Option<Vec<u8>> {
     let marker = format!("--{boundary}");
     body.split(marker.as_str()).skip(1).find_map(|part| {
         let part = part.trim_start_matches(['\r', '\n']);
-        let (head, text) = part.split_once("\r\n\r\n").or_else(|| part.split_once("\n\n"))?;
+        let (head, text) = part
+            .split_once("\r\n\r\n")
+            .or_else(|| part.split_once("\n\n"))?;
         let is_sdp = head.lines().any(|line| {
             line.split_once(':').is_some_and(|(name, value)| {
-                (name.trim().eq_ignore_ascii_case("content-type") || name.trim().eq_ignore_ascii_case("c"))
+                (name.trim().eq_ignore_ascii_case("content-type")
+                    || name.trim().eq_ignore_ascii_case("c"))
                     && value.trim().to_ascii_lowercase().starts_with(SDP)
             })
         });
@@ -226,10 +254,17 @@ fn part_of(body: &str, boundary: &str) -> Option<Vec<u8>> {
 /// percent-encodes the rest (RFC 3261 §19.1.2).
 pub(super) fn check_user(user: &str, what: &str) -> Result<(), SipError> {
     if user.is_empty() || user.len() > 128 {
-        return Err(SipError::Invalid(format!("the {what} is empty or longer than 128 characters")));
+        return Err(SipError::Invalid(format!(
+            "the {what} is empty or longer than 128 characters"
+        )));
     }
-    if user.chars().any(|c| c.is_control() || c.is_whitespace() || "@:<>\"".contains(c)) {
-        return Err(SipError::Invalid(format!("the {what} has a character that a SIP address can't hold")));
+    if user
+        .chars()
+        .any(|c| c.is_control() || c.is_whitespace() || "@:<>\"".contains(c))
+    {
+        return Err(SipError::Invalid(format!(
+            "the {what} has a character that a SIP address can't hold"
+        )));
     }
     Ok(())
 }
@@ -237,18 +272,35 @@ pub(super) fn check_user(user: &str, what: &str) -> Result<(), SipError> {
 /// The caller's header fields as the stack's, or why not.
 pub(super) fn checked_headers(headers: &Headers) -> Result<Vec<Header>, SipError> {
     const OURS: [&str; 12] = [
-        "via", "from", "to", "call-id", "cseq", "contact", "route", "record-route", "max-forwards",
-        "content-type", "content-length", "authorization",
+        "via",
+        "from",
+        "to",
+        "call-id",
+        "cseq",
+        "contact",
+        "route",
+        "record-route",
+        "max-forwards",
+        "content-type",
+        "content-length",
+        "authorization",
     ];
     headers
         .iter()
         .map(|(name, value)| {
-            let token = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b));
+            let token = !name.is_empty()
+                && name
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b));
             if !token || value.chars().any(char::is_control) {
-                return Err(SipError::Invalid(format!("the header field {name:?} can't be written")));
+                return Err(SipError::Invalid(format!(
+                    "the header field {name:?} can't be written"
+                )));
             }
             if OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours)) {
-                return Err(SipError::Invalid(format!("the header field {name} is written by the signalling itself")));
+                return Err(SipError::Invalid(format!(
+                    "the header field {name} is written by the signalling itself"
+                )));
             }
             Ok(Header::Other(name.clone(), value.clone()))
         })
@@ -297,10 +349,21 @@ mod tests {
     #[test]
     fn sdp_is_taken_out_of_a_multipart_body() {
         let mut headers = SipHeaders::default();
-        headers.push(Header::ContentType("multipart/mixed; boundary=\"x-1\"".into()));
+        headers.push(Header::ContentType(
+            "multipart/mixed; boundary=\"x-1\"".into(),
+        ));
         let body = b"--x-1\r\nContent-Type: application/isup\r\n\r\n\x01\x02\r\n--x-1\r\nContent-Type: application/sdp\r\n\r\nv=0\r\ns=-\r\n--x-1--\r\n";
-        assert_eq!(sdp_of(&headers, body).as_deref(), Some(&b"v=0\r\ns=-\r\n"[..]));
-        assert_eq!(sdp_of(&headers, b"--x-1\r\nContent-Type: text/plain\r\n\r\nhi\r\n--x-1--"), None);
+        assert_eq!(
+            sdp_of(&headers, body).as_deref(),
+            Some(&b"v=0\r\ns=-\r\n"[..])
+        );
+        assert_eq!(
+            sdp_of(
+                &headers,
+                b"--x-1\r\nContent-Type: text/plain\r\n\r\nhi\r\n--x-1--"
+            ),
+            None
+        );
         assert_eq!(sdp_of(&headers, b" \r\n").as_deref(), Some(&b""[..]));
     }
 
@@ -312,14 +375,27 @@ mod tests {
             assert!(check_user(bad, "number").is_err(), "{bad:?}");
         }
         assert!(checked_headers(&vec![("X-Fax".into(), "1".into())]).is_ok());
-        for (name, value) in [("X\r\n", "1"), ("X", "a\r\nVia: b"), ("", "x"), ("Via", "x")] {
-            assert!(checked_headers(&vec![(name.into(), value.into())]).is_err(), "{name:?}");
+        for (name, value) in [
+            ("X\r\n", "1"),
+            ("X", "a\r\nVia: b"),
+            ("", "x"),
+            ("Via", "x"),
+        ] {
+            assert!(
+                checked_headers(&vec![(name.into(), value.into())]).is_err(),
+                "{name:?}"
+            );
         }
     }
 
     #[test]
     fn the_first_number_called_is_the_last_diversion() {
-        assert_eq!(user_of(last_entry("<sip:3@h>;reason=no-answer, \"a,b\" <sip:2,5@h>;counter=1")), "2,5");
+        assert_eq!(
+            user_of(last_entry(
+                "<sip:3@h>;reason=no-answer, \"a,b\" <sip:2,5@h>;counter=1"
+            )),
+            "2,5"
+        );
     }
 
     proptest! {

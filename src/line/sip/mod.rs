@@ -117,7 +117,10 @@ pub struct Trunk {
 
 impl fmt::Debug for Trunk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Trunk").field("id", &self.id).field("targets", &self.targets).finish_non_exhaustive()
+        f.debug_struct("Trunk")
+            .field("id", &self.id)
+            .field("targets", &self.targets)
+            .finish_non_exhaustive()
     }
 }
 

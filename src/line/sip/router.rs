@@ -25,7 +25,11 @@ pub(super) async fn run(core: Arc<Core>, mut incoming: TransactionReceiver) {
             () = core.stop.cancelled() => return,
         };
         let Some(tx) = tx else { return };
-        let in_dialog = tx.original.to_header().and_then(|to| to.tag()).is_ok_and(|tag| tag.is_some());
+        let in_dialog = tx
+            .original
+            .to_header()
+            .and_then(|to| to.tag())
+            .is_ok_and(|tag| tag.is_some());
         if in_dialog {
             tokio::spawn(in_a_dialog(Arc::clone(&core), tx));
         } else if tx.original.method == Method::Invite {
@@ -81,7 +85,10 @@ async fn find(core: &Core, tx: &Transaction) -> Option<Dialog> {
         if let Some(dialog) = core.layer.match_dialog(tx) {
             return Some(dialog);
         }
-        let known = tx.original.call_id_header().is_ok_and(|id| core.knows(id.value()));
+        let known = tx
+            .original
+            .call_id_header()
+            .is_ok_and(|id| core.knows(id.value()));
         if !known || attempt + 1 == LOOKUPS {
             return None;
         }
@@ -97,24 +104,39 @@ fn new_call(core: &Arc<Core>, tx: Transaction) {
         .as_ref()
         .and_then(|c| c.get_remote_addr())
         .and_then(|addr| addr.get_socketaddr().ok());
-    let trunk = source.and_then(|source| core.sources.trunk_of(source)).and_then(|id| core.trunk(id));
+    let trunk = source
+        .and_then(|source| core.sources.trunk_of(source))
+        .and_then(|id| core.trunk(id));
     // Removed since the filter let it in: then it is a stranger's, and gets what strangers get.
-    let (Some(source), Some(trunk)) = (source, trunk) else { return };
+    let (Some(source), Some(trunk)) = (source, trunk) else {
+        return;
+    };
 
     let request = &tx.original;
-    let Ok(sip_id) = request.call_id_header().map(|id| id.value().to_owned()) else { return };
+    let Ok(sip_id) = request.call_id_header().map(|id| id.value().to_owned()) else {
+        return;
+    };
     let refusal = if core.knows(&sip_id) {
         // RFC 3261 §8.2.2.2: the same request by another way.
         Some((StatusCode::LoopDetected, vec![]))
     } else if !core.take_token() {
         core.over_rate.fetch_add(1, Ordering::Relaxed);
-        Some((StatusCode::ServiceUnavailable, vec![Header::RetryAfter("5".into())]))
+        Some((
+            StatusCode::ServiceUnavailable,
+            vec![Header::RetryAfter("5".into())],
+        ))
     } else {
         let unknown = message::unknown_requirements(&request.headers);
         if !unknown.is_empty() {
-            Some((StatusCode::BadExtension, vec![Header::Unsupported(unknown.join(", ").into())]))
+            Some((
+                StatusCode::BadExtension,
+                vec![Header::Unsupported(unknown.join(", ").into())],
+            ))
         } else if message::sdp_of(&request.headers, &request.body).is_none() {
-            Some((StatusCode::UnsupportedMediaType, vec![Header::Accept(SDP.into())]))
+            Some((
+                StatusCode::UnsupportedMediaType,
+                vec![Header::Accept(SDP.into())],
+            ))
         } else {
             None
         }
@@ -125,22 +147,51 @@ fn new_call(core: &Arc<Core>, tx: Transaction) {
     }
 
     let sdp = message::sdp_of(&request.headers, &request.body).unwrap_or_default();
-    let (to, from, diversion) = (message::called(request), message::calling(request), message::diverted(request));
+    let (to, from, diversion) = (
+        message::called(request),
+        message::calling(request),
+        message::diverted(request),
+    );
     let headers = message::extra(&request.headers);
     let (sender, states) = core.layer.new_dialog_state_channel();
     let contact = core.contact(&trunk.user);
-    let dialog = match core.layer.get_or_create_server_invite(&tx, sender, credential(&trunk), Some(contact)) {
-        Ok(dialog) => dialog,
-        Err(_) => {
-            // No Contact, no From tag, and the like (RFC 3261 §8.1.1).
-            core.malformed.fetch_add(1, Ordering::Relaxed);
-            tokio::spawn(refuse_owned(Arc::clone(core), tx, StatusCode::BadRequest, vec![]));
-            return;
-        }
-    };
+    let dialog =
+        match core
+            .layer
+            .get_or_create_server_invite(&tx, sender, credential(&trunk), Some(contact))
+        {
+            Ok(dialog) => dialog,
+            Err(_) => {
+                // No Contact, no From tag, and the like (RFC 3261 §8.1.1).
+                core.malformed.fetch_add(1, Ordering::Relaxed);
+                tokio::spawn(refuse_owned(
+                    Arc::clone(core),
+                    tx,
+                    StatusCode::BadRequest,
+                    vec![],
+                ));
+                return;
+            }
+        };
     let line = core.open_call(Some(&sip_id));
-    let first = Event::Incoming { call: line.call, trunk: trunk.id, to, from, diversion, sdp: sdp.clone(), source, headers };
-    tokio::spawn(dialogs::run(Arc::clone(core), dialog.clone(), states, line, first, sdp));
+    let first = Event::Incoming {
+        call: line.call,
+        trunk: trunk.id,
+        to,
+        from,
+        diversion,
+        sdp: sdp.clone(),
+        source,
+        headers,
+    };
+    tokio::spawn(dialogs::run(
+        Arc::clone(core),
+        dialog.clone(),
+        states,
+        line,
+        first,
+        sdp,
+    ));
     // Drives the INVITE's transaction: 100, our answers, CANCEL, the ACK.
     tokio::spawn(async move {
         let (mut dialog, mut tx) = (dialog, tx);
@@ -154,7 +205,13 @@ async fn outside(core: Arc<Core>, mut tx: Transaction) {
     match tx.original.method {
         // RFC 3261 §11.2: trunks probe with it.
         Method::Options => {
-            let _ = tx.reply_with(StatusCode::OK, vec![allow, Header::Accept(SDP.into())], None).await;
+            let _ = tx
+                .reply_with(
+                    StatusCode::OK,
+                    vec![allow, Header::Accept(SDP.into())],
+                    None,
+                )
+                .await;
         }
         Method::Ack => {}
         // RFC 3261 §8.2.1; CANCEL and BYE belong to something that we don't have.
@@ -174,6 +231,9 @@ async fn refuse_owned(core: Arc<Core>, tx: Transaction, status: StatusCode, head
 async fn refuse(core: &Core, mut tx: Transaction, status: StatusCode, headers: Vec<Header>) {
     let invite = tx.original.method == Method::Invite;
     if tx.reply_with(status, headers, None).await.is_ok() && invite {
-        let _ = tokio::time::timeout(core.timers.t1x64() * 2, async { while tx.receive().await.is_some() {} }).await;
+        let _ = tokio::time::timeout(core.timers.t1x64() * 2, async {
+            while tx.receive().await.is_some() {}
+        })
+        .await;
     }
 }

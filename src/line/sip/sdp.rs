@@ -220,12 +220,19 @@ impl Remote {
 
     /// The first usable audio stream.
     pub fn audio(&self) -> Option<&RemoteMedia> {
-        self.lines.iter().find_map(|line| line.media.as_ref().filter(|m| matches!(m, RemoteMedia::Audio { .. })))
+        self.lines.iter().find_map(|line| {
+            line.media
+                .as_ref()
+                .filter(|m| matches!(m, RemoteMedia::Audio { .. }))
+        })
     }
 
     /// What to use: fax wins over audio (a peer may offer both, and an answer holds one of them).
     pub fn best(&self) -> Option<RemoteMedia> {
-        self.t38().cloned().map(RemoteMedia::T38).or_else(|| self.audio().cloned())
+        self.t38()
+            .cloned()
+            .map(RemoteMedia::T38)
+            .or_else(|| self.audio().cloned())
     }
 }
 
@@ -247,7 +254,9 @@ pub fn same_session(a: &[u8], b: &[u8]) -> bool {
 
 fn parse(bytes: &[u8]) -> Result<Session, SdpError> {
     if bytes.len() > LIMIT_OCTETS {
-        return Err(SdpError::Unreadable(format!("more than {LIMIT_OCTETS} octets")));
+        return Err(SdpError::Unreadable(format!(
+            "more than {LIMIT_OCTETS} octets"
+        )));
     }
     // Some peers begin with an empty line or end lines with blanks; the parser minds both.
     let mut text = Vec::with_capacity(bytes.len());
@@ -260,7 +269,9 @@ fn parse(bytes: &[u8]) -> Result<Session, SdpError> {
     }
     let session = Session::parse(&text).map_err(|e| SdpError::Unreadable(kind_of(&e)))?;
     if session.medias.len() > LIMIT_LINES {
-        return Err(SdpError::Unreadable(format!("more than {LIMIT_LINES} streams")));
+        return Err(SdpError::Unreadable(format!(
+            "more than {LIMIT_LINES} streams"
+        )));
     }
     Ok(session)
 }
@@ -293,10 +304,22 @@ fn usable(session: &Session, media: &Media) -> Option<RemoteMedia> {
                 Direction::RecvOnly if ip.is_unspecified() => Direction::Inactive,
                 other => other,
             };
-            let ptime = value(session, media, "ptime").and_then(|v| v.parse().ok()).filter(|ms| (1..=200).contains(ms));
-            Some(RemoteMedia::Audio { addr, codecs, ptime, direction })
+            let ptime = value(session, media, "ptime")
+                .and_then(|v| v.parse().ok())
+                .filter(|ms| (1..=200).contains(ms));
+            Some(RemoteMedia::Audio {
+                addr,
+                codecs,
+                ptime,
+                direction,
+            })
         }
-        ("image", "udptl") if media.fmt.split_ascii_whitespace().any(|f| f.eq_ignore_ascii_case("t38")) => {
+        ("image", "udptl")
+            if media
+                .fmt
+                .split_ascii_whitespace()
+                .any(|f| f.eq_ignore_ascii_case("t38")) =>
+        {
             Some(RemoteMedia::T38(t38(session, media, addr)))
         }
         _ => None,
@@ -306,7 +329,11 @@ fn usable(session: &Session, media: &Media) -> Option<RemoteMedia> {
 /// `c=` of the stream, else of the session (RFC 8866 §5.7). Names are not resolved.
 fn address(session: &Session, media: &Media) -> Option<IpAddr> {
     let connection = media.connections.first().or(session.connection.as_ref())?;
-    connection.try_address().ok().map(|address| address.ip).filter(|ip| !ip.is_multicast())
+    connection
+        .try_address()
+        .ok()
+        .map(|address| address.ip)
+        .filter(|ip| !ip.is_multicast())
 }
 
 /// The value of an attribute, of the stream or else of the session, whatever its case. `Some("")`
@@ -322,39 +349,60 @@ fn value<'a>(session: &'a Session, media: &'a Media, name: &str) -> Option<&'a s
 
 fn number<T: std::str::FromStr>(session: &Session, media: &Media, name: &str) -> Option<T> {
     // `14400;x` and `400 bytes` have been seen.
-    let digits: String = value(session, media, name)?.chars().take_while(char::is_ascii_digit).collect();
+    let digits: String = value(session, media, name)?
+        .chars()
+        .take_while(char::is_ascii_digit)
+        .collect();
     digits.parse().ok()
 }
 
 /// A boolean attribute: present means yes, unless it says `:0` or `:no` (T.38 D.2.3 has no value;
 /// several gateways write one).
 fn flag(session: &Session, media: &Media, name: &str) -> bool {
-    value(session, media, name).is_some_and(|v| !["0", "no", "false"].iter().any(|n| v.eq_ignore_ascii_case(n)))
+    value(session, media, name).is_some_and(|v| {
+        !["0", "no", "false"]
+            .iter()
+            .any(|n| v.eq_ignore_ascii_case(n))
+    })
 }
 
 fn direction(session: &Session, media: &Media) -> Direction {
     let of = |attributes: &[Attribute]| {
-        attributes.iter().find_map(|a| match a.attribute.trim().to_ascii_lowercase().as_str() {
-            "sendrecv" => Some(Direction::SendRecv),
-            "sendonly" => Some(Direction::SendOnly),
-            "recvonly" => Some(Direction::RecvOnly),
-            "inactive" => Some(Direction::Inactive),
-            _ => None,
-        })
+        attributes
+            .iter()
+            .find_map(|a| match a.attribute.trim().to_ascii_lowercase().as_str() {
+                "sendrecv" => Some(Direction::SendRecv),
+                "sendonly" => Some(Direction::SendOnly),
+                "recvonly" => Some(Direction::RecvOnly),
+                "inactive" => Some(Direction::Inactive),
+                _ => None,
+            })
     };
-    of(&media.attributes).or_else(|| of(&session.attributes)).unwrap_or_default()
+    of(&media.attributes)
+        .or_else(|| of(&session.attributes))
+        .unwrap_or_default()
 }
 
 /// The G.711 among the formats, in their order; an rtpmap outweighs the static table.
 fn payloads(media: &Media) -> Vec<Payload> {
     let mapped = |number: u8| {
-        media.attributes.iter().filter(|a| a.attribute.trim().eq_ignore_ascii_case("rtpmap")).find_map(|a| {
-            let (payload, encoding) = a.value.as_deref()?.trim().split_once(char::is_whitespace)?;
-            (payload.parse() == Ok(number)).then(|| encoding.trim().to_ascii_uppercase())
-        })
+        media
+            .attributes
+            .iter()
+            .filter(|a| a.attribute.trim().eq_ignore_ascii_case("rtpmap"))
+            .find_map(|a| {
+                let (payload, encoding) =
+                    a.value.as_deref()?.trim().split_once(char::is_whitespace)?;
+                (payload.parse() == Ok(number)).then(|| encoding.trim().to_ascii_uppercase())
+            })
     };
     let mut found: Vec<Payload> = Vec::new();
-    for number in media.fmt.split_ascii_whitespace().filter_map(|f| f.parse::<u8>().ok()).filter(|n| *n < 128) {
+    for number in media
+        .fmt
+        .split_ascii_whitespace()
+        .filter_map(|f| f.parse::<u8>().ok())
+        .filter(|n| *n < 128)
+    {
         let codec = match mapped(number).as_deref() {
             Some("PCMA/8000" | "PCMA/8000/1") => Some(Codec::Pcma),
             Some("PCMU/8000" | "PCMU/8000/1") => Some(Codec::Pcmu),
@@ -371,17 +419,27 @@ fn payloads(media: &Media) -> Vec<Payload> {
 }
 
 fn t38(session: &Session, media: &Media, addr: SocketAddr) -> RemoteT38 {
-    let ec = match value(session, media, "T38FaxUdpEC").map(str::to_ascii_lowercase).as_deref() {
+    let ec = match value(session, media, "T38FaxUdpEC")
+        .map(str::to_ascii_lowercase)
+        .as_deref()
+    {
         Some("t38udpredundancy") => ErrorCorrection::Redundancy,
         Some("t38udpfec") => ErrorCorrection::Fec,
         _ => ErrorCorrection::None,
     };
-    let local = value(session, media, "T38FaxRateManagement").is_some_and(|v| v.eq_ignore_ascii_case("localTCF"));
+    let local = value(session, media, "T38FaxRateManagement")
+        .is_some_and(|v| v.eq_ignore_ascii_case("localTCF"));
     RemoteT38 {
         addr,
         version: number(session, media, "T38FaxVersion").unwrap_or(0),
-        max_bit_rate: number(session, media, "T38MaxBitRate").filter(|r| *r >= 2400).unwrap_or(T38_MAX_BIT_RATE),
-        rate_management: if local { RateManagement::LocalTcf } else { RateManagement::TransferredTcf },
+        max_bit_rate: number(session, media, "T38MaxBitRate")
+            .filter(|r| *r >= 2400)
+            .unwrap_or(T38_MAX_BIT_RATE),
+        rate_management: if local {
+            RateManagement::LocalTcf
+        } else {
+            RateManagement::TransferredTcf
+        },
         max_buffer: number(session, media, "T38FaxMaxBuffer").filter(|b| *b > 0),
         // Too small for one IFP packet with its header: a mistake, not a limit.
         max_datagram: number(session, media, "T38FaxMaxDatagram").filter(|d| *d >= 20),
@@ -437,7 +495,12 @@ struct Written {
 impl Local {
     /// `id` goes into `o=` (RFC 8866 §5.2): any number that differs from call to call.
     pub fn new(id: u64) -> Self {
-        Self { id, version: 0, current: None, before: None }
+        Self {
+            id,
+            version: 0,
+            current: None,
+            before: None,
+        }
     }
 
     /// An offer of one stream. In a later offer of the same call the m-lines agreed on before stay,
@@ -446,12 +509,22 @@ impl Local {
     pub fn offer(&mut self, media: &LocalMedia) -> Vec<u8> {
         let fresh = match media {
             LocalMedia::Audio { addr, codecs } => {
-                let payloads: Vec<_> = codecs.iter().map(|&codec| Payload { codec, number: codec.static_type() }).collect();
+                let payloads: Vec<_> = codecs
+                    .iter()
+                    .map(|&codec| Payload {
+                        codec,
+                        number: codec.static_type(),
+                    })
+                    .collect();
                 audio_line(*addr, &payloads, Direction::SendRecv)
             }
             LocalMedia::T38 { addr } => t38_line(*addr),
         };
-        let mut medias = self.current.as_ref().map(|w| w.medias.clone()).unwrap_or_default();
+        let mut medias = self
+            .current
+            .as_ref()
+            .map(|w| w.medias.clone())
+            .unwrap_or_default();
         match medias.iter().position(|m| m.port != 0) {
             Some(at) => medias[at] = fresh,
             None if medias.is_empty() => medias.push(fresh),
@@ -466,7 +539,11 @@ impl Local {
         let mut taken = false;
         let mut medias = Vec::with_capacity(offer.lines.len());
         for line in &offer.lines {
-            let mine = if taken { None } else { accept(line.media.as_ref(), media) };
+            let mine = if taken {
+                None
+            } else {
+                accept(line.media.as_ref(), media)
+            };
             taken |= mine.is_some();
             medias.push(mine.unwrap_or_else(|| refused_line(line)));
         }
@@ -486,7 +563,11 @@ impl Local {
 
     /// `o=` version rises only when something else changes (RFC 3264 §8).
     fn write(&mut self, addr: IpAddr, medias: Vec<Media>) -> Vec<u8> {
-        let same = self.current.as_ref().filter(|w| w.addr == addr && w.medias == medias).map(|w| w.version);
+        let same = self
+            .current
+            .as_ref()
+            .filter(|w| w.addr == addr && w.medias == medias)
+            .map(|w| w.version);
         let version = match same {
             Some(version) => version,
             None => {
@@ -494,7 +575,11 @@ impl Local {
                 self.version
             }
         };
-        let written = Written { version, medias, addr };
+        let written = Written {
+            version,
+            medias,
+            addr,
+        };
         let bytes = render(self.id, &written);
         if same.is_none() {
             self.before = self.current.replace(written);
@@ -505,7 +590,12 @@ impl Local {
 
 fn accept(theirs: Option<&RemoteMedia>, ours: &LocalMedia) -> Option<Media> {
     match (theirs?, ours) {
-        (RemoteMedia::Audio { codecs, direction, .. }, LocalMedia::Audio { addr, codecs: mine }) => {
+        (
+            RemoteMedia::Audio {
+                codecs, direction, ..
+            },
+            LocalMedia::Audio { addr, codecs: mine },
+        ) => {
             let payload = codecs.iter().find(|p| mine.contains(&p.codec))?;
             Some(audio_line(*addr, &[*payload], direction.mirrored()))
         }
@@ -533,7 +623,10 @@ fn audio_line(addr: SocketAddr, payloads: &[Payload], direction: Direction) -> M
     let formats: Vec<_> = payloads.iter().map(|p| p.number.to_string()).collect();
     let mut line = media("audio", addr.port(), "RTP/AVP", formats.join(" "));
     for payload in payloads {
-        line.add_attribute_with_value("rtpmap", format!("{} {}/8000", payload.number, payload.codec.name()));
+        line.add_attribute_with_value(
+            "rtpmap",
+            format!("{} {}/8000", payload.number, payload.codec.name()),
+        );
     }
     line.add_attribute_with_value("ptime", PTIME_MS);
     // RFC 3108 §5.6.3.2: silence must reach the far modem as silence.

@@ -5,11 +5,16 @@ use super::*;
 const AUDIO: &str = "192.0.2.10:30000";
 
 fn audio() -> LocalMedia {
-    LocalMedia::Audio { addr: AUDIO.parse().unwrap(), codecs: vec![Codec::Pcma, Codec::Pcmu] }
+    LocalMedia::Audio {
+        addr: AUDIO.parse().unwrap(),
+        codecs: vec![Codec::Pcma, Codec::Pcmu],
+    }
 }
 
 fn fax() -> LocalMedia {
-    LocalMedia::T38 { addr: AUDIO.parse().unwrap() }
+    LocalMedia::T38 {
+        addr: AUDIO.parse().unwrap(),
+    }
 }
 
 fn remote(text: &str) -> Remote {
@@ -19,7 +24,11 @@ fn remote(text: &str) -> Remote {
 /// m-lines and o= version of one of ours.
 fn shape(bytes: &[u8]) -> (Vec<String>, u64) {
     let session = parse(bytes).unwrap();
-    let lines = session.medias.iter().map(|m| format!("{} {} {} {}", m.media, m.port, m.proto, m.fmt)).collect();
+    let lines = session
+        .medias
+        .iter()
+        .map(|m| format!("{} {} {} {}", m.media, m.port, m.proto, m.fmt))
+        .collect();
     (lines, session.origin.sess_version)
 }
 
@@ -43,7 +52,10 @@ fn our_fax_offer_is_version_0_with_redundancy() {
          a=T38FaxUdpEC:t38UDPRedundancy\r\n"
     ));
     let t38 = remote(&text).t38().cloned().unwrap();
-    assert_eq!((t38.version, t38.max_bit_rate, t38.max_datagram), (0, 14_400, Some(400)));
+    assert_eq!(
+        (t38.version, t38.max_bit_rate, t38.max_datagram),
+        (0, 14_400, Some(400))
+    );
     assert_eq!(t38.ec, ErrorCorrection::Redundancy);
 }
 
@@ -71,21 +83,82 @@ fn fax_streams_of_many_makers_are_read() {
         mmr: bool,
     }
     let table = [
-        Want { name: "FreeSWITCH", text: FREESWITCH, addr: "198.51.100.2:18000", rate: 14_400, datagram: Some(400), ec: ErrorCorrection::Redundancy, fill: false, mmr: false },
-        Want { name: "Asterisk", text: ASTERISK, addr: "198.51.100.1:4500", rate: 9_600, datagram: Some(1400), ec: ErrorCorrection::Fec, fill: true, mmr: true },
-        Want { name: "Cisco", text: CISCO, addr: "198.51.100.1:16384", rate: 14_400, datagram: Some(320), ec: ErrorCorrection::Redundancy, fill: true, mmr: false },
-        Want { name: "AudioCodes", text: AUDIOCODES, addr: "198.51.100.1:6012", rate: 14_400, datagram: Some(238), ec: ErrorCorrection::Redundancy, fill: false, mmr: false },
-        Want { name: "both", text: BOTH, addr: "198.51.100.1:4002", rate: 14_400, datagram: None, ec: ErrorCorrection::None, fill: false, mmr: false },
+        Want {
+            name: "FreeSWITCH",
+            text: FREESWITCH,
+            addr: "198.51.100.2:18000",
+            rate: 14_400,
+            datagram: Some(400),
+            ec: ErrorCorrection::Redundancy,
+            fill: false,
+            mmr: false,
+        },
+        Want {
+            name: "Asterisk",
+            text: ASTERISK,
+            addr: "198.51.100.1:4500",
+            rate: 9_600,
+            datagram: Some(1400),
+            ec: ErrorCorrection::Fec,
+            fill: true,
+            mmr: true,
+        },
+        Want {
+            name: "Cisco",
+            text: CISCO,
+            addr: "198.51.100.1:16384",
+            rate: 14_400,
+            datagram: Some(320),
+            ec: ErrorCorrection::Redundancy,
+            fill: true,
+            mmr: false,
+        },
+        Want {
+            name: "AudioCodes",
+            text: AUDIOCODES,
+            addr: "198.51.100.1:6012",
+            rate: 14_400,
+            datagram: Some(238),
+            ec: ErrorCorrection::Redundancy,
+            fill: false,
+            mmr: false,
+        },
+        Want {
+            name: "both",
+            text: BOTH,
+            addr: "198.51.100.1:4002",
+            rate: 14_400,
+            datagram: None,
+            ec: ErrorCorrection::None,
+            fill: false,
+            mmr: false,
+        },
     ];
     for want in table {
         let remote = remote(want.text);
-        let t38 = remote.t38().unwrap_or_else(|| panic!("{}: no T.38", want.name));
+        let t38 = remote
+            .t38()
+            .unwrap_or_else(|| panic!("{}: no T.38", want.name));
         assert_eq!(t38.addr, want.addr.parse().unwrap(), "{}", want.name);
         assert_eq!(t38.max_bit_rate, want.rate, "{}", want.name);
         assert_eq!(t38.max_datagram, want.datagram, "{}", want.name);
         assert_eq!(t38.ec, want.ec, "{}", want.name);
-        assert_eq!((t38.fill_bit_removal, t38.transcoding_mmr, t38.transcoding_jbig), (want.fill, want.mmr, false), "{}", want.name);
-        assert_eq!(t38.rate_management, RateManagement::TransferredTcf, "{}", want.name);
+        assert_eq!(
+            (
+                t38.fill_bit_removal,
+                t38.transcoding_mmr,
+                t38.transcoding_jbig
+            ),
+            (want.fill, want.mmr, false),
+            "{}",
+            want.name
+        );
+        assert_eq!(
+            t38.rate_management,
+            RateManagement::TransferredTcf,
+            "{}",
+            want.name
+        );
         let answer = Local::new(1).answer(&remote, &fax()).unwrap();
         let (lines, _) = shape(&answer);
         assert_eq!(lines.len(), remote.lines.len(), "{}", want.name);
@@ -96,12 +169,40 @@ fn fax_streams_of_many_makers_are_read() {
 fn an_answer_takes_one_stream_and_refuses_the_others_in_place() {
     let offer = remote(BOTH);
     let (lines, _) = shape(&Local::new(1).answer(&offer, &fax()).unwrap());
-    assert_eq!(lines, ["audio 0 RTP/AVP 18 96 0", "image 30000 udptl t38", "video 0 RTP/AVP 34"]);
+    assert_eq!(
+        lines,
+        [
+            "audio 0 RTP/AVP 18 96 0",
+            "image 30000 udptl t38",
+            "video 0 RTP/AVP 34"
+        ]
+    );
     // The offer's order decides the law, and its number is used.
     let (lines, _) = shape(&Local::new(1).answer(&offer, &audio()).unwrap());
-    assert_eq!(lines, ["audio 30000 RTP/AVP 96", "image 0 udptl t38", "video 0 RTP/AVP 34"]);
-    let Some(RemoteMedia::Audio { codecs, ptime, .. }) = offer.audio() else { panic!("no audio") };
-    assert_eq!(codecs, &[Payload { codec: Codec::Pcma, number: 96 }, Payload { codec: Codec::Pcmu, number: 0 }]);
+    assert_eq!(
+        lines,
+        [
+            "audio 30000 RTP/AVP 96",
+            "image 0 udptl t38",
+            "video 0 RTP/AVP 34"
+        ]
+    );
+    let Some(RemoteMedia::Audio { codecs, ptime, .. }) = offer.audio() else {
+        panic!("no audio")
+    };
+    assert_eq!(
+        codecs,
+        &[
+            Payload {
+                codec: Codec::Pcma,
+                number: 96
+            },
+            Payload {
+                codec: Codec::Pcmu,
+                number: 0
+            }
+        ]
+    );
     assert_eq!(*ptime, Some(30));
     assert!(matches!(offer.best(), Some(RemoteMedia::T38(_))));
 }
@@ -109,10 +210,18 @@ fn an_answer_takes_one_stream_and_refuses_the_others_in_place() {
 #[test]
 fn an_offer_without_the_wanted_kind_cannot_be_answered() {
     let only_fax = remote(ASTERISK);
-    assert_eq!(Local::new(1).answer(&only_fax, &audio()), Err(SdpError::NoSuchStream));
-    let g729 = remote("v=0\r\no=- 1 1 IN IP4 1.2.3.4\r\ns=-\r\nc=IN IP4 1.2.3.4\r\nt=0 0\r\nm=audio 4000 RTP/AVP 18\r\n");
+    assert_eq!(
+        Local::new(1).answer(&only_fax, &audio()),
+        Err(SdpError::NoSuchStream)
+    );
+    let g729 = remote(
+        "v=0\r\no=- 1 1 IN IP4 1.2.3.4\r\ns=-\r\nc=IN IP4 1.2.3.4\r\nt=0 0\r\nm=audio 4000 RTP/AVP 18\r\n",
+    );
     assert!(g729.best().is_none());
-    assert_eq!(Local::new(1).answer(&g729, &audio()), Err(SdpError::NoSuchStream));
+    assert_eq!(
+        Local::new(1).answer(&g729, &audio()),
+        Err(SdpError::NoSuchStream)
+    );
 }
 
 #[test]
@@ -133,7 +242,9 @@ fn streams_without_an_address_or_with_another_transport_are_not_usable() {
 #[test]
 fn hold_is_told_and_mirrored() {
     let text = |connection: &str, attribute: &str| {
-        format!("v=0\r\no=- 1 1 IN IP4 1.2.3.4\r\ns=-\r\nc=IN IP4 {connection}\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n{attribute}")
+        format!(
+            "v=0\r\no=- 1 1 IN IP4 1.2.3.4\r\ns=-\r\nc=IN IP4 {connection}\r\nt=0 0\r\nm=audio 4000 RTP/AVP 8\r\n{attribute}"
+        )
     };
     for (connection, attribute, theirs, ours) in [
         ("1.2.3.4", "", Direction::SendRecv, "sendrecv"),
@@ -142,7 +253,9 @@ fn hold_is_told_and_mirrored() {
         ("0.0.0.0", "", Direction::SendOnly, "recvonly"),
     ] {
         let offer = remote(&text(connection, attribute));
-        let Some(RemoteMedia::Audio { direction, .. }) = offer.audio() else { panic!("no audio") };
+        let Some(RemoteMedia::Audio { direction, .. }) = offer.audio() else {
+            panic!("no audio")
+        };
         assert_eq!(*direction, theirs);
         let answer = String::from_utf8(Local::new(1).answer(&offer, &audio()).unwrap()).unwrap();
         assert!(answer.ends_with(&format!("a={ours}\r\n")), "{answer}");
@@ -154,7 +267,10 @@ fn the_version_rises_only_when_our_sdp_changes_and_never_falls() {
     let mut local = Local::new(9);
     let first = local.offer(&audio());
     assert_eq!(local.offer(&audio()), first);
-    assert_eq!(shape(&local.offer(&fax())), (vec!["image 30000 udptl t38".to_owned()], 2));
+    assert_eq!(
+        shape(&local.offer(&fax())),
+        (vec!["image 30000 udptl t38".to_owned()], 2)
+    );
     // Refused with 488: the audio stands again, with its own version …
     local.revert();
     assert_eq!(local.offer(&audio()), first);
@@ -167,7 +283,14 @@ fn a_later_offer_keeps_the_places_of_the_streams_agreed_on() {
     let mut local = Local::new(9);
     local.answer(&remote(BOTH), &audio()).unwrap();
     let (lines, version) = shape(&local.offer(&fax()));
-    assert_eq!(lines, ["image 30000 udptl t38", "image 0 udptl t38", "video 0 RTP/AVP 34"]);
+    assert_eq!(
+        lines,
+        [
+            "image 30000 udptl t38",
+            "image 0 udptl t38",
+            "video 0 RTP/AVP 34"
+        ]
+    );
     assert_eq!(version, 2);
 }
 
@@ -176,7 +299,10 @@ fn a_refresh_is_the_same_session_even_with_a_higher_version() {
     let refreshed = FREESWITCH.replace("1609 1610", "1609 1611");
     assert!(same_session(FREESWITCH.as_bytes(), refreshed.as_bytes()));
     assert!(same_session(FREESWITCH.as_bytes(), FREESWITCH.as_bytes()));
-    assert!(!same_session(FREESWITCH.as_bytes(), FREESWITCH.replace("18000", "18002").as_bytes()));
+    assert!(!same_session(
+        FREESWITCH.as_bytes(),
+        FREESWITCH.replace("18000", "18002").as_bytes()
+    ));
     assert!(!same_session(FREESWITCH.as_bytes(), b"nonsense"));
 }
 
@@ -185,7 +311,10 @@ fn what_is_no_sdp_is_an_error() {
     assert!(Remote::parse(b"").is_err());
     assert!(Remote::parse(b"hello").is_err());
     assert!(Remote::parse(&vec![b'v'; LIMIT_OCTETS + 1]).is_err());
-    let many = format!("v=0\r\ns=-\r\n{}", "m=audio 1 RTP/AVP 8\r\n".repeat(LIMIT_LINES + 1));
+    let many = format!(
+        "v=0\r\ns=-\r\n{}",
+        "m=audio 1 RTP/AVP 8\r\n".repeat(LIMIT_LINES + 1)
+    );
     assert!(Remote::parse(many.as_bytes()).is_err());
 }
 

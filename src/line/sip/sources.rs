@@ -39,7 +39,11 @@ impl Sources {
                     bits: 128,
                     port: Some(t.addr.port()),
                 });
-                let nets = trunk.allow_from.iter().map(|&(net, bits)| Rule { net: canonical(net), bits, port: None });
+                let nets = trunk.allow_from.iter().map(|&(net, bits)| Rule {
+                    net: canonical(net),
+                    bits,
+                    port: None,
+                });
                 rules.insert(id, targets.chain(nets).collect());
             }
         }
@@ -49,7 +53,11 @@ impl Sources {
     /// Whether a packet from this address may be read. Counts refusals.
     pub(super) fn admits(&self, ip: IpAddr) -> bool {
         let ip = canonical(ip);
-        let admitted = self.snapshot().values().flatten().any(|rule| within(ip, rule.net, rule.bits));
+        let admitted = self
+            .snapshot()
+            .values()
+            .flatten()
+            .any(|rule| within(ip, rule.net, rule.bits));
         if !admitted {
             self.refused.fetch_add(1, Ordering::Relaxed);
         }
@@ -64,7 +72,10 @@ impl Sources {
         let mut best: Option<(bool, u8, TrunkId)> = None;
         for (&id, rules) in rules.iter() {
             for rule in rules.iter().filter(|rule| within(ip, rule.net, rule.bits)) {
-                let rank = (rule.port == Some(source.port()), rule.bits.min(width(rule.net)));
+                let rank = (
+                    rule.port == Some(source.port()),
+                    rule.bits.min(width(rule.net)),
+                );
                 if best.is_none_or(|(exact, bits, _)| rank > (exact, bits)) {
                     best = Some((rank.0, rank.1, id));
                 }
@@ -95,8 +106,18 @@ fn width(ip: IpAddr) -> u8 {
 fn within(ip: IpAddr, net: IpAddr, bits: u8) -> bool {
     let bits = u32::from(bits.min(width(net)));
     match (ip, net) {
-        (IpAddr::V4(ip), IpAddr::V4(net)) => (ip.to_bits() ^ net.to_bits()).checked_shr(32 - bits).unwrap_or(0) == 0,
-        (IpAddr::V6(ip), IpAddr::V6(net)) => (ip.to_bits() ^ net.to_bits()).checked_shr(128 - bits).unwrap_or(0) == 0,
+        (IpAddr::V4(ip), IpAddr::V4(net)) => {
+            (ip.to_bits() ^ net.to_bits())
+                .checked_shr(32 - bits)
+                .unwrap_or(0)
+                == 0
+        }
+        (IpAddr::V6(ip), IpAddr::V6(net)) => {
+            (ip.to_bits() ^ net.to_bits())
+                .checked_shr(128 - bits)
+                .unwrap_or(0)
+                == 0
+        }
         _ => false,
     }
 }
@@ -113,7 +134,12 @@ pub(super) struct Bucket {
 impl Bucket {
     pub(super) fn new(per_second: u32, burst: u32, now: Instant) -> Self {
         let burst = f64::from(burst.max(1));
-        Self { per_second: f64::from(per_second), burst, level: burst, at: now }
+        Self {
+            per_second: f64::from(per_second),
+            burst,
+            level: burst,
+            at: now,
+        }
     }
 
     /// Takes one token, if there is one.
@@ -142,13 +168,20 @@ mod tests {
             domain: "example.net".into(),
             targets: targets
                 .iter()
-                .map(|t| Target { addr: t.parse().unwrap(), proto: Proto::Udp, tls_name: None })
+                .map(|t| Target {
+                    addr: t.parse().unwrap(),
+                    proto: Proto::Udp,
+                    tls_name: None,
+                })
                 .collect(),
             user: "u".into(),
             auth_user: None,
             password: String::new(),
             register: None,
-            allow_from: nets.iter().map(|&(ip, bits)| (ip.parse().unwrap(), bits)).collect(),
+            allow_from: nets
+                .iter()
+                .map(|&(ip, bits)| (ip.parse().unwrap(), bits))
+                .collect(),
             session_expires: None,
             setup_timeout: Duration::from_secs(1),
             ring_timeout: Duration::from_secs(1),
@@ -172,7 +205,10 @@ mod tests {
     #[test]
     fn networks_end_where_their_prefix_says() {
         let sources = Sources::default();
-        sources.set(TrunkId(1), Some(&trunk(1, &[], &[("198.51.100.16", 28), ("2001:db8::", 32)])));
+        sources.set(
+            TrunkId(1),
+            Some(&trunk(1, &[], &[("198.51.100.16", 28), ("2001:db8::", 32)])),
+        );
         for (ip, ok) in [
             ("198.51.100.16", true),
             ("198.51.100.31", true),
@@ -193,10 +229,22 @@ mod tests {
         sources.set(TrunkId(1), Some(&trunk(1, &[], &[("192.0.2.0", 24)])));
         sources.set(TrunkId(2), Some(&trunk(2, &["192.0.2.7:5060"], &[])));
         sources.set(TrunkId(3), Some(&trunk(3, &["192.0.2.7:5080"], &[])));
-        assert_eq!(sources.trunk_of("192.0.2.7:5080".parse().unwrap()), Some(TrunkId(3)));
-        assert_eq!(sources.trunk_of("192.0.2.7:5060".parse().unwrap()), Some(TrunkId(2)));
-        assert_eq!(sources.trunk_of("192.0.2.7:9999".parse().unwrap()), Some(TrunkId(2)));
-        assert_eq!(sources.trunk_of("192.0.2.8:5060".parse().unwrap()), Some(TrunkId(1)));
+        assert_eq!(
+            sources.trunk_of("192.0.2.7:5080".parse().unwrap()),
+            Some(TrunkId(3))
+        );
+        assert_eq!(
+            sources.trunk_of("192.0.2.7:5060".parse().unwrap()),
+            Some(TrunkId(2))
+        );
+        assert_eq!(
+            sources.trunk_of("192.0.2.7:9999".parse().unwrap()),
+            Some(TrunkId(2))
+        );
+        assert_eq!(
+            sources.trunk_of("192.0.2.8:5060".parse().unwrap()),
+            Some(TrunkId(1))
+        );
         assert_eq!(sources.trunk_of("203.0.113.1:5060".parse().unwrap()), None);
     }
 

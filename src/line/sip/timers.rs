@@ -52,7 +52,11 @@ impl Timers {
     /// in the default T1's units. `dice` is random.
     pub(super) fn glare(self, owner: bool, dice: u16) -> Duration {
         let part = u32::from(dice);
-        let ms = if owner { 2100 + part % 1900 } else { (part % 200) * 10 };
+        let ms = if owner {
+            2100 + part % 1900
+        } else {
+            (part % 200) * 10
+        };
         self.t1 * ms / 500
     }
 }
@@ -63,7 +67,9 @@ mod tests {
 
     #[test]
     fn glare_pauses_stay_within_rfc_3261() {
-        let timers = Timers { t1: Duration::from_millis(500) };
+        let timers = Timers {
+            t1: Duration::from_millis(500),
+        };
         for dice in [0u16, 1, 199, 200, 1899, 1900, u16::MAX] {
             let owner = timers.glare(true, dice);
             assert!((Duration::from_millis(2100)..=Duration::from_millis(4000)).contains(&owner));
@@ -74,7 +80,9 @@ mod tests {
     #[test]
     fn the_gateway_is_always_asked_before_the_stack_gives_up() {
         for ms in [1u64, 5, 20, 500, 2000] {
-            let timers = Timers { t1: Duration::from_millis(ms) };
+            let timers = Timers {
+                t1: Duration::from_millis(ms),
+            };
             assert!(timers.reoffer() < timers.t1x64());
         }
     }
