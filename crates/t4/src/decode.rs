@@ -203,98 +203,67 @@ impl<'a> Rows<'a> {
         Bitmap::from_rows(self.width, height, self.data)
     }
 
-    /// Reads one run.
-    #[inline]
-    fn run(&mut self, black: bool) -> Result<i32, Reason> {
-        let mut run = 0;
-        loop {
-            let window = self.bits.window();
-            let entry = if black {
-                BLACK_RUNS[(window >> (64 - BLACK_BITS)) as usize]
-            } else {
-                WHITE_RUNS[(window >> (64 - WHITE_BITS)) as usize]
-            };
-            if entry == 0 {
-                return Err(self.bad(Reason::BadCode));
-            }
-            self.bits.pos += usize::from(entry & 15);
-            let part = i32::from(entry >> 4);
-            run += part;
-            if part < 64 {
-                return Ok(run);
-            }
-            if run > self.width as i32 {
-                return Err(Reason::RowTooWide);
-            }
-        }
-    }
-
-    /// `reason`, unless the data has just ended.
-    fn bad(&self, reason: Reason) -> Reason {
-        // The longest code word has 13 bits: when fewer were left, those are what is wrong.
-        let mut ahead = self.bits.clone();
-        ahead.pos += BLACK_BITS as usize;
-        if ahead.overran() {
-            Reason::Truncated
-        } else {
-            reason
-        }
-    }
-
     /// Reads a one-dimensional row (T.4 §4.1.1).
     pub fn one_dimensional(&mut self) -> Result<(), Reason> {
+        let Self { bits, row, .. } = self;
         let width = self.width as i32;
-        self.row.clear();
+        row.clear();
         let mut at = 0;
-        let mut black = false;
         while at < width {
-            at += self.run(black)?;
-            if at > width {
-                return Err(Reason::RowTooWide);
+            at += run(bits, false, width)?;
+            if at >= width {
+                row.push(at);
+                break;
             }
-            self.row.push(at);
-            black = !black;
+            row.push(at);
+            at += run(bits, true, width)?;
+            row.push(at);
+        }
+        if at > width {
+            return Err(Reason::RowTooWide);
         }
         self.end_row()
     }
 
     /// Reads a two-dimensional row (T.4 §4.2.1.3, T.6 §2.2); names are the clause's.
     pub fn two_dimensional(&mut self) -> Result<(), Reason> {
+        let Self { bits, row, .. } = self;
+        let above = self.above.all();
         let width = self.width as i32;
-        self.row.clear();
+        row.clear();
         let mut a0 = -1;
         let mut black = false;
         // b1 is above[j]; j is even where a0 is white.
         let mut j = 0;
         while a0 < width {
-            while self.above.all()[j] <= a0 {
+            while above[j] <= a0 {
                 j += 2;
             }
-            let (mode, len) = MODES[(self.bits.window() >> 57) as usize];
-            self.bits.pos += usize::from(len);
+            let (mode, len) = MODES[(bits.window() >> 57) as usize];
+            bits.pos += usize::from(len);
             match mode {
                 Mode::Vertical(right) => {
-                    let a1 = self.above.all()[j] + i32::from(right);
+                    let a1 = above[j] + i32::from(right);
                     if a1 <= a0 || a1 > width {
                         return Err(Reason::BadMode);
                     }
-                    self.row.push(a1);
+                    row.push(a1);
                     a0 = a1;
                     black = !black;
                     j = if j > 0 { j - 1 } else { 1 };
                 }
                 Mode::Horizontal => {
-                    let a1 = a0.max(0) + self.run(black)?;
-                    let a2 = a1 + self.run(!black)?;
+                    let a1 = a0.max(0) + run(bits, black, width)?;
+                    let a2 = a1 + run(bits, !black, width)?;
                     if a2 > width {
                         return Err(Reason::RowTooWide);
                     }
-                    self.row.push(a1);
-                    self.row.push(a2);
+                    row.push(a1);
+                    row.push(a2);
                     a0 = a2;
                 }
                 Mode::Pass => {
-                    let b2 = self.above.all()[j + 1];
+                    let b2 = above[j + 1];
                     // b2 lies left of a1, and a1 at most at the row's end.
                     if b2 >= width {
                         return Err(Reason::BadMode);
@@ -302,7 +271,7 @@ impl<'a> Rows<'a> {
                     a0 = b2;
                 }
                 Mode::Extension => return Err(Reason::Extension),
-                Mode::None => return Err(self.bad(Reason::BadCode)),
+                Mode::None => return Err(bad(bits, Reason::BadCode)),
             }
         }
         self.end_row()
@@ -314,6 +283,45 @@ impl<'a> Rows<'a> {
             return Err(Reason::Truncated);
         }
         Ok(())
+    }
+}
+
+/// Reads one run; more than `width` pixels in make-up codes are too many.
+#[inline]
+fn run(bits: &mut BitReader<'_>, black: bool, width: i32) -> Result<i32, Reason> {
+    let mut run = 0;
+    loop {
+        let window = bits.window();
+        let entry = if black {
+            BLACK_RUNS[(window >> (64 - BLACK_BITS)) as usize]
+        } else {
+            WHITE_RUNS[(window >> (64 - WHITE_BITS)) as usize]
+        };
+        if entry == 0 {
+            return Err(bad(bits, Reason::BadCode));
+        }
+        bits.pos += usize::from(entry & 15);
+        let part = i32::from(entry >> 4);
+        run += part;
+        if part < 64 {
+            return Ok(run);
+        }
+        if run > width {
+            return Err(Reason::RowTooWide);
+        }
+    }
+}
+
+/// `reason`, unless the data has just ended.
+#[cold]
+fn bad(bits: &BitReader<'_>, reason: Reason) -> Reason {
+    // The longest code word has 13 bits: when fewer were left, those are what is wrong.
+    let mut ahead = bits.clone();
+    ahead.pos += BLACK_BITS as usize;
+    if ahead.overran() {
+        Reason::Truncated
+    } else {
+        reason
     }
 }
 
