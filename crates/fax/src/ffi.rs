@@ -251,7 +251,7 @@ impl Modem {
             let core = sys::t38_terminal_get_t38_core_state(state.as_ptr());
             sys::t38_core_rx_ifp_packet(core, ifp.as_ptr(), len, seq);
         }
-        self.go_on_panicking();
+        self.after_input();
     }
 
     /// A tick passes on a T.38 engine.
@@ -286,7 +286,7 @@ impl Modem {
                 sys::fax_rx_fillin(state, LEN);
             },
         }
-        self.go_on_panicking();
+        self.after_input();
     }
 
     /// From the sender's next question on the answer is MCF, not RNR.
@@ -309,6 +309,19 @@ impl Modem {
             rows: u32::try_from(stats.length).unwrap_or(0),
             octets: u32::try_from(stats.image_size).unwrap_or(0),
         }
+    }
+
+    /// What must follow a call into which frames or audio went.
+    fn after_input(&mut self) {
+        if let Some(mut frame) = self.session_mut().guard.take_injection() {
+            let len = c_int::try_from(frame.len()).unwrap_or(0);
+            self.session_mut().injecting = true;
+            // SAFETY: `t30` is live and the frame readable (and writable, should the frame handler
+            // rewrite it) for `len` octets; it isn't kept. No callback is on the stack.
+            unsafe { sys::t30_hdlc_accept(self.t30.as_ptr().cast(), frame.as_mut_ptr(), len, 1) };
+            self.session_mut().injecting = false;
+        }
+        self.go_on_panicking();
     }
 
     fn go_on_panicking(&mut self) {
@@ -483,8 +496,8 @@ unsafe extern "C" fn on_frame(user: *mut c_void, incoming: bool, msg: *const u8,
             }
             // SAFETY: the vendored engine passes incoming frames from its own receive buffers (the HDLC
             // buffer of the T.38 front end or of the HDLC receiver), which are plain writable memory
-            // behind a const parameter; it looks at the frame again only after this returns. We
-            // inject no frames of our own from constants.
+            // behind a const parameter (and what we inject is writable too); it looks at the frame
+            // again only after this returns.
             session.frame_heard(unsafe { slice::from_raw_parts_mut(msg.cast_mut(), len) });
         } else {
             let frame = octets(msg, len);

@@ -13,6 +13,10 @@ pub struct Guard {
     last_sent: Option<u8>,
     /// The second FCF of the last PPS that came in.
     last_pps_end: u8,
+    /// That PPS.
+    last_pps: Vec<u8>,
+    /// A frame that the engine must be given after the one that it handles now.
+    inject: Option<Vec<u8>>,
     /// A page can't be kept: the next chance to say so is taken.
     refusing: bool,
     /// The DCS that just came in must be answered with DCN.
@@ -48,7 +52,7 @@ impl Guard {
         let instead = match fcf_of(octet) {
             // EOS is unexpected wherever RR is awaited: the engine answers it with a proper DCN.
             fcf::RR | fcf::PPS if self.refusing => Some(fcf::EOS),
-            fcf::PPS => self.after_a_lost_answer(),
+            fcf::PPS | fcf::RR => self.after_a_lost_answer(fcf_of(octet)),
             fcf::DCS => self.dcs(frame),
             // A CTC with a rate that doesn't exist would index the engine's rate table with -1.
             fcf::CTC if len < 5 || rate_of(frame[4]).is_none() => Some(fcf::EOS),
@@ -56,6 +60,7 @@ impl Guard {
         };
         if fcf_of(octet) == fcf::PPS && len > 3 {
             self.last_pps_end = fcf_of(frame[3]);
+            self.last_pps = frame.to_vec();
         }
         if let Some(instead) = instead {
             frame[2] = (octet & 1) | instead;
@@ -63,23 +68,31 @@ impl Guard {
         self.last_sent = None;
     }
 
-    /// A PPS right after our own answer: the sender did not hear it and repeats its command after T4.
-    /// The engine does not expect that in these states and would hang up (T.30 Annex A §A.4.3, Figure A.7).
-    fn after_a_lost_answer(&self) -> Option<u8> {
-        match self.last_sent {
+    /// A PPS, or an RR, right after our own answer: the sender did not hear it and repeats its question
+    /// after T4. The engine does not expect that: it would hang up, or say nothing (T.30 Annex A §A.4.3).
+    fn after_a_lost_answer(&mut self, question: u8) -> Option<u8> {
+        match (self.last_sent, question) {
             // As if the sender had asked: RNR again, or MCF if the page is kept by now.
-            Some(fcf::RNR) => Some(fcf::RR),
-            // As if the sender had asked for a repeat: MCF again. After MPS the engine does it itself.
-            Some(fcf::MCF)
-                if matches!(
-                    self.last_pps_end,
-                    fcf::EOP | fcf::PRI_EOP | fcf::EOM | fcf::PRI_EOM | fcf::EOS
-                ) =>
+            (Some(fcf::RNR), fcf::PPS) => Some(fcf::RR),
+            (Some(fcf::MCF), _)
+                if !matches!(self.last_pps_end, fcf::MPS | fcf::PRI_MPS | fcf::NULL) =>
             {
+                // As if the sender had asked for a repeat: MCF again.
                 Some(fcf::CRP)
+            }
+            // Within a document the engine waits for page data by now. A repeated PPS it answers with MCF
+            // itself, but an RR means nothing to it there.
+            (Some(fcf::MCF), fcf::RR) => {
+                self.inject = Some(self.last_pps.clone());
+                None
             }
             _ => None,
         }
+    }
+
+    /// A frame that the engine must be given now.
+    pub fn take_injection(&mut self) -> Option<Vec<u8>> {
+        self.inject.take()
     }
 
     fn dcs(&mut self, frame: &mut [u8]) -> Option<u8> {
@@ -138,6 +151,24 @@ mod tests {
             guard.heard(&mut pps(end));
             guard.sent(&frame(fcf::MCF));
             assert_eq!(fcf_of(passed(&mut guard, pps(end))[2]), expected);
+        }
+    }
+
+    #[test]
+    fn an_rr_after_the_mcf_gets_it_again() {
+        for (end, expected) in [
+            (fcf::EOP, fcf::CRP),
+            (fcf::EOM, fcf::CRP),
+            (fcf::MPS, fcf::RR),
+        ] {
+            let mut guard = Guard::default();
+            guard.heard(&mut pps(end));
+            guard.sent(&frame(fcf::RNR));
+            guard.heard(&mut frame(fcf::RR));
+            guard.sent(&frame(fcf::MCF));
+            assert_eq!(guard.take_injection(), None);
+            assert_eq!(fcf_of(passed(&mut guard, frame(fcf::RR))[2]), expected);
+            assert_eq!(guard.take_injection(), (end == fcf::MPS).then(|| pps(end)));
         }
     }
 

@@ -48,6 +48,8 @@ pub struct Session {
     started: Option<u32>,
     /// Octets of image sent of the current page.
     pub image_octets: u32,
+    /// The frame that comes in is one of our own making.
+    pub injecting: bool,
     /// The engine, for its callbacks to ask.
     pub t30: Option<Engine>,
     /// A callback panicked; the panic goes on once the engine's frames are off the stack.
@@ -89,6 +91,7 @@ impl Session {
             fax_heard: false,
             started: None,
             image_octets: 0,
+            injecting: false,
             t30: None,
             panic: None,
         }
@@ -137,6 +140,9 @@ impl Session {
 
     /// A frame came in; the engine handles what this leaves of it.
     pub fn frame_heard(&mut self, frame: &mut [u8]) {
+        if self.injecting {
+            return;
+        }
         self.moved = true;
         self.hear_fax();
         let Some(&octet) = frame.get(2) else { return };

@@ -4,7 +4,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicU32, Ordering},
     },
 };
@@ -81,7 +81,10 @@ pub fn document(resolutions: &[Resolution]) -> Vec<FaxPage> {
 }
 
 pub fn three_pages() -> Vec<FaxPage> {
-    document(&[Resolution::Standard; 3])
+    static PAGES: OnceLock<Vec<FaxPage>> = OnceLock::new();
+    PAGES
+        .get_or_init(|| document(&[Resolution::Standard; 3]))
+        .clone()
 }
 
 pub fn file(pages: &[FaxPage]) -> Vec<u8> {
@@ -181,7 +184,10 @@ impl PageGate for Shelf {
 /// What to do to a frame of an endpoint while it is on the way.
 #[derive(Clone, Copy, Debug)]
 pub enum Tamper {
+    /// It is gone, preamble and all.
     Lose,
+    /// It arrives with a bad checksum.
+    Spoil,
     /// Replaces its facsimile control field.
     Become(u8),
 }
@@ -198,7 +204,7 @@ pub struct Way {
     queue: VecDeque<(u64, u16, Vec<u8>)>,
     /// From this tick on nothing passes.
     pub cut: Option<u64>,
-    /// Nothing passes after the endpoint queued a frame of this name.
+    /// Nothing passes from 4 s after the endpoint queued a frame of this name.
     pub cut_after: Option<String>,
 }
 
@@ -220,7 +226,7 @@ impl Way {
             .push_back(self.tampers.get(&(name.to_owned(), *count)).copied());
         *count += 1;
         if self.cut_after.as_deref() == Some(name) {
-            self.cut = Some(now);
+            self.cut = self.cut.or(Some(now + u64::from(seconds(4.0))));
         }
     }
 
@@ -229,12 +235,17 @@ impl Way {
         let TxIfp { seq, mut data, .. } = packet;
         let tamper = self.frames.front().copied().flatten();
         let mut lost = self.cut.is_some_and(|cut| now >= cut);
+        // The V.21 preamble's indicator.
+        lost |= data[0] == 0x06 && matches!(tamper, Some(Tamper::Lose));
         // V.21 data (T.38 §7.2.2, version 0): octet 0 C0, octet 1 the number of fields.
         if data[0] == 0xC0 {
             lost |= matches!(tamper, Some(Tamper::Lose));
             let mut at = 2;
             for _ in 0..data[1] {
                 let (kind, present) = ((data[at] >> 4) & 7, data[at] & 0x80 != 0);
+                if matches!(kind, 2 | 4) && matches!(tamper, Some(Tamper::Spoil)) {
+                    data[at] += 0x10;
+                }
                 at += 1;
                 if present {
                     let len = usize::from(u16::from_be_bytes([data[at], data[at + 1]])) + 1;
