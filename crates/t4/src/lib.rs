@@ -2,6 +2,7 @@
 //!
 //! No unsafe code, no input or output: bytes in, bytes out.
 #![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod bitmap;
 mod bits;

@@ -1,5 +1,7 @@
 //! Our coded rows, read by a decoder that shares no code with ours.
 
+#![allow(clippy::unwrap_used)]
+
 use faxpost_t4::{Bitmap, Coding, EncodeOptions, decode, encode_with};
 use hayro_ccitt::{DecodeSettings, Decoder, DecoderContext, EncodingMode};
 use proptest::prelude::*;

@@ -1,6 +1,8 @@
 //! Our TIFF files in libtiff's hands, and libtiff's in ours.
 //!
-//! Needs `tiffinfo`, `tiffcp` and `tiffcmp` (Debian: libtiff-tools).
+//! Needs `tiffinfo` and `tiffcp` (Debian: libtiff-tools).
+
+#![allow(clippy::unwrap_used)]
 
 use faxpost_t4::{Bitmap, Coding, Damage, FaxPage, Resolution, tiff};
 use std::path::{Path, PathBuf};
@@ -52,7 +54,7 @@ fn picture(width: usize, height: usize, seed: usize) -> Bitmap {
         for x in 0..width {
             noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let black = match (y / 40) % 4 {
-                0 => (x / 7 + y / 9 + seed) % 5 == 0,
+                0 => (x / 7 + y / 9 + seed).is_multiple_of(5),
                 1 => (noise >> 24) as usize * width < x * 256,
                 2 => (x + 2 * y) % 61 < 4,
                 _ => false,

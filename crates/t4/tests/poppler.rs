@@ -2,6 +2,8 @@
 //!
 //! Needs `pdfimages`, `pdftoppm` and `pdfinfo` (Debian: poppler-utils).
 
+#![allow(clippy::unwrap_used)]
+
 use faxpost_t4::pdf::{PdfInfo, wrap};
 use faxpost_t4::{Bitmap, Coding, EncodeOptions, FaxPage, Resolution, encode_with};
 use std::path::{Path, PathBuf};
@@ -59,7 +61,7 @@ fn picture(width: usize, height: usize, seed: usize) -> Bitmap {
     for y in 0..height {
         for x in 0..width {
             let black = match (y / 40) % 3 {
-                0 => (x / 7 + y / 9 + seed) % 5 == 0,
+                0 => (x / 7 + y / 9 + seed).is_multiple_of(5),
                 1 => (x * x + y * 31 + seed) % 97 < x * 97 / width,
                 _ => false,
             };
