@@ -21,6 +21,10 @@ const FREEZE_TICKS: u32 = 2 * TICKS_PER_SECOND;
 /// takes 2.4 s.
 const HOLD_TICKS: u32 = 50 * TICKS_PER_SECOND;
 
+/// Rows that no page has: a row costs a sender as little as one bit, and the engine keeps them all in
+/// memory.
+pub const MOST_ROWS: u32 = faxpost_t4::MAX_HEIGHT as u32;
+
 /// The receiving side of a call.
 pub struct Custody {
     gate: Box<dyn PageGate + Send>,
@@ -49,6 +53,8 @@ pub struct PageEnd {
     pub written: u32,
     /// The file's writer had an error.
     pub write_error: bool,
+    /// Rows of the page.
+    pub rows: u32,
     /// Rows that came damaged.
     pub bad_rows: u32,
     /// The longest run of them.
@@ -131,6 +137,9 @@ impl Custody {
         self.unstored = false;
         self.counted = end.pages_rx;
         let index = end.pages_rx - 1;
+        if end.rows > MOST_ROWS {
+            return refuse(end.ecm, index, "it is too long".into(), events);
+        }
         // The engine confirms pages that it failed to write.
         if end.write_error || end.written != end.pages_rx {
             return refuse(

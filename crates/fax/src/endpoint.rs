@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     TICK_SAMPLES, TICKS_PER_SECOND, completion_name,
-    custody::{Custody, Settled},
+    custody::{Custody, MOST_ROWS, Settled},
     ffi::{LARGEST_IFP, Modem, Task},
     frames::Agreement,
     memfd::Memfd,
@@ -30,10 +30,6 @@ const PERMIT_TICKS: u32 = 2 * TICKS_PER_SECOND;
 
 /// Ticks between two looks at how far the page is.
 const PROGRESS_TICKS: u64 = 25;
-
-/// Rows that no page has: six metres at the finest resolution. A row costs a sender one bit, and the
-/// engine keeps them all in memory.
-const MOST_ROWS: u32 = 100_000;
 
 /// IFP octets a call may take in at once, and what is added to that each tick: 28 times what the
 /// fastest modem brings.

@@ -389,6 +389,7 @@ impl Engine {
             pages_rx: count(stats.pages_rx),
             written: count(written),
             write_error: error != 0,
+            rows: count(stats.length),
             bad_rows: count(stats.bad_rows),
             longest_bad_run: count(stats.longest_bad_row_run),
         }

@@ -302,3 +302,25 @@ fn in_a_small_world() {
         assert_same(&call.shelf.kept(), &pages[..1]);
     }
 }
+
+#[test]
+fn a_page_beyond_all_measure_is_refused() {
+    let endless = faxpost_t4::Bitmap::new(1728, 40_000);
+    let page = faxpost_t4::FaxPage {
+        width: 1728,
+        height: 40_000,
+        resolution: Resolution::Superfine,
+        coding: faxpost_t4::Coding::Mmr,
+        data: faxpost_t4::encode(&endless, faxpost_t4::Coding::Mmr),
+    };
+    for station in [ecm(), no_ecm()] {
+        let call = T38Call::new(&station, std::slice::from_ref(&page), Commit::Now).run(900.0);
+        assert_eq!(call.b.ending().kept, 0);
+        assert!(matches!(
+            call.b.ending().cause,
+            Cause::PageNotKept | Cause::PageTooLong
+        ));
+        assert_ne!(call.a.verdicts(), [Verdict::Confirmed]);
+        assert!(call.shelf.kept().is_empty());
+    }
+}

@@ -204,8 +204,12 @@ pub struct Way {
     queue: VecDeque<(u64, u16, Vec<u8>)>,
     /// From this tick on nothing passes.
     pub cut: Option<u64>,
-    /// Nothing passes from 4 s after the endpoint queued a frame of this name.
+    /// Of this many packets of image data one is lost.
+    pub image_loss: Option<u64>,
+    image_packets: u64,
+    /// Nothing passes from `cut_delay` seconds after the endpoint queued a frame of this name.
     pub cut_after: Option<String>,
+    pub cut_delay: f64,
 }
 
 impl Way {
@@ -226,7 +230,7 @@ impl Way {
             .push_back(self.tampers.get(&(name.to_owned(), *count)).copied());
         *count += 1;
         if self.cut_after.as_deref() == Some(name) {
-            self.cut = self.cut.or(Some(now + u64::from(seconds(4.0))));
+            self.cut = self.cut.or(Some(now + u64::from(seconds(self.cut_delay))));
         }
     }
 
@@ -235,6 +239,12 @@ impl Way {
         let TxIfp { seq, mut data, .. } = packet;
         let tamper = self.frames.front().copied().flatten();
         let mut lost = self.cut.is_some_and(|cut| now >= cut);
+        if data[0] & 0x40 != 0 && data[0] != 0xC0 {
+            self.image_packets += 1;
+            lost |= self
+                .image_loss
+                .is_some_and(|of| self.image_packets.is_multiple_of(of));
+        }
         // The V.21 preamble's indicator.
         lost |= data[0] == 0x06 && matches!(tamper, Some(Tamper::Lose));
         // V.21 data (T.38 §7.2.2, version 0): octet 0 C0, octet 1 the number of fields.
@@ -422,6 +432,8 @@ fn move_packets(end: &mut End<T38Endpoint>, way: &mut Way, now: u64) {
 
 /// An audio call through G.711, with a delay of three ticks each way.
 pub struct AudioCall {
+    /// Of this many ticks of audio to the receiver one is lost.
+    pub loss: Option<u64>,
     pub a: End<AudioEndpoint>,
     pub b: End<AudioEndpoint>,
     a_way: VecDeque<[i16; TICK_SAMPLES]>,
@@ -442,6 +454,7 @@ impl AudioCall {
             b_way: silent,
             now: 0,
             law: Law::A,
+            loss: None,
             shelf,
         }
     }
@@ -453,7 +466,8 @@ impl AudioCall {
         self.a.endpoint.tick(rx.as_ref(), &mut tx);
         self.a_way
             .push_back(tx.map(|sample| self.law.decode(self.law.encode(sample))));
-        let rx = self.a_way.pop_front();
+        let lost = self.loss.is_some_and(|of| self.now.is_multiple_of(of));
+        let rx = self.a_way.pop_front().filter(|_| !lost);
         self.b.endpoint.tick(rx.as_ref(), &mut tx);
         self.b_way
             .push_back(tx.map(|sample| self.law.decode(self.law.encode(sample))));
