@@ -207,6 +207,7 @@ pub struct Way {
     /// Of this many packets of image data one is lost.
     pub image_loss: Option<u64>,
     image_packets: u64,
+    pub last_seq: u16,
     /// Nothing passes from `cut_delay` seconds after the endpoint queued a frame of this name.
     pub cut_after: Option<String>,
     pub cut_delay: f64,
@@ -237,6 +238,7 @@ impl Way {
     /// Puts a packet on the way, unless it is part of a frame that is lost.
     fn put(&mut self, now: u64, packet: TxIfp) {
         let TxIfp { seq, mut data, .. } = packet;
+        self.last_seq = seq;
         let tamper = self.frames.front().copied().flatten();
         let mut lost = self.cut.is_some_and(|cut| now >= cut);
         if data[0] & 0x40 != 0 && data[0] != 0xC0 {
@@ -409,7 +411,7 @@ impl T38Call {
     }
 }
 
-fn take_events(end: &mut End<T38Endpoint>, way: &mut Way, now: u64) {
+pub fn take_events(end: &mut End<T38Endpoint>, way: &mut Way, now: u64) {
     while let Some(event) = end.endpoint.next_event() {
         if let Event::Frame {
             sent: true, name, ..
@@ -421,7 +423,7 @@ fn take_events(end: &mut End<T38Endpoint>, way: &mut Way, now: u64) {
     }
 }
 
-fn move_packets(end: &mut End<T38Endpoint>, way: &mut Way, now: u64) {
+pub fn move_packets(end: &mut End<T38Endpoint>, way: &mut Way, now: u64) {
     take_events(end, way, now);
     end.endpoint.tick();
     while let Some(packet) = end.endpoint.take_tx_ifp() {
