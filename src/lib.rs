@@ -45,4 +45,5 @@ pub mod store;
 pub mod worker;
 
 pub mod clock;
+pub mod language;
 pub mod trouble;

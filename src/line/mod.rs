@@ -3,6 +3,7 @@
 //! [`FaxLine`] places calls and offers incoming ones to an [`Answerer`]. Signalling is `sip`; the
 //! media and the modems run in sandboxed line workers that know neither keys nor names.
 
+mod ending;
 pub mod protocol;
 pub mod sip;
 
@@ -11,6 +12,8 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use faxpost_t4::{FaxPage, Resolution};
 use tokio::sync::{mpsc, oneshot};
+
+pub use crate::outcome::Verdict;
 
 /// A call to place: everything is settled, the header line is drawn.
 #[derive(Clone, Debug)]
@@ -33,20 +36,6 @@ pub struct CallOrder {
     pub max_rate: u32,
     /// T.38 is tried; else the call stays G.711.
     pub t38: bool,
-}
-
-/// What the far end said of one page, and nothing else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    /// MCF, RTP or PIP answered its post-message command.
-    Confirmed,
-    /// RTN, PIN or ERR answered it.
-    Refused,
-    /// Page data went out and nothing that counts came back.
-    Unknown,
-    /// No page data went out.
-    Unsent,
 }
 
 /// The verdict on one page of a call.

@@ -1,1 +1,0 @@
-//! Every ending of a call in plain words.
