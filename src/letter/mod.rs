@@ -1,1 +1,27 @@
-//! What we write. Pure: data in, mail out.
+//! What we write: reports, received faxes, notices. Pure: data in, the bytes of a mail out.
+//!
+//! A letter is laid out once (`layout`) and rendered as plain text and as HTML, so both say the same.
+//! Every phrase stands in `words` in all languages side by side. Lines end in CRLF and have at most
+//! 998 octets (RFC 5322 §2.1.1); the bodies are 7 bit on the wire.
+
+mod layout;
+mod local;
+mod mail;
+mod notice;
+mod picture;
+mod received;
+mod report;
+mod words;
+
+pub use notice::{Notice, notice};
+pub use picture::{PictureError, page_picture, png_of};
+pub use received::{ReceivedLetter, received};
+pub use report::{Attempt, Report, ReportJob, report};
+
+/// A letter that can't be written: a fault of a template, never of the data.
+#[derive(Debug, thiserror::Error)]
+#[error("the letter's template fails: {0}")]
+pub struct LetterError(#[from] askama::Error);
+
+#[cfg(test)]
+mod tests;

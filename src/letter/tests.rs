@@ -1,0 +1,357 @@
+use super::*;
+use crate::{
+    language::Language,
+    outcome::{self, Verdict},
+};
+
+const ID: &str = "01K6G3S2Q8M4T7V9W0X1Y2Z3A4";
+
+fn attempt() -> Attempt {
+    Attempt {
+        started: "2026-10-01 14:03 CEST".into(),
+        duration_ms: Some(71_600),
+        rate: Some(14_400),
+        ecm: Some(true),
+        remote_ident: Some("+33 1 23 45 67 89".into()),
+        media: Some("t38".into()),
+        t30_code: Some(0),
+        sip_status: Some(200),
+        q850: None,
+    }
+}
+
+fn sent_job() -> ReportJob {
+    ReportJob {
+        destination: "+33123456789".into(),
+        state: "sent".into(),
+        outcome: "sent".into(),
+        note: None,
+        pages: 3,
+        confirmed: 3,
+        verdicts: vec![Verdict::Confirmed; 3],
+        calls: 1,
+        last: Some(attempt()),
+    }
+}
+
+fn broken_job() -> ReportJob {
+    ReportJob {
+        destination: "+33198765432".into(),
+        state: "unknown".into(),
+        outcome: "dropped-in-page".into(),
+        confirmed: 2,
+        pages: 5,
+        verdicts: vec![
+            Verdict::Confirmed,
+            Verdict::Confirmed,
+            Verdict::Unknown,
+            Verdict::Unsent,
+            Verdict::Unsent,
+        ],
+        calls: 4,
+        last: Some(Attempt {
+            t30_code: Some(49),
+            q850: Some(41),
+            ecm: Some(false),
+            rate: Some(9600),
+            media: Some("g711".into()),
+            ..attempt()
+        }),
+        ..sent_job()
+    }
+}
+
+fn busy_job() -> ReportJob {
+    ReportJob {
+        destination: "+4930123456".into(),
+        state: "failed".into(),
+        outcome: "busy".into(),
+        confirmed: 0,
+        verdicts: vec![Verdict::Unsent; 3],
+        calls: 5,
+        last: Some(Attempt {
+            started: "2026-10-01 14:03 CEST".into(),
+            sip_status: Some(486),
+            q850: Some(17),
+            ..Attempt::default()
+        }),
+        ..sent_job()
+    }
+}
+
+fn damaged_job() -> ReportJob {
+    ReportJob {
+        state: "failed".into(),
+        outcome: "attachment-unreadable".into(),
+        note: Some("offer.pdf: the cross-reference table is damaged".into()),
+        pages: 0,
+        confirmed: 0,
+        verdicts: vec![],
+        calls: 0,
+        last: None,
+        ..sent_job()
+    }
+}
+
+fn a_report(language: Language, jobs: Vec<ReportJob>) -> Report {
+    Report {
+        message_id: format!("{ID}.report@fax.example.com"),
+        from: "fax@fax.example.com".into(),
+        to: "alice@example.com".into(),
+        date_ms: 1_790_856_260_000,
+        language,
+        time_zone: "Europe/Paris".into(),
+        in_reply_to: Some("<offer-1@example.com>".into()),
+        subject: "Offer for the roof: Müller & Söhne".into(),
+        submission_id: ID.into(),
+        jobs,
+        notes: Vec::new(),
+        first_page_png: None,
+    }
+}
+
+fn a_fax(language: Language, incomplete: bool) -> ReceivedLetter {
+    ReceivedLetter {
+        message_id: format!("{ID}.1a2b@fax.example.com"),
+        from: "fax@fax.example.com".into(),
+        to: "office@example.com".into(),
+        date_ms: 1_790_856_260_000,
+        language,
+        time_zone: "Europe/Paris".into(),
+        received_id: ID.into(),
+        number: "+33198765432".into(),
+        number_title: "Sales".into(),
+        remote_number: "+33123456789".into(),
+        tsi: Some("  ACME & FILS ".into()),
+        pages: 2,
+        started_ms: 1_790_856_185_000,
+        duration_ms: Some(64_000),
+        incomplete,
+        outcome: if incomplete {
+            "reception-broken"
+        } else {
+            "received"
+        }
+        .into(),
+        pdf: b"%PDF-1.7 the pages".to_vec(),
+    }
+}
+
+/// What must hold for every mail that we write.
+fn sound(mail: &[u8]) -> String {
+    let text = std::str::from_utf8(mail).unwrap();
+    assert!(text.is_ascii(), "7 bit on the wire");
+    assert!(
+        !text.replace("\r\n", "").contains(['\r', '\n']),
+        "CRLF everywhere"
+    );
+    assert!(text.split("\r\n").all(|line| line.len() <= 998));
+    let parsed = mail_parser::MessageParser::default().parse(mail).unwrap();
+    assert!(
+        parsed
+            .body_text(0)
+            .is_some_and(|text| !text.contains("<td"))
+    );
+    assert!(
+        parsed
+            .body_html(0)
+            .is_some_and(|html| html.contains("</html>"))
+    );
+    assert!(parsed.header("Auto-Submitted").is_some());
+    text.to_owned()
+}
+
+/// The mail as people see it: decoded, for snapshots that can be read.
+fn seen(mail: &[u8]) -> String {
+    let raw = sound(mail);
+    let (head, _) = raw.split_once("\r\n\r\n").unwrap();
+    let parsed = mail_parser::MessageParser::default().parse(mail).unwrap();
+    format!(
+        "{}\n\nSubject, decoded: {}\n\n{}\n=====\n{}",
+        head.replace("\r\n", "\n"),
+        parsed.subject().unwrap(),
+        parsed.body_text(0).unwrap().replace("\r\n", "\n"),
+        parsed.body_html(0).unwrap().replace("\r\n", "\n"),
+    )
+}
+
+#[test]
+fn reports_in_both_languages() {
+    for language in Language::ALL {
+        let code = language.code();
+        let jobs = [
+            ("sent", vec![sent_job()]),
+            ("partly", vec![sent_job(), broken_job(), busy_job()]),
+            (
+                "unknown",
+                vec![ReportJob {
+                    confirmed: 0,
+                    verdicts: vec![Verdict::Unknown],
+                    pages: 1,
+                    ..broken_job()
+                }],
+            ),
+            ("not-sent", vec![busy_job()]),
+            ("damaged", vec![damaged_job()]),
+        ];
+        for (name, jobs) in jobs {
+            let mut letter = a_report(language, jobs);
+            if name == "partly" {
+                letter.notes = vec!["offer.pdf: the font Vetlana was replaced".into()];
+            }
+            insta::assert_snapshot!(
+                format!("report-{name}-{code}"),
+                seen(&report(&letter).unwrap())
+            );
+        }
+    }
+}
+
+#[test]
+fn received_faxes_in_both_languages() {
+    for language in Language::ALL {
+        for incomplete in [false, true] {
+            let mail = received(&a_fax(language, incomplete)).unwrap();
+            let name = if incomplete { "incomplete" } else { "whole" };
+            insta::assert_snapshot!(format!("fax-{name}-{}", language.code()), seen(&mail));
+            let parsed = mail_parser::MessageParser::default().parse(&mail).unwrap();
+            let file = parsed.attachment(0).unwrap();
+            assert_eq!(file.contents(), b"%PDF-1.7 the pages");
+            let file = mail_parser::MimeHeaders::attachment_name(file).unwrap();
+            assert_eq!(file, "fax-2026-10-01-1403-33123456789.pdf");
+        }
+    }
+}
+
+#[test]
+fn the_bytes_of_a_mail_are_fixed_by_its_data() {
+    let mut letter = a_report(Language::En, vec![sent_job()]);
+    letter.first_page_png = Some(png_of(&[0, 128, 255, 255], 2, 2).unwrap());
+    let mail = report(&letter).unwrap();
+    assert_eq!(mail, report(&letter).unwrap());
+    insta::assert_snapshot!(
+        "report-with-picture-raw",
+        sound(&mail).replace("\r\n", "\n")
+    );
+
+    let parsed = mail_parser::MessageParser::default().parse(&mail).unwrap();
+    let picture = parsed.attachment(0).unwrap();
+    assert_eq!(picture.contents(), letter.first_page_png.unwrap());
+    let cid = mail_parser::MimeHeaders::content_id(picture).unwrap();
+    assert!(
+        parsed
+            .body_html(0)
+            .unwrap()
+            .contains(&format!("src=\"cid:{cid}\""))
+    );
+}
+
+#[test]
+fn a_notice_answers_or_stands_alone() {
+    let mut letter = Notice {
+        message_id: format!("{ID}.notice@fax.example.com"),
+        from: "fax@fax.example.com".into(),
+        to: "alice@example.com".into(),
+        date_ms: 1_790_856_260_000,
+        language: Language::En,
+        in_reply_to: None,
+        subject: "Welcome".into(),
+        sentences: vec!["Your faxes are ready.".into()],
+    };
+    let alone = sound(&notice(&letter).unwrap());
+    assert!(alone.contains("Auto-Submitted: auto-generated\r\n"));
+    letter.in_reply_to = Some("a@b".into());
+    let answer = sound(&notice(&letter).unwrap());
+    assert!(answer.contains("Auto-Submitted: auto-replied\r\n"));
+    assert!(answer.contains("In-Reply-To: <a@b>\r\nReferences: <a@b>\r\n"));
+}
+
+#[test]
+fn nothing_from_outside_makes_a_header_or_markup() {
+    let evil = "x\r\nBcc: victim@example.com\r\n\r\n<script>alert(1)</script>";
+    let mut letter = a_report(Language::En, vec![sent_job()]);
+    letter.subject = evil.into();
+    letter.in_reply_to = Some(evil.into());
+    letter.to = "alice@example.com>\r\nBcc: <victim@example.com".into();
+    letter.notes = vec![evil.into()];
+    letter.jobs[0].note = Some(evil.into());
+    letter.jobs[0].destination = evil.into();
+    letter.jobs[0].state = "failed".into();
+    if let Some(last) = &mut letter.jobs[0].last {
+        last.remote_ident = Some(evil.into());
+    }
+    let mut fax = a_fax(Language::Fr, true);
+    fax.remote_number = evil.into();
+    fax.tsi = Some(evil.into());
+    fax.number_title = evil.into();
+    for mail in [report(&letter).unwrap(), received(&fax).unwrap()] {
+        sound(&mail);
+        let parsed = mail_parser::MessageParser::default().parse(&mail).unwrap();
+        assert!(parsed.bcc().is_none());
+        assert_eq!(parsed.to().unwrap().iter().count(), 1);
+        let html = parsed.body_html(0).unwrap();
+        assert!(!html.contains("<script"), "{html}");
+        assert!(html.contains("&#60;script&#62;") || html.contains("&lt;script&gt;"));
+        let text = parsed.body_text(0).unwrap();
+        assert!(text.lines().all(|line| !line.starts_with("Bcc")));
+    }
+    let mail = report(&letter).unwrap();
+    let parsed = mail_parser::MessageParser::default().parse(&mail).unwrap();
+    assert!(parsed.in_reply_to().as_text().is_none());
+}
+
+#[test]
+fn every_state_and_outcome_can_be_told() {
+    for state in [
+        "sent",
+        "partly",
+        "failed",
+        "cancelled",
+        "expired",
+        "unknown",
+    ] {
+        for row in outcome::TABLE {
+            for language in Language::ALL {
+                let job = ReportJob {
+                    state: state.into(),
+                    outcome: row.key.into(),
+                    confirmed: 1,
+                    ..busy_job()
+                };
+                let mail = report(&a_report(language, vec![job])).unwrap();
+                sound(&mail);
+                let parsed = mail_parser::MessageParser::default().parse(&mail).unwrap();
+                let text = parsed
+                    .body_text(0)
+                    .unwrap()
+                    .split_whitespace()
+                    .collect::<Vec<_>>()
+                    .join(" ");
+                let said = row
+                    .what
+                    .to(language)
+                    .split_whitespace()
+                    .collect::<Vec<_>>()
+                    .join(" ");
+                assert_eq!(text.contains(&said), state != "sent", "{state} {}", row.key);
+                let subject = parsed.subject().unwrap();
+                let good = subject.starts_with("Sent:") || subject.starts_with("Envoyé\u{a0}:");
+                assert_eq!(good, state == "sent", "{subject}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_long_subject_and_no_subject_are_readable() {
+    let mut letter = a_report(Language::En, vec![sent_job()]);
+    letter.subject = "é".repeat(2000);
+    sound(&report(&letter).unwrap());
+    letter.subject = "  ".into();
+    let mail = report(&letter).unwrap();
+    let parsed = mail_parser::MessageParser::default().parse(&mail).unwrap();
+    assert_eq!(
+        parsed.subject().unwrap(),
+        "Sent: (no subject) (3 pages, +33123456789)"
+    );
+}
