@@ -11,6 +11,8 @@
 //! the whole. `docs/flow.md` walks both, function by function.
 #![forbid(unsafe_code)]
 
+pub mod demo;
+
 pub mod front;
 pub mod web;
 

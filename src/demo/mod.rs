@@ -1,0 +1,3 @@
+//! Peers to try faxpost against on one machine.
+
+pub mod sink;
