@@ -952,3 +952,21 @@ async fn garbage_does_no_harm() {
     let (call, _) = peer.call(&mut us, "after").await;
     hang_up(&mut us, &peer, call).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_peer_that_answers_and_hangs_up_in_one_breath_is_answered_and_ended() {
+    let (mut us, peer) = with_peer().await;
+    for cause in [16, 31, 38] {
+        let call = us.line.dial(dial()).unwrap();
+        let invite = peer.request("INVITE").await;
+        peer.answer(&invite, "200 OK", "", ANSWER).await;
+        let reason = format!("Reason: Q.850;cause={cause}\r\n");
+        let branch = format!("bye{cause}");
+        peer.send(&peer.in_our_dialog(&invite, "BYE", 1, &branch, &reason, ""))
+            .await;
+        peer.response(200, "BYE").await;
+        assert_eq!(us.answered().await.0, call);
+        assert_eq!(us.ended().await, End::RemoteBye { q850: Some(cause) });
+    }
+    us.nothing_left().await;
+}

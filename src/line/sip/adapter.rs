@@ -77,6 +77,9 @@ impl SipConfig {
     }
 }
 
+/// Octets of datagrams that may wait for us.
+const RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
+
 /// What a call's task is asked.
 #[derive(Debug)]
 pub(super) enum Command {
@@ -167,6 +170,8 @@ pub async fn start(config: SipConfig) -> Result<SipAdapter, SipError> {
     let socket = tokio::net::UdpSocket::bind(config.listen)
         .await
         .map_err(|e| refused(config.listen, "UDP", &e))?;
+    // Answers to a burst of calls come at once; what the system grants beyond its default is welcome.
+    let _ = rustix::net::sockopt::set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER);
     let local = socket
         .local_addr()
         .map_err(|e| refused(config.listen, "UDP", &e))?;

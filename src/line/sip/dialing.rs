@@ -12,9 +12,9 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::adapter::{Command, Core, Line, credential};
-use super::dialogs::{self, Talk};
 use super::inspector::{made_up, private_route};
 use super::message::{cause_of, retry_after, sdp_of};
+use super::talk::{Talk, talk};
 use super::{CallId, Dial, End, Event, Proto, ReAnswer, Target, Trunk};
 
 /// What became of one target.
@@ -52,8 +52,8 @@ pub(super) async fn run(
                     sdp: sdp.clone(),
                 })
                 .await;
-                let talk = Talk::new(dialog.clone(), dial.sdp, sdp, true);
-                let why = dialogs::talk(&core, talk, states, &mut line).await;
+                let standing = Talk::new(dialog.clone(), dial.sdp, sdp, true);
+                let why = talk(&core, standing, states, &mut line).await;
                 return core.finish(line.call, Some(dialog), why).await;
             }
             Attempt::Next(end) => why = end,
@@ -67,7 +67,7 @@ pub(super) async fn run(
 }
 
 /// How far an INVITE has come.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
     Silent,
     Trying,
@@ -123,33 +123,26 @@ async fn attempt(
             biased;
             result = &mut invite => break result,
             Some(state) = states.recv() => {
-                progress(core, line.call, &state, &mut early).await;
-                stage = match state {
-                    DialogState::Early(..) if stage != Stage::Ringing => {
-                        deadline = Instant::now() + trunk.ring_timeout;
-                        Stage::Ringing
-                    }
-                    DialogState::Trying(_) if stage == Stage::Silent => {
-                        deadline = start + trunk.setup_timeout;
-                        Stage::Trying
-                    }
-                    _ => stage,
-                };
+                let reached = progress(core, line.call, &state, &mut early).await;
+                if reached > stage {
+                    stage = reached;
+                    deadline = match stage {
+                        Stage::Ringing => Instant::now() + trunk.ring_timeout,
+                        _ => start + trunk.setup_timeout,
+                    };
+                }
             }
             () = hung_up(&mut line.commands) => return Attempt::Over(End::Cancelled),
-            () = sleep_until(deadline) => return match stage {
-                Stage::Silent => Attempt::Next(End::Unreachable { error: format!("no answer from {}", target.addr) }),
-                Stage::Trying => Attempt::Over(End::SetupTimeout),
-                Stage::Ringing => Attempt::Over(End::RingTimeout),
-            },
+            () = sleep_until(deadline) => return timed_out(target, stage),
         }
     };
     while let Ok(state) = states.try_recv() {
-        progress(core, line.call, &state, &mut early).await;
+        stage = stage.max(progress(core, line.call, &state, &mut early).await);
     }
     match result {
         Ok((dialog, Some(response))) => {
-            if dialog.state().is_confirmed() {
+            // By now the peer may have hung up again; that is for the talk to find out.
+            if response.status_code == StatusCode::OK {
                 // Some peers describe their media in a 183 only.
                 let sdp = sdp_of(&response.headers, &response.body)
                     .filter(|sdp| !sdp.is_empty())
@@ -160,11 +153,9 @@ async fn attempt(
                     sdp,
                 };
             }
-            refused(target, &response)
+            refused(target, stage, &response)
         }
-        Ok((_, None)) => Attempt::Next(End::Unreachable {
-            error: "the INVITE ended without an answer".into(),
-        }),
+        Ok((_, None)) => timed_out(target, stage),
         Err(StackError::DialogError(
             _,
             _,
@@ -174,28 +165,41 @@ async fn attempt(
     }
 }
 
-async fn progress(core: &Core, call: CallId, state: &DialogState, early: &mut Vec<u8>) {
-    let DialogState::Early(_, response) = state else {
-        return;
+/// Tells progress, and how far the INVITE has come by it.
+async fn progress(core: &Core, call: CallId, state: &DialogState, early: &mut Vec<u8>) -> Stage {
+    let response = match state {
+        DialogState::Early(_, response) => response,
+        DialogState::Trying(_) => return Stage::Trying,
+        _ => return Stage::Silent,
     };
     let sdp = sdp_of(&response.headers, &response.body).filter(|sdp| !sdp.is_empty());
     if let Some(sdp) = &sdp {
         early.clone_from(sdp);
     }
-    core.tell(Event::Progress {
-        call,
-        status: response.status_code.code(),
-        sdp,
-    })
-    .await;
+    let status = response.status_code.code();
+    core.tell(Event::Progress { call, status, sdp }).await;
+    Stage::Ringing
 }
 
-fn refused(target: &Target, response: &Response) -> Attempt {
+/// Only a target that never spoke can be left for the next: another may have a call of ours.
+fn timed_out(target: &Target, stage: Stage) -> Attempt {
+    match stage {
+        Stage::Silent => Attempt::Next(End::Unreachable {
+            error: format!("no answer from {}", target.addr),
+        }),
+        Stage::Trying => Attempt::Over(End::SetupTimeout),
+        Stage::Ringing => Attempt::Over(End::RingTimeout),
+    }
+}
+
+fn refused(target: &Target, stage: Stage, response: &Response) -> Attempt {
     let status = response.status_code.code();
     if made_up(response) {
-        return Attempt::Next(End::Unreachable {
-            error: format!("no answer from {}", target.addr),
-        });
+        // 503: the stream broke; 408: the stack's own timers B and C.
+        return match stage {
+            Stage::Trying | Stage::Ringing if status == 503 => Attempt::Over(End::TransportLost),
+            _ => timed_out(target, stage),
+        };
     }
     let end = End::Refused {
         status,

@@ -11,12 +11,13 @@
 
 mod adapter;
 mod dialing;
-mod dialogs;
+mod incoming;
 mod inspector;
 mod message;
 mod router;
 pub mod sdp;
 mod sources;
+mod talk;
 mod timers;
 
 use std::fmt;

@@ -11,7 +11,7 @@ use rsipstack::transaction::{Transaction, TransactionReceiver};
 
 use super::adapter::{Core, credential};
 use super::message::{self, ALLOW, SDP};
-use super::{Event, dialogs};
+use super::{Event, incoming};
 
 /// How often a request for a dialog in the making is looked up again, and how long in between.
 const LOOKUPS: u32 = 20;
@@ -184,7 +184,7 @@ fn new_call(core: &Arc<Core>, tx: Transaction) {
         source,
         headers,
     };
-    tokio::spawn(dialogs::run(
+    tokio::spawn(incoming::run(
         Arc::clone(core),
         dialog.clone(),
         states,

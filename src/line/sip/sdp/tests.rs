@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::remote::{LIMIT_LINES, LIMIT_OCTETS, parse};
 use super::*;
 
 const AUDIO: &str = "192.0.2.10:30000";
