@@ -137,6 +137,10 @@ async fn attempt(
         }
     };
     while let Ok(state) = states.try_recv() {
+        // What follows belongs to the talk, a BYE that is already here above all.
+        if matches!(state, DialogState::Confirmed(..)) {
+            break;
+        }
         stage = stage.max(progress(core, line.call, &state, &mut early).await);
     }
     match result {
