@@ -123,6 +123,14 @@ impl Modem {
         unsafe {
             sys::t38_set_t38_version(core, 0);
             sys::t38_set_max_datagram_size(core, max_datagram);
+            // Ends of data are followed by an indicator, which is sent three times and repeats them: copies
+            // of their own gain nothing (measured at 2, 10 and 20 % loss) and confuse dissectors.
+            for ends in [
+                sys::t38_packet_categories_e_T38_PACKET_CATEGORY_CONTROL_DATA_END,
+                sys::t38_packet_categories_e_T38_PACKET_CATEGORY_IMAGE_DATA_END,
+            ] {
+                sys::t38_set_redundancy_control(core, ends as c_int, 1);
+            }
         }
         Some(Self {
             front: Front::T38(state),

@@ -18,8 +18,8 @@ pub struct TxIfp {
     pub seq: u16,
     /// The packet.
     pub data: Vec<u8>,
-    /// How often to send its datagram: 1, or more for indicators and the ends of data, which nothing
-    /// that follows soon would repeat.
+    /// How often to send its datagram: 1, or more for indicators, which nothing may follow for long that
+    /// would repeat them.
     pub copies: u8,
 }
 

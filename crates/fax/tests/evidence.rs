@@ -313,6 +313,8 @@ fn udptl_call(pages: &[faxpost_t4::FaxPage], seed: u64, most: usize) -> (u32, T3
             while let Some(packet) = from.endpoint.take_tx_ifp() {
                 let datagram = senders[side].datagram(packet.seq, &packet.data);
                 assert!(datagram.len() <= most);
+                let is_data = packet.data[0] & 0x40 != 0;
+                assert_eq!(packet.copies, if is_data { 1 } else { 3 });
                 for _ in 0..packet.copies {
                     if dice.roll(100) < 2 {
                         lost += 1;
