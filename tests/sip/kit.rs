@@ -1,7 +1,8 @@
 //! An adapter with its events, and a peer that is nothing but a socket and our own words.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use faxpost::line::sip::{
@@ -121,6 +122,8 @@ pub fn dial() -> Dial {
 pub struct Peer {
     pub socket: UdpSocket,
     us: SocketAddr,
+    /// Requests handed out already.
+    seen: Mutex<HashSet<String>>,
 }
 
 /// A message as the peer reads it.
@@ -188,6 +191,7 @@ impl Peer {
         Self {
             socket: UdpSocket::bind(addr).await.unwrap(),
             us,
+            seen: Mutex::default(),
         }
     }
 
@@ -208,11 +212,16 @@ impl Peer {
         Message(String::from_utf8_lossy(&buf[..len]).into_owned())
     }
 
-    /// The next message of that kind; retransmissions of others are passed over.
+    /// The next new request of that method; retransmissions and all else are passed over.
     pub async fn request(&self, method: &str) -> Message {
         loop {
             let message = self.receive().await;
-            if message.method() == method {
+            if message.method() != method {
+                continue;
+            }
+            let id = message.header("Call-ID").unwrap_or_default();
+            let name = format!("{method} {id} {}", message.cseq());
+            if self.seen.lock().unwrap().insert(name) {
                 return message;
             }
         }
