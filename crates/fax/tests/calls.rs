@@ -1,5 +1,7 @@
 //! Whole calls, in lock-step.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::*;
@@ -285,6 +287,33 @@ fn page_data_waits_for_its_permit() {
     assert_eq!(call.a.ending().cause, Cause::NoPermit);
     assert_eq!(call.a.verdicts(), [Verdict::Unsent; 3], "nothing went out");
     assert!(call.shelf.kept().is_empty());
+}
+
+#[test]
+fn page_data_waits_for_its_permit_over_audio_too() {
+    let mut work = Work::send(file(&three_pages()));
+    if let Work::Send {
+        ask_before_data, ..
+    } = &mut work
+    {
+        *ask_before_data = true;
+    }
+    let mut call = AudioCall::with(&Station::default(), work, Commit::Now);
+    while !call
+        .a
+        .events
+        .iter()
+        .any(|event| matches!(event, Event::PageDataNext))
+    {
+        call.tick();
+    }
+    for _ in 0..seconds(1.9) {
+        call.tick();
+    }
+    call.a.endpoint.go();
+    let call = call.run(300.0);
+    assert_eq!(call.a.verdicts(), [Verdict::Confirmed; 3]);
+    assert_eq!(call.a.count(true, "DCS"), 1, "no new training was needed");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! A received page is kept first and confirmed after, however long keeping takes.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::*;

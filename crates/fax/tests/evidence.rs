@@ -1,5 +1,7 @@
 //! What a sender knows of its pages, by what the far end said.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::*;

@@ -1,5 +1,5 @@
 //! Two endpoints in lock-step: no sockets, no clock, no sleep.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used)]
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -447,10 +447,14 @@ pub struct AudioCall {
 
 impl AudioCall {
     pub fn new(station: &Station, pages: &[FaxPage], commit: Commit) -> Self {
+        Self::with(station, Work::send(file(pages)), commit)
+    }
+
+    pub fn with(station: &Station, work: Work, commit: Commit) -> Self {
         let shelf = Shelf::new(commit);
         let silent = VecDeque::from([[0; TICK_SAMPLES]; 3]);
         Self {
-            a: End::new(AudioEndpoint::new(station, Work::send(file(pages)), true).unwrap()),
+            a: End::new(AudioEndpoint::new(station, work, true).unwrap()),
             b: End::new(AudioEndpoint::new(station, Work::receive(shelf.clone()), false).unwrap()),
             a_way: silent.clone(),
             b_way: silent,
