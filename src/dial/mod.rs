@@ -1,1 +1,48 @@
 //! The number grammar and the dial plan.
+//!
+//! [`parse`] turns the part of an address before the `@` into a [`Destination`]; [`NotANumber`] says in
+//! words what a user should write instead. Whether the number exists is for the trunk to say.
+
+mod grammar;
+
+use std::fmt;
+
+pub use crate::policy::dial::DialPlan;
+pub use grammar::parse;
+
+/// A number that may be dialled, in E.164 with the plus sign. Made by [`parse`], or read back by
+/// [`Destination::from_record`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Destination(String);
+
+impl Destination {
+    /// `+33123456789`: a plus sign and 3 to 15 digits (E.164 §6).
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// A destination that was stored: its form is checked, the dial plan is not asked again.
+    #[must_use]
+    pub fn from_record(e164: &str) -> Option<Self> {
+        let digits = e164.strip_prefix('+')?;
+        let sound = (3..=15).contains(&digits.len())
+            && digits.bytes().all(|byte| byte.is_ascii_digit())
+            && !digits.starts_with('0');
+        sound.then(|| Self(e164.to_owned()))
+    }
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why something is no number that faxes can be sent to. Trying again never helps.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct NotANumber {
+    /// What the user reads after "… is not a fax number: "; no full stop at its end.
+    pub reason: String,
+}
