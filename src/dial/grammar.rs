@@ -31,7 +31,7 @@ pub fn parse(local_part: &str, plan: &DialPlan) -> Result<Destination, NotANumbe
     if digits.starts_with('0') {
         return Err(no(format!("no country code begins with 0; {EXAMPLE}")));
     }
-    // E.164 §6: fifteen digits at most; the shortest in use have three after their country code's first.
+    // E.164 §6: fifteen digits at most.
     match digits.len() {
         0..3 => return Err(no(format!("it is too short; {EXAMPLE}"))),
         3..=15 => {}
@@ -60,7 +60,12 @@ impl DialPlan {
     fn refusal(&self, e164: &str) -> Option<&str> {
         self.refused
             .iter()
-            .find(|range| range.prefixes.iter().any(|prefix| e164.starts_with(prefix.as_str())))
+            .find(|range| {
+                range
+                    .prefixes
+                    .iter()
+                    .any(|prefix| e164.starts_with(prefix.as_str()))
+            })
             .map(|range| range.why.as_str())
     }
 
@@ -206,7 +211,9 @@ mod tests {
             ("+0123456", "no country code begins with 0"),
             ("4930123", "country is missing"),
             ("+49*30", "* and #"),
-            ("+4930123/T33S=12", "holds no FAX="),
+            ("+4930123/T33S=12", "sub-addresses"),
+            ("+4930123/x", "digits and - . ( ) / only"),
+            ("FAX/T33=", "only FAX="),
             ("FAX=+4930123/T33S=12", "sub-addresses"),
             ("FAX=+4930123/ATTN=Jo", "only FAX="),
             ("FAX=+4930123/fax=+4930124", "two numbers"),
@@ -235,7 +242,10 @@ mod tests {
             national_prefix: String::new(),
             ..plan(Some("39"), BareNumbers::National)
         };
-        assert_eq!(parse("0612345678", &italian).unwrap().as_str(), "+390612345678");
+        assert_eq!(
+            parse("0612345678", &italian).unwrap().as_str(),
+            "+390612345678"
+        );
     }
 
     #[test]

@@ -96,7 +96,9 @@ impl DialPlan {
             .iter()
             .find(|prefix| prefix.is_empty() || !digits(prefix))
         {
-            return Some(format!("the international prefix {prefix:?} must be digits"));
+            return Some(format!(
+                "the international prefix {prefix:?} must be digits"
+            ));
         }
         self.refused
             .iter()
@@ -133,7 +135,9 @@ mod tests {
             .to_string()
         };
         assert!(plan("bare_numbers = \"national\"").contains("needs a country_code"));
-        assert!(plan("bare_numbers = \"refuse\"\ncountry_code = \"+33\"").contains("without the plus"));
+        assert!(
+            plan("bare_numbers = \"refuse\"\ncountry_code = \"+33\"").contains("without the plus")
+        );
         assert!(plan("bare_numbers = \"maybe\"").starts_with("dial.toml:1: "));
     }
 }

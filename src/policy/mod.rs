@@ -63,9 +63,9 @@ pub fn parse<T: serde::de::DeserializeOwned>(
 ) -> Result<T, PolicyError> {
     toml::from_str(text).map_err(|error| PolicyError::Rule {
         file,
-        line: error
-            .span()
-            .map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count() + 1),
+        line: error.span().map_or(0, |span| {
+            text[..span.start.min(text.len())].matches('\n').count() + 1
+        }),
         message: error.message().to_owned(),
     })
 }

@@ -164,7 +164,10 @@ pub async fn claim(
         None if rules.trusts(peer.address) => Proof::Network(peer.address.to_canonical()),
         None => return Err(Refusal::Unproven),
     };
-    let person = match (directory.person_by_address(&reverse_path).await?, peer.login) {
+    let person = match (
+        directory.person_by_address(&reverse_path).await?,
+        peer.login,
+    ) {
         (Some(person), None) => person,
         (Some(person), Some(login)) if person.user_id == login.user_id => person,
         (_, Some(_)) => return Err(Refusal::NotTheLogins(reverse_path)),
@@ -236,10 +239,16 @@ mod tests {
         let sender = try_all(HERE, None, "Ada@Example.com", ada).await.unwrap();
         assert_eq!(sender.user().user_id, "ada");
         assert_eq!(sender.proof_words(), "network 127.0.0.1");
-        let sender = try_all(AWAY, Some("ada"), "ada@example.com", ada).await.unwrap();
+        let sender = try_all(AWAY, Some("ada"), "ada@example.com", ada)
+            .await
+            .unwrap();
         assert_eq!(sender.proof(), &Proof::Password);
         // Another address of the same user is theirs too.
-        assert!(try_all(HERE, None, "ada@example.com", &[&["Ada.L@example.com"]]).await.is_ok());
+        assert!(
+            try_all(HERE, None, "ada@example.com", &[&["Ada.L@example.com"]])
+                .await
+                .is_ok()
+        );
     }
 
     #[tokio::test]
@@ -247,7 +256,10 @@ mod tests {
         use Refusal as R;
         let bob: &[&[&str]] = &[&["bob@example.com"]];
         let refused = |result: Result<VerifiedSender, R>| result.expect_err("must be refused");
-        assert_eq!(refused(try_all(AWAY, None, "bob@example.com", bob).await), R::Unproven);
+        assert_eq!(
+            refused(try_all(AWAY, None, "bob@example.com", bob).await),
+            R::Unproven
+        );
         assert_eq!(
             refused(try_all(HERE, None, "ada@example.com", bob).await),
             R::FromDiffers("bob@example.com".into())
@@ -264,7 +276,10 @@ mod tests {
             refused(try_all(HERE, None, "eve@example.net", bob).await),
             R::Unknown("eve@example.net".into())
         );
-        assert_eq!(refused(try_all(HERE, None, "", bob).await), R::NullReversePath);
+        assert_eq!(
+            refused(try_all(HERE, None, "", bob).await),
+            R::NullReversePath
+        );
         assert_eq!(
             refused(try_all(HERE, None, "down@example.com", bob).await),
             R::Directory(DirectoryDown)
@@ -275,12 +290,23 @@ mod tests {
     async fn there_is_one_from_line_with_one_address() {
         let ada = "ada@example.com";
         let lines = |from: &'static [&'static [&'static str]]| async move {
-            try_all(HERE, None, ada, from).await.expect_err("must be refused")
+            try_all(HERE, None, ada, from)
+                .await
+                .expect_err("must be refused")
         };
         assert_eq!(lines(&[]).await, Refusal::FromLines(0));
-        assert_eq!(lines(&[&["bob@example.com"], &["ada@example.com"]]).await, Refusal::FromLines(2));
-        assert_eq!(lines(&[&["ada@example.com"], &["ada@example.com"]]).await, Refusal::FromLines(2));
-        assert_eq!(lines(&[&["ada@example.com", "bob@example.com"]]).await, Refusal::FromAddresses(2));
+        assert_eq!(
+            lines(&[&["bob@example.com"], &["ada@example.com"]]).await,
+            Refusal::FromLines(2)
+        );
+        assert_eq!(
+            lines(&[&["ada@example.com"], &["ada@example.com"]]).await,
+            Refusal::FromLines(2)
+        );
+        assert_eq!(
+            lines(&[&["ada@example.com", "bob@example.com"]]).await,
+            Refusal::FromAddresses(2)
+        );
         assert_eq!(lines(&[&[]]).await, Refusal::FromAddresses(0));
     }
 }

@@ -1,0 +1,76 @@
+//! What a mail door asks of the rooms behind it, small enough to be played in a test.
+
+use async_trait::async_trait;
+
+use crate::{
+    dial::Destination,
+    sender::{Directory, DirectoryDown, Person, VerifiedSender},
+    trouble::Trouble,
+};
+
+/// The rooms behind a mail door.
+#[async_trait]
+pub trait House: Directory {
+    /// The tenant whose faxes go through `domain` (lower case).
+    ///
+    /// # Errors
+    /// [`DirectoryDown`].
+    async fn tenant_of_domain(&self, domain: &str) -> Result<Option<String>, DirectoryDown>;
+
+    /// The user whose address is `login` and whose mail password is `password`.
+    ///
+    /// # Errors
+    /// [`DirectoryDown`].
+    async fn login(&self, login: &str, password: &str) -> Result<Option<Person>, DirectoryDown>;
+
+    /// Keeps a mail: it returns the submission's id when the mail is flushed and its jobs are
+    /// committed, not before (promise 1).
+    ///
+    /// # Errors
+    /// [`NotTaken`]: nothing was kept.
+    async fn accept(&self, mail: Mail) -> Result<String, NotTaken>;
+}
+
+/// A mail whose sender is proven and whose recipients are numbers.
+#[derive(Clone, Debug)]
+pub struct Mail {
+    /// Who sent it.
+    pub sender: VerifiedSender,
+    /// The address in MAIL, as it was given.
+    pub reverse_path: String,
+    /// DSN ENVID, decoded (RFC 3461 §4.4).
+    pub envid: Option<String>,
+    /// DSN RET: `FULL` or `HDRS` (RFC 3461 §4.3).
+    pub ret: Option<&'static str>,
+    /// One a number; at least one.
+    pub recipients: Vec<FaxRecipient>,
+    /// The mail's own Message-ID, without brackets.
+    pub message_id: Option<String>,
+    /// The subject, decoded; empty without one.
+    pub subject: String,
+    /// The message as it came, below our Received line.
+    pub message: Vec<u8>,
+}
+
+/// One number of a mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FaxRecipient {
+    /// The number.
+    pub destination: Destination,
+    /// The address in RCPT, as it was given.
+    pub address: String,
+    /// DSN NOTIFY as on the wire: `SUCCESS,FAILURE` (RFC 3461 §4.1).
+    pub notify: Option<String>,
+    /// DSN ORCPT (RFC 3461 §4.2).
+    pub orcpt: Option<String>,
+}
+
+/// Why a mail was not kept.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{sentence}")]
+pub struct NotTaken {
+    /// Whether trying again can help.
+    pub trouble: Trouble,
+    /// What the user reads.
+    pub sentence: String,
+}

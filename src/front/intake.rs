@@ -1,0 +1,195 @@
+//! What the doors decide: who sent it, where to, is it fit; then the house keeps it.
+//!
+//! Every refusal is an [`Answer`] that names the rule and what to do (promise 2).
+
+use std::sync::Arc;
+
+use super::{
+    Answer,
+    house::{FaxRecipient, House, Mail, NotTaken},
+    message,
+};
+use crate::{
+    dial::{self, Destination, DialPlan},
+    sender::{self, Claim, DirectoryDown, Peer, Person, Refusal, SenderRules},
+    trouble::Trouble,
+};
+
+/// Messages above this many octets are read on a thread of their own, so that no session waits.
+const READ_APART: usize = 1 << 20;
+
+/// The decisions of every mail door.
+pub struct Intake {
+    house: Arc<dyn House>,
+    rules: SenderRules,
+    plan: DialPlan,
+}
+
+/// A mail whose envelope is complete.
+#[derive(Debug)]
+pub struct Envelope {
+    /// Who says to have sent it, already proven for the envelope.
+    pub claim: Claim,
+    /// The address in MAIL, as it was given.
+    pub reverse_path: String,
+    /// DSN ENVID.
+    pub envid: Option<String>,
+    /// DSN RET.
+    pub ret: Option<&'static str>,
+    /// The numbers taken so far.
+    pub recipients: Vec<FaxRecipient>,
+}
+
+impl Intake {
+    /// Decides by the operator's rules, on the rooms behind.
+    #[must_use]
+    pub fn new(house: Arc<dyn House>, rules: SenderRules, plan: DialPlan) -> Self {
+        Self { house, rules, plan }
+    }
+
+    /// Checks a login's password.
+    ///
+    /// # Errors
+    /// The answer to give.
+    pub async fn login(&self, login: &str, password: &str) -> Result<Person, Answer> {
+        match self.house.login(login, password).await {
+            Ok(Some(person)) => Ok(person),
+            // RFC 4954 §6. One sentence for both faults, so that nobody can try out addresses.
+            Ok(None) => Err(Answer::new(
+                535,
+                "5.7.8",
+                "the address or the mail password is wrong: the mail password is the one your \
+                 administrator gave you, not the archive passphrase",
+            )),
+            Err(DirectoryDown) => Err(Answer::new(
+                454,
+                "4.7.0",
+                "passwords can't be checked just now: try again in a few minutes",
+            )),
+        }
+    }
+
+    /// Judges the envelope sender, at MAIL.
+    ///
+    /// # Errors
+    /// The answer to give.
+    pub async fn sender(&self, peer: Peer<'_>, reverse_path: &str) -> Result<Claim, Answer> {
+        sender::claim(&self.rules, peer, reverse_path, &*self.house)
+            .await
+            .map_err(refused_sender)
+    }
+
+    /// Reads a recipient, at RCPT.
+    ///
+    /// # Errors
+    /// The answer to give.
+    pub async fn recipient(&self, claim: &Claim, address: &str) -> Result<Destination, Answer> {
+        let Some((local_part, domain)) = address.rsplit_once('@') else {
+            return Err(Answer::new(
+                550,
+                "5.1.3",
+                "the recipient has no domain: write number@ and the fax domain of your organisation",
+            ));
+        };
+        let domain = domain.trim_end_matches('.').to_lowercase();
+        match self.house.tenant_of_domain(&domain).await {
+            Ok(Some(tenant)) if tenant == claim.tenant_id() => {}
+            // A stranger's fax domain is none of the sender's business: the same sentence.
+            Ok(_) => {
+                return Err(Answer::new(
+                    550,
+                    "5.7.1",
+                    format!(
+                        "relaying denied: {domain} is not a fax domain of your organisation; mail for \
+                         people goes through your own mail server"
+                    ),
+                ));
+            }
+            Err(down) => return Err(later(&down)),
+        }
+        dial::parse(local_part, &self.plan).map_err(|error| {
+            let shown: String = local_part.chars().take(64).collect();
+            Answer::new(
+                550,
+                "5.1.3",
+                format!("{shown} is not a fax number: {error}"),
+            )
+        })
+    }
+
+    /// Reads the message, proves its sender and has it kept. The answer after DATA.
+    pub async fn message(&self, envelope: Envelope, message: Vec<u8>) -> Answer {
+        match self.keep(envelope, message).await {
+            Ok(submission) => Answer::new(
+                250,
+                "2.0.0",
+                format!("{submission} is kept and will be faxed"),
+            ),
+            Err(answer) => answer,
+        }
+    }
+
+    async fn keep(&self, envelope: Envelope, message: Vec<u8>) -> Result<String, Answer> {
+        let (message, heading) = if message.len() > READ_APART {
+            tokio::task::spawn_blocking(move || {
+                let heading = message::read(&message);
+                (message, heading)
+            })
+            .await
+            .map_err(|_| later(&"the message could not be read"))?
+        } else {
+            let heading = message::read(&message);
+            (message, heading)
+        };
+        let heading = heading.map_err(unfit)?;
+        let sender = envelope
+            .claim
+            .prove(&heading.from, &*self.house)
+            .await
+            .map_err(refused_sender)?;
+        self.house
+            .accept(Mail {
+                sender,
+                reverse_path: envelope.reverse_path,
+                envid: envelope.envid,
+                ret: envelope.ret,
+                recipients: envelope.recipients,
+                message_id: heading.message_id,
+                subject: heading.subject,
+                message,
+            })
+            .await
+            .map_err(not_taken)
+    }
+}
+
+fn refused_sender(refusal: Refusal) -> Answer {
+    let (code, status) = match &refusal {
+        // RFC 4954 §6: what a client needs to hear to try with a login.
+        Refusal::Unproven => (530, "5.7.0"),
+        refusal if refusal.trouble() == Trouble::Temporary => (451, "4.3.0"),
+        refusal if refusal.is_malformed() => (550, "5.6.0"),
+        _ => (550, "5.7.1"),
+    };
+    Answer::new(code, status, refusal.to_string())
+}
+
+fn unfit(fault: message::Unfit) -> Answer {
+    let (code, status) = match fault {
+        message::Unfit::Loop => (554, "5.4.6"),
+        message::Unfit::AutomaticReply => (550, "5.7.1"),
+        _ => (554, "5.6.0"),
+    };
+    Answer::new(code, status, fault.to_string())
+}
+
+fn not_taken(error: NotTaken) -> Answer {
+    match error.trouble {
+        Trouble::Temporary => Answer::new(451, "4.3.0", error.sentence),
+        Trouble::Permanent => Answer::new(554, "5.3.0", error.sentence),
+    }
+}
+
+fn later(what: &dyn std::fmt::Display) -> Answer {
+    Answer::new(451, "4.3.0", format!("{what}: try again in a few minutes"))
+}

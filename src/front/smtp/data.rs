@@ -1,0 +1,162 @@
+//! One message's octets, from the 354 answer to the dot.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::{
+    budget::{Budget, Share},
+    input::Input,
+    limits::Limits,
+    replies,
+    scanner::Scanner,
+    wire::Wire,
+};
+use crate::front::Answer;
+use std::sync::Arc;
+
+/// Room for a usual mail at once; larger ones grow as they come.
+const FIRST_ROOM: usize = 64 << 10;
+
+/// How the data ended.
+pub enum Data {
+    /// The message, with our trace line before it, and its share of the memory.
+    Message(Vec<u8>, Share),
+    /// It was read to its end and can't be taken.
+    Refused(Answer),
+    /// The session ends with this answer: the rest of the data must not be read as commands.
+    Broken(Answer),
+    /// The client is gone.
+    Gone,
+}
+
+/// Reads the message after the 354 answer was sent.
+///
+/// Time is bounded twice: the whole by `data_timeout`, and each `rate_window` must bring
+/// `min_data_rate`, since a client that drips an octet a minute never is silent for long.
+pub async fn read(
+    wire: &mut Wire,
+    input: &mut Input,
+    limits: &Limits,
+    budget: &Arc<Budget>,
+    trace: &str,
+    declared: usize,
+) -> Data {
+    let mut incoming = Incoming::new(limits.max_size, budget, trace, declared);
+    let mut scanner = Scanner::new();
+    let start = Instant::now();
+    let deadline = start + limits.data_timeout;
+    let mut window = Window::new(start, limits);
+    loop {
+        let piece = input.unread();
+        let end = scanner.feed(piece, |run| incoming.push(run));
+        let used = end.unwrap_or(piece.len());
+        input.consume(used);
+        if end.is_some() {
+            return incoming.finish(scanner.saw_bare_line_end());
+        }
+        match timeout_at(window.end.min(deadline), input.fill(wire)).await {
+            Ok(Ok(0) | Err(_)) => return Data::Gone,
+            Ok(Ok(read)) => window.octets += read as u64,
+            Err(_) => {}
+        }
+        let now = Instant::now();
+        if now >= deadline || !window.holds(now) {
+            return Data::Broken(replies::too_slow());
+        }
+    }
+}
+
+/// The rate's measure.
+struct Window {
+    end: Instant,
+    octets: u64,
+    least: u64,
+    length: Duration,
+}
+
+impl Window {
+    fn new(start: Instant, limits: &Limits) -> Self {
+        Self {
+            end: start + limits.rate_window,
+            octets: 0,
+            least: (limits.min_data_rate as f64 * limits.rate_window.as_secs_f64()) as u64,
+            length: limits.rate_window,
+        }
+    }
+
+    /// Whether the rate is kept so far; begins the next window when this one is over.
+    fn holds(&mut self, now: Instant) -> bool {
+        if now < self.end {
+            return true;
+        }
+        let kept = self.octets >= self.least;
+        self.octets = 0;
+        self.end = now + self.length;
+        kept
+    }
+}
+
+/// The message so far, or why it is only read to its end.
+struct Incoming {
+    message: Vec<u8>,
+    trace: usize,
+    most: usize,
+    share: Share,
+    fault: Option<Answer>,
+}
+
+impl Incoming {
+    fn new(max_size: usize, budget: &Arc<Budget>, trace: &str, declared: usize) -> Self {
+        let mut incoming = Self {
+            message: Vec::new(),
+            trace: trace.len(),
+            most: max_size,
+            share: Share::of(budget),
+            fault: None,
+        };
+        incoming.room_for(trace.len() + declared.min(FIRST_ROOM));
+        incoming.message.extend_from_slice(trace.as_bytes());
+        incoming
+    }
+
+    fn push(&mut self, run: &[u8]) {
+        if self.fault.is_some() {
+            return;
+        }
+        let len = self.message.len() + run.len();
+        if len - self.trace > self.most {
+            self.give_up(replies::too_large(self.most));
+            return;
+        }
+        if len > self.message.capacity() && !self.room_for(len.max(self.message.capacity() * 2)) {
+            return;
+        }
+        self.message.extend_from_slice(run);
+    }
+
+    /// Makes room for `octets` in all, in the budget first.
+    fn room_for(&mut self, octets: usize) -> bool {
+        let octets = octets.min(self.most + self.trace);
+        if !self.share.grow_to(octets) {
+            self.give_up(replies::memory_low());
+            return false;
+        }
+        self.message.reserve_exact(octets - self.message.len());
+        true
+    }
+
+    fn give_up(&mut self, answer: Answer) {
+        self.message = Vec::new();
+        self.fault = Some(answer);
+    }
+
+    fn finish(self, bare_line_end: bool) -> Data {
+        match self.fault {
+            Some(answer) => Data::Refused(answer),
+            None if bare_line_end => Data::Refused(replies::bare_line_end()),
+            None if self.message.len() == self.trace => Data::Refused(replies::empty_message()),
+            None => Data::Message(self.message, self.share),
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The read buffer: command lines and pieces of message data.
+
+use std::io;
+
+use memchr::memchr;
+
+use super::wire::Wire;
+
+/// Octets of the buffer: all that a session holds while it takes commands.
+const BUFFER: usize = 16 << 10;
+/// The longest command line with its CRLF. RFC 5321 §4.5.3.1.4 wants 512; the parameters of DSN
+/// (RFC 3461 §5.4), SMTPUTF8 and AUTH add to that.
+const LINE: usize = 4096;
+
+/// A read buffer that never grows.
+pub struct Input {
+    buffer: Box<[u8]>,
+    start: usize,
+    end: usize,
+    /// The rest of an overlong line is still to be thrown away.
+    skipping: bool,
+}
+
+/// What the buffer holds next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Line {
+    /// A command line without its CRLF.
+    Whole(Vec<u8>),
+    /// A line that ended otherwise, or holds control characters.
+    Malformed,
+    /// A line that was too long and is gone.
+    TooLong,
+    /// Not yet a line.
+    Partial,
+}
+
+impl Input {
+    /// Empty.
+    pub fn new() -> Self {
+        Self {
+            buffer: vec![0; BUFFER].into_boxed_slice(),
+            start: 0,
+            end: 0,
+            skipping: false,
+        }
+    }
+
+    /// What was read and not yet used.
+    pub fn unread(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
+
+    /// Marks octets as used.
+    pub fn consume(&mut self, octets: usize) {
+        self.start = (self.start + octets).min(self.end);
+        if self.start == self.end {
+            self.start = 0;
+            self.end = 0;
+        }
+    }
+
+    /// Reads once; 0 at the end of the connection.
+    pub async fn fill(&mut self, wire: &mut Wire) -> io::Result<usize> {
+        if self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
+        let read = wire.read(&mut self.buffer[self.end..]).await?;
+        self.end += read;
+        Ok(read)
+    }
+
+    /// Takes the next line.
+    pub fn line(&mut self) -> Line {
+        let unread = self.unread();
+        let Some(end) = memchr(b'\n', unread) else {
+            if self.skipping || unread.len() >= LINE {
+                self.skipping = true;
+                self.consume(self.end - self.start);
+            }
+            return Line::Partial;
+        };
+        if self.skipping || end >= LINE {
+            self.skipping = false;
+            self.consume(end + 1);
+            return Line::TooLong;
+        }
+        let line = &unread[..end];
+        let found = match line.strip_suffix(b"\r") {
+            // RFC 5321 §2.3.8: CR and LF only as a pair; §4.1.1.1: no control characters.
+            Some(text) if !text.iter().any(u8::is_ascii_control) => Line::Whole(text.to_vec()),
+            _ => Line::Malformed,
+        };
+        self.consume(end + 1);
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holding(octets: &[u8]) -> Input {
+        let mut input = Input::new();
+        input.buffer[..octets.len()].copy_from_slice(octets);
+        input.end = octets.len();
+        input
+    }
+
+    #[test]
+    fn lines_end_with_cr_lf() {
+        let mut input = holding(b"NOOP\r\nRSET\nQU\rIT\r\nA\tB\r\nrest");
+        assert_eq!(input.line(), Line::Whole(b"NOOP".to_vec()));
+        assert_eq!(input.line(), Line::Malformed);
+        assert_eq!(input.line(), Line::Malformed);
+        assert_eq!(input.line(), Line::Malformed);
+        assert_eq!(input.line(), Line::Partial);
+        assert_eq!(input.unread(), b"rest");
+    }
+
+    #[test]
+    fn an_endless_line_takes_no_memory() {
+        let mut input = holding(&[b'a'; LINE + 1]);
+        assert_eq!(input.line(), Line::Partial);
+        assert_eq!(input.unread(), b"");
+        input.buffer[..9].copy_from_slice(b"aa\r\nNOOP\n");
+        input.end = 9;
+        assert_eq!(input.line(), Line::TooLong);
+        assert_eq!(input.line(), Line::Malformed);
+        assert_eq!(input.line(), Line::Partial);
+    }
+}

@@ -1,0 +1,650 @@
+//! One connection, from greeting to goodbye.
+//!
+//! Answers gather in `out` while whole commands are in the buffer, and leave in one write when more
+//! must be read (RFC 2920 §3.2).
+
+use std::{io, net::IpAddr, sync::Arc};
+
+use smtp_proto::{
+    AUTH_LOGIN, AUTH_PLAIN, Error, MAIL_BODY_BINARYMIME, MAIL_BY_NOTIFY, MAIL_BY_RETURN,
+    MAIL_BY_TRACE, MAIL_CONPERM, MAIL_REQUIRETLS, MAIL_RET_FULL, MAIL_RET_HDRS, MAIL_SMTPUTF8,
+    MailFrom, RCPT_CONNEG, RCPT_NOTIFY_DELAY, RCPT_NOTIFY_FAILURE, RCPT_NOTIFY_NEVER,
+    RCPT_NOTIFY_SUCCESS, RCPT_RRVS_CONTINUE, RCPT_RRVS_REJECT, RcptTo, Request,
+};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    auth::{self, AuthFault, Credentials},
+    budget::Budget,
+    data::{self, Data},
+    input::{Input, Line},
+    limits::Limits,
+    received::{self, Trace},
+    replies,
+    wire::Wire,
+};
+use crate::{
+    front::{Answer, Envelope, FaxRecipient, Intake},
+    sender::{Peer, Person},
+};
+
+/// What all sessions of a door share.
+pub struct Shared {
+    pub intake: Arc<Intake>,
+    pub limits: Limits,
+    pub hostname: String,
+    pub tls: Option<TlsAcceptor>,
+    pub budget: Arc<Budget>,
+    pub stop: CancellationToken,
+}
+
+/// Whether the session goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Command,
+    Close,
+}
+
+/// The client is gone: nothing can be said any more.
+struct Gone;
+
+impl From<io::Error> for Gone {
+    fn from(_: io::Error) -> Self {
+        Self
+    }
+}
+
+/// What the client called itself.
+struct Greeting {
+    name: String,
+    extended: bool,
+}
+
+/// A mail between MAIL and the end of its data.
+struct Open {
+    envelope: Envelope,
+    utf8: bool,
+    /// SIZE, 0 when it wasn't given.
+    declared: usize,
+}
+
+/// One connection.
+pub struct Session {
+    shared: Arc<Shared>,
+    /// None only while TLS begins.
+    wire: Option<Wire>,
+    input: Input,
+    out: Vec<u8>,
+    peer: IpAddr,
+    id: String,
+    under_tls: bool,
+    greeting: Option<Greeting>,
+    login: Option<Person>,
+    open: Option<Open>,
+    errors: usize,
+    failed_logins: usize,
+}
+
+impl Session {
+    /// A session on a fresh connection. `id` stands in logs and trace lines.
+    pub fn new(shared: Arc<Shared>, wire: Wire, peer: IpAddr, id: String) -> Self {
+        Self {
+            shared,
+            wire: Some(wire),
+            input: Input::new(),
+            out: Vec::with_capacity(512),
+            peer,
+            id,
+            under_tls: false,
+            greeting: None,
+            login: None,
+            open: None,
+            errors: 0,
+            failed_logins: 0,
+        }
+    }
+
+    /// Speaks with the client until one of both ends it.
+    pub async fn run(mut self) {
+        if self.converse().await.is_ok()
+            && let Some(wire) = self.wire.take()
+        {
+            // The client may be gone already; there is nobody to tell.
+            let _ = timeout(self.shared.limits.command_timeout, wire.close()).await;
+        }
+    }
+
+    async fn converse(&mut self) -> Result<(), Gone> {
+        // RFC 5321 §4.3.1: the client waits for the greeting. One that doesn't isn't a mail client.
+        if self.wire.as_ref().is_some_and(Wire::has_unread) {
+            self.say(&replies::spoke_early());
+            return self.flush().await;
+        }
+        self.say(&replies::greeting(&self.shared.hostname));
+        loop {
+            let line = self.input.line();
+            let next = match line {
+                Line::Whole(line) => self.command(line).await?,
+                Line::Malformed => self.refuse(replies::malformed_line()),
+                Line::TooLong => self.refuse(replies::line_too_long()),
+                Line::Partial => {
+                    self.flush().await?;
+                    self.more().await?
+                }
+            };
+            if next == Next::Close {
+                return self.flush().await;
+            }
+        }
+    }
+
+    /// Waits for octets, not for longer than the limits allow, nor after the server began to stop.
+    async fn more(&mut self) -> Result<Next, Gone> {
+        let Some(wire) = &mut self.wire else {
+            return Err(Gone);
+        };
+        let read = tokio::select! {
+            biased;
+            () = self.shared.stop.cancelled() => {
+                // RFC 5321 §3.8
+                self.say(&replies::stopping());
+                return Ok(Next::Close);
+            }
+            read = timeout(self.shared.limits.command_timeout, self.input.fill(wire)) => read,
+        };
+        match read {
+            Err(_) => {
+                self.say(&replies::timed_out());
+                Ok(Next::Close)
+            }
+            Ok(Ok(0) | Err(_)) => Err(Gone),
+            Ok(Ok(_)) => Ok(Next::Command),
+        }
+    }
+
+    fn say(&mut self, answer: &Answer) {
+        answer.write(&mut self.out);
+    }
+
+    /// Says a refusal of a bad command; too many of them end the session.
+    fn refuse(&mut self, answer: Answer) -> Next {
+        self.say(&answer);
+        self.errors += 1;
+        if self.errors >= self.shared.limits.max_errors {
+            tracing::info!(session = %self.id, "ended after too many bad commands");
+            self.say(&replies::too_many_errors());
+            return Next::Close;
+        }
+        Next::Command
+    }
+
+    fn answer(&mut self, answer: &Answer) -> Next {
+        self.say(answer);
+        Next::Command
+    }
+
+    async fn flush(&mut self) -> Result<(), Gone> {
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        let wire = self.wire.as_mut().ok_or(Gone)?;
+        timeout(self.shared.limits.command_timeout, wire.write(&self.out))
+            .await
+            .map_err(|_| Gone)??;
+        self.out.clear();
+        Ok(())
+    }
+
+    async fn command(&mut self, mut line: Vec<u8>) -> Result<Next, Gone> {
+        line.extend_from_slice(b"\r\n");
+        let request = match Request::parse(&mut line.iter()) {
+            Ok(request) => request.into_owned(),
+            Err(error) => return Ok(self.unparsed(&error)),
+        };
+        let name = request.name();
+        match request {
+            Request::Ehlo { host } => self.greet(name, host, true),
+            Request::Helo { host } => self.greet(name, host, false),
+            Request::Mail { from } => self.mail(from).await,
+            Request::Rcpt { to } => self.rcpt(to).await,
+            Request::Data => self.data().await,
+            Request::Rset => {
+                self.open = None;
+                Ok(self.answer(&replies::ok()))
+            }
+            Request::Noop { .. } => Ok(self.answer(&replies::ok())),
+            Request::Help { .. } => Ok(self.answer(&replies::help())),
+            Request::Vrfy { .. } => Ok(self.answer(&replies::cannot_verify())),
+            Request::Quit => {
+                self.say(&replies::goodbye());
+                Ok(Next::Close)
+            }
+            Request::StartTls => self.start_tls().await,
+            Request::Auth {
+                mechanism,
+                initial_response,
+            } => self.auth(mechanism, initial_response).await,
+            Request::Expn { .. }
+            | Request::Etrn { .. }
+            | Request::Atrn { .. }
+            | Request::Burl { .. }
+            | Request::Lhlo { .. } => Ok(self.refuse(replies::not_offered(name))),
+            // Its octets would follow unasked, and must not be read as commands.
+            Request::Bdat { .. } => {
+                self.say(&replies::not_offered(name));
+                Ok(Next::Close)
+            }
+        }
+    }
+
+    fn unparsed(&mut self, error: &Error) -> Next {
+        let answer = match error {
+            Error::InvalidSenderAddress => replies::bad_sender_address(),
+            Error::InvalidRecipientAddress => replies::bad_recipient_address(),
+            Error::SyntaxError { syntax } => replies::syntax(syntax),
+            Error::InvalidParameter { param } => replies::syntax(param),
+            Error::UnsupportedParameter { param } => replies::unknown_parameter(param),
+            // The parser wants octets beyond the line's end: something is missing in the command.
+            Error::NeedsMoreData { .. } => replies::syntax("with all its parts: HELP shows how"),
+            _ => replies::unknown_command(),
+        };
+        self.refuse(answer)
+    }
+
+    /// RFC 2920 §3.1: some commands must be the last before the client waits. One that goes on talking
+    /// guesses our answer, and what follows could be read as something else than it meant.
+    fn out_of_step(&mut self, name: &str) -> Option<Next> {
+        if self.input.unread().is_empty() {
+            return None;
+        }
+        self.say(&replies::out_of_step(name));
+        Some(Next::Close)
+    }
+
+    fn greet(&mut self, command: &str, name: String, extended: bool) -> Result<Next, Gone> {
+        if let Some(next) = self.out_of_step(command) {
+            return Ok(next);
+        }
+        // RFC 5321 §4.1.4: a greeting in mid-session clears what was open.
+        self.open = None;
+        self.greeting = Some(Greeting { name, extended });
+        let mut lines = vec![self.shared.hostname.clone()];
+        if extended {
+            lines.extend(self.extensions());
+        }
+        let last = lines.len() - 1;
+        for (index, line) in lines.iter().enumerate() {
+            let separator = if index == last { ' ' } else { '-' };
+            self.out
+                .extend_from_slice(format!("250{separator}{line}\r\n").as_bytes());
+        }
+        Ok(Next::Command)
+    }
+
+    fn extensions(&self) -> Vec<String> {
+        let mut keywords: Vec<String> = [
+            "PIPELINING",
+            "8BITMIME",
+            "SMTPUTF8",
+            "ENHANCEDSTATUSCODES",
+            "DSN",
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        keywords.push(format!("SIZE {}", self.shared.limits.max_size));
+        if self.shared.tls.is_some() && !self.under_tls {
+            keywords.push("STARTTLS".into());
+        }
+        if self.takes_passwords() {
+            keywords.push("AUTH PLAIN LOGIN".into());
+        }
+        keywords
+    }
+
+    /// RFC 4954 §4: passwords in clear only where nobody can listen.
+    fn takes_passwords(&self) -> bool {
+        self.under_tls
+            || self
+                .shared
+                .limits
+                .clear_passwords_from
+                .iter()
+                .any(|network| network.contains(self.peer))
+    }
+
+    async fn mail(&mut self, from: MailFrom<String>) -> Result<Next, Gone> {
+        if self.greeting.is_none() {
+            return Ok(self.refuse(replies::greet_first()));
+        }
+        if self.open.is_some() {
+            return Ok(self.refuse(replies::mail_is_open()));
+        }
+        if let Some(parameter) = foreign_mail_parameter(&from) {
+            return Ok(self.refuse(replies::unknown_parameter(parameter)));
+        }
+        let utf8 = from.flags & MAIL_SMTPUTF8 != 0;
+        if !utf8 && !from.address.is_ascii() {
+            return Ok(self.refuse(replies::needs_smtputf8()));
+        }
+        if from.size > self.shared.limits.max_size {
+            return Ok(self.answer(&replies::too_large(self.shared.limits.max_size)));
+        }
+        if !self.shared.limits.disk_has_room() {
+            tracing::warn!(session = %self.id, "mail put off: the disk has less room than min_free_disk");
+            return Ok(self.answer(&replies::disk_low()));
+        }
+        let peer = Peer {
+            address: self.peer,
+            login: self.login.as_ref(),
+        };
+        match self.shared.intake.sender(peer, &from.address).await {
+            Ok(claim) => {
+                self.open = Some(Open {
+                    envelope: Envelope {
+                        claim,
+                        reverse_path: from.address,
+                        envid: from.env_id,
+                        ret: match from.flags {
+                            flags if flags & MAIL_RET_FULL != 0 => Some("FULL"),
+                            flags if flags & MAIL_RET_HDRS != 0 => Some("HDRS"),
+                            _ => None,
+                        },
+                        recipients: Vec::new(),
+                    },
+                    utf8,
+                    declared: from.size,
+                });
+                Ok(self.answer(&replies::sender_ok()))
+            }
+            Err(answer) => {
+                tracing::info!(session = %self.id, code = answer.code, "sender refused");
+                // Somebody who tries out addresses runs into the limit of errors.
+                Ok(self.refuse(answer))
+            }
+        }
+    }
+
+    async fn rcpt(&mut self, to: RcptTo<String>) -> Result<Next, Gone> {
+        let Some(open) = &mut self.open else {
+            return Ok(self.refuse(replies::mail_first()));
+        };
+        if to.flags & (RCPT_CONNEG | RCPT_RRVS_CONTINUE | RCPT_RRVS_REJECT) != 0 || to.rrvs != 0 {
+            return Ok(self.refuse(replies::unknown_parameter("CONNEG or RRVS")));
+        }
+        if !open.utf8 && !to.address.is_ascii() {
+            return Ok(self.refuse(replies::needs_smtputf8()));
+        }
+        let most = self.shared.limits.max_recipients;
+        if open.envelope.recipients.len() >= most {
+            return Ok(self.answer(&replies::too_many_recipients(most)));
+        }
+        let envelope = &mut open.envelope;
+        let answer = match self
+            .shared
+            .intake
+            .recipient(&envelope.claim, &to.address)
+            .await
+        {
+            Ok(destination) => {
+                let shown = destination.to_string();
+                let twice = envelope
+                    .recipients
+                    .iter()
+                    .any(|recipient| recipient.destination == destination);
+                if twice {
+                    replies::recipient_twice(&shown)
+                } else {
+                    envelope.recipients.push(FaxRecipient {
+                        destination,
+                        address: to.address,
+                        notify: notify(to.flags),
+                        orcpt: to.orcpt,
+                    });
+                    replies::recipient_ok(&shown)
+                }
+            }
+            Err(answer) => {
+                tracing::info!(session = %self.id, code = answer.code, "recipient refused");
+                answer
+            }
+        };
+        Ok(self.answer(&answer))
+    }
+
+    async fn data(&mut self) -> Result<Next, Gone> {
+        // Before anything else: a refused DATA must not turn the message into commands.
+        if let Some(next) = self.out_of_step("DATA") {
+            return Ok(next);
+        }
+        let Some(greeting) = &self.greeting else {
+            return Ok(self.refuse(replies::greet_first()));
+        };
+        let open = match self.open.take() {
+            None => return Ok(self.refuse(replies::mail_first())),
+            Some(open) if open.envelope.recipients.is_empty() => {
+                self.open = Some(open);
+                return Ok(self.refuse(replies::recipients_first()));
+            }
+            Some(open) => open,
+        };
+        let trace = received::line(&Trace {
+            greeting: &greeting.name,
+            peer: self.peer,
+            hostname: &self.shared.hostname,
+            id: &self.id,
+            extended: greeting.extended,
+            utf8: open.utf8,
+            tls: self.under_tls,
+            login: self.login.is_some(),
+        });
+        self.say(&replies::go_ahead());
+        self.flush().await?;
+        let Some(wire) = &mut self.wire else {
+            return Err(Gone);
+        };
+        let shared = &self.shared;
+        let found = data::read(
+            wire,
+            &mut self.input,
+            &shared.limits,
+            &shared.budget,
+            &trace,
+            open.declared,
+        )
+        .await;
+        let answer = match found {
+            Data::Message(message, share) => {
+                let octets = message.len();
+                let answer = self.shared.intake.message(open.envelope, message).await;
+                drop(share);
+                tracing::info!(session = %self.id, octets, code = answer.code, "message read");
+                answer
+            }
+            Data::Refused(answer) => {
+                tracing::info!(session = %self.id, code = answer.code, "message refused");
+                answer
+            }
+            Data::Broken(answer) => {
+                tracing::info!(session = %self.id, "message broken off: too slow");
+                self.say(&answer);
+                return Ok(Next::Close);
+            }
+            Data::Gone => return Err(Gone),
+        };
+        Ok(self.answer(&answer))
+    }
+
+    async fn start_tls(&mut self) -> Result<Next, Gone> {
+        let Some(acceptor) = self.shared.tls.clone() else {
+            return Ok(self.refuse(replies::not_offered("STARTTLS")));
+        };
+        if self.under_tls {
+            return Ok(self.refuse(replies::tls_already()));
+        }
+        // What a stranger put behind STARTTLS in clear would be obeyed under TLS (CVE-2011-0411).
+        if let Some(next) = self.out_of_step("STARTTLS") {
+            return Ok(next);
+        }
+        self.say(&replies::go_ahead_tls());
+        self.flush().await?;
+        let wire = self.wire.take().ok_or(Gone)?;
+        let patience = self.shared.limits.command_timeout;
+        let wire = timeout(patience, wire.into_tls(&acceptor))
+            .await
+            .map_err(|_| Gone)??;
+        self.wire = Some(wire);
+        // RFC 3207 §4.2: all that was said in clear is forgotten.
+        self.input = Input::new();
+        self.under_tls = true;
+        self.greeting = None;
+        self.login = None;
+        self.open = None;
+        Ok(Next::Command)
+    }
+
+    async fn auth(&mut self, mechanism: u64, initial: String) -> Result<Next, Gone> {
+        if let Some(next) = self.out_of_step("AUTH") {
+            return Ok(next);
+        }
+        if self.greeting.is_none() {
+            return Ok(self.refuse(replies::greet_first()));
+        }
+        if !self.takes_passwords() {
+            return Ok(self.refuse(replies::needs_tls()));
+        }
+        if self.login.is_some() {
+            return Ok(self.refuse(replies::logged_in_already()));
+        }
+        // RFC 4954 §4
+        if self.open.is_some() {
+            return Ok(self.refuse(replies::mail_is_open()));
+        }
+        let credentials = match mechanism {
+            AUTH_PLAIN => self.plain(initial).await?,
+            AUTH_LOGIN => self.login_by_turns(initial).await?,
+            _ => return Ok(self.refuse(replies::mechanism())),
+        };
+        let answer = match credentials {
+            Err(Stopped::Session) => return Ok(Next::Close),
+            Err(Stopped::Auth(AuthFault::Cancelled)) => replies::auth_cancelled(),
+            Err(Stopped::Auth(AuthFault::Malformed)) => replies::auth_not_base64(),
+            Err(Stopped::Auth(AuthFault::Another)) => replies::auth_as_another(),
+            Ok(Credentials { login, password }) => {
+                match self.shared.intake.login(&login, &password).await {
+                    Ok(person) => {
+                        tracing::info!(session = %self.id, user = %person.user_id, "logged in");
+                        self.login = Some(person);
+                        return Ok(self.answer(&replies::logged_in()));
+                    }
+                    Err(answer) => answer,
+                }
+            }
+        };
+        if answer.code == 535 {
+            self.failed_logins += 1;
+            tracing::info!(session = %self.id, failed = self.failed_logins, "login refused");
+            if self.failed_logins >= self.shared.limits.max_failed_logins {
+                self.say(&answer);
+                self.say(&replies::too_many_logins());
+                return Ok(Next::Close);
+            }
+        }
+        Ok(self.refuse(answer))
+    }
+
+    async fn plain(&mut self, initial: String) -> Result<Result<Credentials, Stopped>, Gone> {
+        let message = match self.response(initial, "").await? {
+            Ok(message) => message,
+            Err(stopped) => return Ok(Err(stopped)),
+        };
+        Ok(auth::plain(&message).map_err(Stopped::Auth))
+    }
+
+    async fn login_by_turns(
+        &mut self,
+        initial: String,
+    ) -> Result<Result<Credentials, Stopped>, Gone> {
+        let login = match self.response(initial, auth::LOGIN_NAME).await? {
+            Ok(login) => login.to_string(),
+            Err(stopped) => return Ok(Err(stopped)),
+        };
+        Ok(self
+            .response(String::new(), auth::LOGIN_PASSWORD)
+            .await?
+            .map(|password| Credentials { login, password }))
+    }
+
+    /// The client's response to a challenge, which is sent unless the response came with the command.
+    async fn response(
+        &mut self,
+        initial: String,
+        challenge: &'static str,
+    ) -> Result<Result<zeroize::Zeroizing<String>, Stopped>, Gone> {
+        let line = if initial.is_empty() {
+            self.say(&replies::challenge(challenge));
+            loop {
+                match self.input.line() {
+                    Line::Whole(line) => break line,
+                    Line::Malformed | Line::TooLong => {
+                        return Ok(Err(Stopped::Auth(AuthFault::Malformed)));
+                    }
+                    Line::Partial => {
+                        self.flush().await?;
+                        if self.more().await? == Next::Close {
+                            return Ok(Err(Stopped::Session));
+                        }
+                    }
+                }
+            }
+        } else {
+            initial.into_bytes()
+        };
+        Ok(auth::decode(&line).map_err(Stopped::Auth))
+    }
+}
+
+/// Why an AUTH exchange ended without credentials.
+enum Stopped {
+    /// The exchange failed; the session goes on.
+    Auth(AuthFault),
+    /// The session ends; its answer is said.
+    Session,
+}
+
+/// A parameter of MAIL that belongs to an extension that isn't offered (RFC 5321 §4.1.1.11).
+fn foreign_mail_parameter(from: &MailFrom<String>) -> Option<&'static str> {
+    let flags = from.flags;
+    [
+        (flags & MAIL_BODY_BINARYMIME != 0, "BODY=BINARYMIME"),
+        (flags & MAIL_REQUIRETLS != 0, "REQUIRETLS"),
+        (flags & MAIL_CONPERM != 0, "CONPERM"),
+        (
+            flags & (MAIL_BY_NOTIFY | MAIL_BY_RETURN | MAIL_BY_TRACE) != 0 || from.by != 0,
+            "BY",
+        ),
+        (from.hold_for != 0, "HOLDFOR"),
+        (from.hold_until != 0, "HOLDUNTIL"),
+        (from.mt_priority != 0, "MT-PRIORITY"),
+        (from.trans_id.is_some(), "TRANSID"),
+        (from.solicit.is_some(), "SOLICIT"),
+        (from.mtrk.is_some(), "MTRK"),
+    ]
+    .into_iter()
+    .find_map(|(given, name)| given.then_some(name))
+}
+
+/// NOTIFY as on the wire (RFC 3461 §4.1).
+fn notify(flags: u64) -> Option<String> {
+    let words: Vec<&str> = [
+        (RCPT_NOTIFY_NEVER, "NEVER"),
+        (RCPT_NOTIFY_SUCCESS, "SUCCESS"),
+        (RCPT_NOTIFY_FAILURE, "FAILURE"),
+        (RCPT_NOTIFY_DELAY, "DELAY"),
+    ]
+    .into_iter()
+    .filter_map(|(flag, word)| (flags & flag != 0).then_some(word))
+    .collect();
+    (!words.is_empty()).then(|| words.join(","))
+}

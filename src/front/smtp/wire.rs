@@ -1,0 +1,64 @@
+//! The connection, plain or under TLS.
+
+use std::io;
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+/// One connection.
+pub enum Wire {
+    /// As it was accepted.
+    Plain(TcpStream),
+    /// After STARTTLS. Boxed: it is some kilobytes, and most sessions never have it.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Wire {
+    /// Reads some octets; 0 at the end.
+    pub async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.read(buffer).await,
+            Self::Tls(stream) => stream.read(buffer).await,
+        }
+    }
+
+    /// Writes all of `octets` and sends them off.
+    pub async fn write(&mut self, octets: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.write_all(octets).await,
+            Self::Tls(stream) => {
+                stream.write_all(octets).await?;
+                stream.flush().await
+            }
+        }
+    }
+
+    /// Says goodbye to the transport.
+    pub async fn close(mut self) -> io::Result<()> {
+        match &mut self {
+            Self::Plain(stream) => stream.shutdown().await,
+            Self::Tls(stream) => stream.shutdown().await,
+        }
+    }
+
+    /// Whether octets are waiting that nobody has read. Asks the kernel, not the reactor, which may
+    /// not have heard of them yet.
+    pub fn has_unread(&self) -> bool {
+        let Self::Plain(stream) = self else {
+            return false;
+        };
+        let flags = rustix::net::RecvFlags::PEEK | rustix::net::RecvFlags::DONTWAIT;
+        rustix::net::recv(stream, &mut [0u8; 1][..], flags).is_ok_and(|(_, read)| read > 0)
+    }
+
+    /// The same connection under TLS (RFC 3207). Nothing that was read before may be used after.
+    pub async fn into_tls(self, acceptor: &TlsAcceptor) -> io::Result<Self> {
+        match self {
+            Self::Plain(stream) => Ok(Self::Tls(Box::new(acceptor.accept(stream).await?))),
+            tls @ Self::Tls(_) => Ok(tls),
+        }
+    }
+}

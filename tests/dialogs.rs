@@ -1,0 +1,546 @@
+//! Runs `tests/dialogs/*.txt` against the real listener, with a directory and an acceptor in memory.
+//!
+//! A dialog is what a client says and what it must hear:
+//!
+//! ```text
+//! # a comment
+//! set max_errors = 3           a limit, before the first line of talk
+//! C: NOOP                      a line to send, with CRLF
+//! C= a\nb                      octets to send, with \r \n \0 \t \\ \xNN
+//! C+ NOOP                      a line that is sent in one write with the next C
+//! S: 250 2.0.0 *               the next line must match; * is any text
+//! S~ 250 *                     lines "250-…" are passed over until the last line, which must match
+//! TLS                          begins TLS
+//! CONNECT                      opens another connection and leaves the old one open
+//! SWITCH                       goes back to the connection before
+//! CLOSE                        the client goes without a word
+//! STOP                         the server begins to stop
+//! END                          the server must have closed the connection
+//! MAILS 1                      so many mails must have been kept
+//! MAIL has text                the last one kept must hold this
+//! MAIL lacks text              or must not
+//! TO +33123456789              its only number
+//! DSN RET ENVID NOTIFY ORCPT   its DSN parameters, "-" for one that it hasn't got
+//! REPEAT 5 C: NOOP             the line, so many times
+//! ```
+
+use std::{
+    collections::VecDeque,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use faxpost::{
+    config::Config,
+    dial::DialPlan,
+    front::{
+        House, Intake, Mail, NotTaken,
+        smtp::{Door, Limits},
+    },
+    sender::{Directory, DirectoryDown, Person, SenderRules},
+    trouble::Trouble,
+};
+use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::TcpStream,
+};
+use tokio_rustls::TlsConnector;
+use tokio_util::sync::CancellationToken;
+
+/// No step waits longer: a guard against hanging, never a pause.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Two tenants, three users, and what they mailed.
+#[derive(Default)]
+struct Town {
+    kept: Mutex<Vec<Mail>>,
+    directory_down: bool,
+    house_full: bool,
+}
+
+fn person(tenant_id: &str, user_id: &str, address: &str) -> Person {
+    Person {
+        tenant_id: tenant_id.into(),
+        user_id: user_id.into(),
+        group_id: "default".into(),
+        address: address.into(),
+    }
+}
+
+#[async_trait]
+impl Directory for Town {
+    async fn person_by_address(&self, address: &str) -> Result<Option<Person>, DirectoryDown> {
+        if self.directory_down {
+            return Err(DirectoryDown);
+        }
+        Ok(match address {
+            "ada@example.com" | "ada.l@example.com" => {
+                Some(person("north", "ada", "ada@example.com"))
+            }
+            "bob@example.com" => Some(person("north", "bob", "bob@example.com")),
+            "zoë@example.com" => Some(person("north", "zoe", "zoë@example.com")),
+            "sue@example.net" => Some(person("south", "sue", "sue@example.net")),
+            _ => None,
+        })
+    }
+}
+
+#[async_trait]
+impl House for Town {
+    async fn tenant_of_domain(&self, domain: &str) -> Result<Option<String>, DirectoryDown> {
+        Ok(match domain {
+            "fax.example.com" => Some("north".into()),
+            "fax.example.net" => Some("south".into()),
+            _ => None,
+        })
+    }
+
+    async fn login(&self, login: &str, password: &str) -> Result<Option<Person>, DirectoryDown> {
+        match self.person_by_address(&login.to_lowercase()).await? {
+            Some(person) if password == format!("{} sings", person.user_id) => Ok(Some(person)),
+            _ => Ok(None),
+        }
+    }
+
+    async fn accept(&self, mail: Mail) -> Result<String, NotTaken> {
+        if self.house_full {
+            return Err(NotTaken {
+                trouble: Trouble::Temporary,
+                sentence: "the store is busy: try again in a few minutes".into(),
+            });
+        }
+        let mut kept = self.kept.lock().unwrap();
+        kept.push(mail);
+        Ok(format!("submission-{}", kept.len()))
+    }
+}
+
+/// One line of a dialog.
+#[derive(Clone, Debug)]
+struct Step {
+    line: usize,
+    word: String,
+    rest: String,
+}
+
+struct Dialog {
+    path: PathBuf,
+    settings: Vec<(String, String)>,
+    steps: VecDeque<Step>,
+}
+
+impl Dialog {
+    fn read(path: &Path) -> Self {
+        let text = std::fs::read_to_string(path).unwrap();
+        let mut dialog = Self {
+            path: path.to_owned(),
+            settings: Vec::new(),
+            steps: VecDeque::new(),
+        };
+        for (index, line) in text.lines().enumerate() {
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            if let Some(setting) = line.strip_prefix("set ") {
+                let (name, value) = setting.split_once(" = ").expect("set name = value");
+                dialog.settings.push((name.into(), value.into()));
+                continue;
+            }
+            let (mut word, mut rest) = line.split_once(' ').unwrap_or((line, ""));
+            let mut times = 1;
+            if word == "REPEAT" {
+                let (count, step) = rest.split_once(' ').expect("REPEAT count step");
+                times = count.parse().expect("a count");
+                (word, rest) = step.split_once(' ').unwrap_or((step, ""));
+            }
+            let step = Step {
+                line: index + 1,
+                word: word.into(),
+                rest: rest.into(),
+            };
+            dialog.steps.extend(std::iter::repeat_n(step, times));
+        }
+        dialog
+    }
+}
+
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+/// The client's end of one connection.
+struct Client {
+    stream: Box<dyn Stream>,
+    read: Vec<u8>,
+    pending: Vec<u8>,
+}
+
+impl Client {
+    async fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self {
+            stream: Box::new(stream),
+            read: Vec::new(),
+            pending: Vec::new(),
+        }
+    }
+
+    /// Sends; a server that closed already is found out at the next reading.
+    async fn send(&mut self, octets: &[u8]) {
+        self.pending.extend_from_slice(octets);
+        let pending = std::mem::take(&mut self.pending);
+        let _ = self.stream.write_all(&pending).await;
+        let _ = self.stream.flush().await;
+    }
+
+    /// The next line without its CRLF; None at the end of the connection.
+    async fn line(&mut self) -> Option<String> {
+        loop {
+            if let Some(end) = self.read.windows(2).position(|pair| pair == b"\r\n") {
+                let line: Vec<u8> = self.read.drain(..end + 2).collect();
+                return Some(String::from_utf8(line[..end].to_vec()).expect("answers are ASCII"));
+            }
+            let mut more = [0; 4096];
+            match self.stream.read(&mut more).await {
+                Ok(0) | Err(_) => return None,
+                Ok(read) => self.read.extend_from_slice(&more[..read]),
+            }
+        }
+    }
+
+    async fn begin_tls(&mut self) {
+        let certificate = CertificateDer::from_pem_file(testdata("tls/localhost.pem")).unwrap();
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(certificate).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let plain = std::mem::replace(&mut self.stream, Box::new(tokio::io::empty()));
+        let stream = TlsConnector::from(Arc::new(config))
+            .connect(ServerName::try_from("localhost").unwrap(), plain)
+            .await
+            .expect("a TLS handshake");
+        self.stream = Box::new(stream);
+    }
+}
+
+fn testdata(name: &str) -> PathBuf {
+    root().join("testdata").join(name)
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// `*` stands for any text.
+fn matches(pattern: &str, text: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == text,
+        Some((head, tail)) => text.strip_prefix(head).is_some_and(|rest| {
+            (0..=rest.len())
+                .filter(|at| rest.is_char_boundary(*at))
+                .any(|at| matches(tail, &rest[at..]))
+        }),
+    }
+}
+
+fn unescape(text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut octets = text.bytes();
+    while let Some(octet) = octets.next() {
+        if octet != b'\\' {
+            out.push(octet);
+            continue;
+        }
+        out.push(match octets.next().expect("an escape") {
+            b'r' => b'\r',
+            b'n' => b'\n',
+            b't' => b'\t',
+            b'0' => 0,
+            b'x' => {
+                let digits = [octets.next().unwrap(), octets.next().unwrap()];
+                u8::from_str_radix(std::str::from_utf8(&digits).unwrap(), 16).unwrap()
+            }
+            other => other,
+        });
+    }
+    out
+}
+
+struct Run {
+    town: Arc<Town>,
+    address: SocketAddr,
+    stop: CancellationToken,
+    clients: Vec<Client>,
+    current: usize,
+}
+
+impl Run {
+    async fn start(dialog: &Dialog) -> Self {
+        let mut config = Config::for_testing(Path::new("/"));
+        config.hostname = "fax.example.com".into();
+        config.smtp.min_free_disk = 0;
+        let mut limits = Limits::of(&config);
+        let mut town = Town::default();
+        let mut rules = SenderRules::load(None).unwrap();
+        for (name, value) in &dialog.settings {
+            let number = || value.parse::<u64>().expect("a number");
+            let size = || value.parse::<usize>().expect("a number");
+            let duration = || Duration::from_millis(number());
+            match (name.as_str(), value.as_str()) {
+                ("max_size", _) => limits.max_size = size(),
+                ("max_recipients", _) => limits.max_recipients = size(),
+                ("max_errors", _) => limits.max_errors = size(),
+                ("max_sessions", _) => limits.max_sessions = size(),
+                ("max_sessions_per_address", _) => limits.max_sessions_per_address = size(),
+                ("data_budget", _) => limits.data_budget = size(),
+                ("command_timeout_ms", _) => limits.command_timeout = duration(),
+                ("data_timeout_ms", _) => limits.data_timeout = duration(),
+                ("rate_window_ms", _) => limits.rate_window = duration(),
+                ("min_data_rate", _) => limits.min_data_rate = number(),
+                ("min_free_disk", _) => limits.disk = Some(("/".into(), number())),
+                ("clear_passwords", "none") => limits.clear_passwords_from.clear(),
+                ("networks", "none") => rules.networks.clear(),
+                ("directory", "down") => town.directory_down = true,
+                ("house", "full") => town.house_full = true,
+                ("tls", "yes") => {
+                    config.smtp.tls_certificate = Some(testdata("tls/localhost.pem"));
+                    config.smtp.tls_key = Some(testdata("tls/localhost-key.pem"));
+                }
+                other => panic!("{}: no setting {other:?}", dialog.path.display()),
+            }
+        }
+        let town = Arc::new(town);
+        let intake = Intake::new(Arc::clone(&town) as _, rules, DialPlan::load(None).unwrap());
+        let door = Door::open(&config, limits).await.unwrap();
+        let address = door.addresses()[0];
+        let stop = CancellationToken::new();
+        tokio::spawn(door.serve(Arc::new(intake), stop.clone()));
+        Self {
+            town,
+            address,
+            stop,
+            clients: Vec::new(),
+            current: 0,
+        }
+    }
+
+    fn client(&mut self) -> &mut Client {
+        &mut self.clients[self.current]
+    }
+
+    async fn step(&mut self, step: &Step) -> Result<(), String> {
+        if self.clients.is_empty() || step.word == "CONNECT" {
+            self.clients.push(Client::connect(self.address).await);
+            self.current = self.clients.len() - 1;
+        }
+        let rest = step.rest.as_str();
+        match step.word.as_str() {
+            "C:" => {
+                let line = [rest.as_bytes(), b"\r\n"].concat();
+                self.client().send(&line).await;
+            }
+            "C=" => {
+                let octets = unescape(rest);
+                self.client().send(&octets).await;
+            }
+            "C+" => {
+                let line = [rest.as_bytes(), b"\r\n"].concat();
+                self.client().pending.extend(line);
+            }
+            "S:" => {
+                let line = self
+                    .client()
+                    .line()
+                    .await
+                    .ok_or("the connection was closed")?;
+                if !matches(rest, &line) {
+                    return Err(format!("heard {line:?}"));
+                }
+            }
+            "S~" => loop {
+                let line = self
+                    .client()
+                    .line()
+                    .await
+                    .ok_or("the connection was closed")?;
+                if line.as_bytes().get(3) == Some(&b'-') && line[..3] == rest[..3] {
+                    continue;
+                }
+                if !matches(rest, &line) {
+                    return Err(format!("heard {line:?}"));
+                }
+                break;
+            },
+            "END" => {
+                if let Some(line) = self.client().line().await {
+                    return Err(format!("heard {line:?}"));
+                }
+            }
+            "TLS" => self.client().begin_tls().await,
+            "CONNECT" => {}
+            "SWITCH" => self.current -= 1,
+            "CLOSE" => self.client().stream = Box::new(tokio::io::empty()),
+            "STOP" => self.stop.cancel(),
+            "MAILS" => {
+                let kept = self.town.kept.lock().unwrap().len();
+                if kept.to_string() != rest {
+                    return Err(format!("{kept} were kept"));
+                }
+            }
+            "MAIL" => {
+                let kept = self.town.kept.lock().unwrap();
+                let mail = kept.last().ok_or("no mail was kept")?;
+                let (how, text) = rest.split_once(' ').expect("MAIL has text");
+                let text = unescape(text);
+                let has = mail
+                    .message
+                    .windows(text.len())
+                    .any(|window| window == text);
+                if has != (how == "has") {
+                    return Err(format!(
+                        "it is {:?}",
+                        mail.message.escape_ascii().to_string()
+                    ));
+                }
+            }
+            "TO" => {
+                let kept = self.town.kept.lock().unwrap();
+                let mail = kept.last().ok_or("no mail was kept")?;
+                let numbers: Vec<&str> = mail
+                    .recipients
+                    .iter()
+                    .map(|recipient| recipient.destination.as_str())
+                    .collect();
+                if numbers.join(" ") != rest {
+                    return Err(format!("it goes to {numbers:?}"));
+                }
+            }
+            "DSN" => {
+                let kept = self.town.kept.lock().unwrap();
+                let mail = kept.last().ok_or("no mail was kept")?;
+                let recipient = &mail.recipients[0];
+                let words = [
+                    mail.ret,
+                    mail.envid.as_deref(),
+                    recipient.notify.as_deref(),
+                    recipient.orcpt.as_deref(),
+                ]
+                .map(|word| word.unwrap_or("-"));
+                if words.join(" ") != rest {
+                    return Err(format!("they are {words:?}"));
+                }
+            }
+            other => panic!("no step {other:?}"),
+        }
+        Ok(())
+    }
+}
+
+async fn play(path: &Path) -> Result<(), String> {
+    let dialog = Dialog::read(path);
+    let mut run = Run::start(&dialog).await;
+    for step in &dialog.steps {
+        let place = format!(
+            "{}:{}: {} {}",
+            path.display(),
+            step.line,
+            step.word,
+            step.rest
+        );
+        match tokio::time::timeout(PATIENCE, run.step(step)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(fault)) => return Err(format!("{place}\n    {fault}")),
+            Err(_) => return Err(format!("{place}\n    nothing came")),
+        }
+    }
+    run.stop.cancel();
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_dialog_goes_as_written() {
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(root().join("tests/dialogs"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "txt"))
+        .collect();
+    paths.sort();
+    assert!(paths.len() > 40, "only {} dialogs", paths.len());
+    let mut faults = Vec::new();
+    for path in &paths {
+        if let Err(fault) = play(path).await {
+            faults.push(fault);
+        }
+    }
+    assert!(
+        faults.is_empty(),
+        "{} of {} dialogs went otherwise:\n{}",
+        faults.len(),
+        paths.len(),
+        faults.join("\n")
+    );
+}
+
+/// Each of the mails in `testdata/mails` is taken whole from its own sender.
+#[tokio::test]
+async fn real_clients_mails_are_taken() {
+    let mut seen = 0;
+    for entry in std::fs::read_dir(testdata("mails")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "eml") {
+            continue;
+        }
+        let message = std::fs::read(&path).unwrap();
+        let dialog = Dialog {
+            path: path.clone(),
+            settings: Vec::new(),
+            steps: VecDeque::new(),
+        };
+        let run = Run::start(&dialog).await;
+        let mut client = Client::connect(run.address).await;
+        let stuffed = String::from_utf8(message.clone())
+            .expect("the samples are ASCII or UTF-8")
+            .replace("\r\n.", "\r\n..");
+        assert!(client.line().await.unwrap().starts_with("220 "));
+        client.send(b"EHLO client.example\r\n").await;
+        while client.line().await.unwrap().as_bytes()[3] == b'-' {}
+        client
+            .send(b"MAIL FROM:<ada@example.com> BODY=8BITMIME\r\nRCPT TO:<+33123456789@fax.example.com>\r\nDATA\r\n")
+            .await;
+        for code in ["250", "250", "354"] {
+            let line = client.line().await.unwrap();
+            assert!(line.starts_with(code), "{}: {line}", path.display());
+        }
+        client.send(stuffed.as_bytes()).await;
+        client.send(b".\r\n").await;
+        let line = client.line().await.unwrap();
+        assert!(
+            line.starts_with("250 2.0.0 submission-1 "),
+            "{}: {line}",
+            path.display()
+        );
+        let kept = run.town.kept.lock().unwrap();
+        let trace = kept[0].message.len() - message.len();
+        assert!(kept[0].message.starts_with(b"Received: "));
+        assert_eq!(
+            &kept[0].message[trace..],
+            &message[..],
+            "{}",
+            path.display()
+        );
+        assert!(kept[0].message_id.is_some(), "{}", path.display());
+        assert!(!kept[0].subject.is_empty(), "{}", path.display());
+        drop(kept);
+        run.stop.cancel();
+        seen += 1;
+    }
+    assert!(seen >= 4, "only {seen} mails");
+}
