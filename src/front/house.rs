@@ -61,7 +61,7 @@ pub struct FaxRecipient {
     pub address: String,
     /// DSN NOTIFY as on the wire: `SUCCESS,FAILURE` (RFC 3461 §4.1).
     pub notify: Option<String>,
-    /// DSN ORCPT (RFC 3461 §4.2).
+    /// DSN ORCPT, decoded: `rfc822;bob@example.com` (RFC 3461 §4.2).
     pub orcpt: Option<String>,
 }
 

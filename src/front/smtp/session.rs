@@ -400,7 +400,8 @@ impl Session {
                         destination,
                         address: to.address,
                         notify: notify(to.flags),
-                        orcpt: to.orcpt,
+                        // The parser takes no other address type and drops this one's name.
+                        orcpt: to.orcpt.map(|address| format!("rfc822;{address}")),
                     });
                     replies::recipient_ok(&shown)
                 }
