@@ -235,6 +235,7 @@ CREATE TABLE hold (
     user_id     TEXT NOT NULL,
     job_id      TEXT NOT NULL UNIQUE,     -- one hold a job
     tariff      TEXT NOT NULL,            -- the tariff's name when the job was accepted
+    page_price  BIGINT NOT NULL,          -- thousandths of a unit a confirmed page, as agreed then
     units       BIGINT NOT NULL,          -- thousandths of a unit held
     settled     BIGINT,                   -- thousandths of a unit taken; NULL: still held
     pages       BIGINT,                   -- confirmed pages that settled it
