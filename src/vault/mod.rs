@@ -1,1 +1,25 @@
 //! Keys, custody and capsules.
+//!
+//! [`Vault`] seals bytes with the transit key of the day and opens them again; [`Custody`] keeps
+//! sealed items in the blobs and the table `custody`, and destroys a day's key when its last item is
+//! done and the bounce window is over. `docs/capsule.md` is the format.
+//!
+//! There is a key for each day, so that destroying one ends what that day kept. What must be
+//! readable for as long as it exists (trunk passwords) is sealed with the standing key, day 0,
+//! lest it pin the day on which it was written.
+
+mod capsule;
+mod custody;
+mod keys;
+
+pub use capsule::{Sealed, Vault, VaultError};
+pub use custody::{Custody, CustodyError, KeptItem, NewItem, SealedItem, Swept, What};
+
+/// Days since 1970-01-01: which transit key.
+pub type Day = u32;
+
+/// The day of the standing key.
+pub const STANDING: Day = 0;
+
+/// Opened bytes: overwritten when dropped.
+pub type Clear = zeroize::Zeroizing<Vec<u8>>;
