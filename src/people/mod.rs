@@ -1,1 +1,30 @@
 //! Tenants, groups, profiles and users.
+//!
+//! A user is in exactly one group; one group of a tenant is its default. Mail addresses are lower
+//! case here, whatever they were given as. Reads take a [`Store`], writes a [`Tx`].
+//!
+//! [`Store`]: crate::store::Store
+//! [`Tx`]: crate::store::Tx
+
+mod directory;
+mod enrolment;
+mod password;
+mod settings;
+
+pub use directory::{
+    Group, Language, Plan, Role, Tenant, User, group, tenant, tenant_by_domain, user,
+    user_by_address,
+};
+pub use enrolment::{
+    NewGroup, NewTenant, NewUser, add_address, add_domain, add_group, add_user, create_tenant,
+};
+pub use password::{check_mail_password, set_mail_password};
+pub use settings::{BASIC, Paper, Settings, settings_for};
+
+/// A mail address or domain as the tables have it.
+fn folded(text: &str) -> String {
+    text.trim().to_lowercase()
+}
+
+#[cfg(test)]
+mod tests;
