@@ -1,1 +1,209 @@
-//! Durable accept for every door: custody, jobs and holds in one transaction.
+//! Durable accept for every door: custody, submission, jobs and holds, before anybody is told.
+//!
+//! [`Submitter::accept`] seals the mail in the caller's task and hands it to the one writer. The
+//! writer takes all that wait, flushes their blobs with one `fdatasync`, writes all their rows in one
+//! database transaction, wakes the queue, and only then answers each: under load a flush and a commit
+//! are shared by many mails, and a lone mail waits for nobody.
+
+mod batch;
+mod rows;
+mod writer;
+
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    ledger::Tariffs,
+    store::{Store, StoreError},
+    trouble::Trouble,
+    vault::{Custody, CustodyError, NewItem, What},
+};
+use batch::Prepared;
+
+/// Which door a submission came through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Door {
+    /// SMTP.
+    Smtp,
+    /// LMTP.
+    Lmtp,
+    /// A polled mailbox.
+    Imap,
+    /// The HTTP interface.
+    Http,
+    /// The command line.
+    Shell,
+}
+
+impl Door {
+    /// As the table has it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Smtp => "smtp",
+            Self::Lmtp => "lmtp",
+            Self::Imap => "imap",
+            Self::Http => "http",
+            Self::Shell => "shell",
+        }
+    }
+}
+
+/// A proven sender, as far as records need it.
+#[derive(Clone, Debug)]
+pub struct SubmissionSender {
+    /// Whose customer.
+    pub tenant_id: String,
+    /// Who.
+    pub user_id: String,
+    /// Who pays.
+    pub group_id: String,
+    /// The mapped user's address: reports go there.
+    pub report_to: String,
+    /// How they were proven, in words for the record.
+    pub proof: String,
+}
+
+/// A mail to accept.
+#[derive(Clone, Debug)]
+pub struct NewSubmission {
+    /// Who sent it.
+    pub sender: SubmissionSender,
+    /// Which door.
+    pub door: Door,
+    /// MAIL FROM; empty for `<>`.
+    pub reverse_path: String,
+    /// DSN ENVID (RFC 3461 §4.4).
+    pub envid: Option<String>,
+    /// DSN RET (RFC 3461 §4.3).
+    pub ret: Option<String>,
+    /// The mail as it came.
+    pub message: Vec<u8>,
+    /// Its own Message-ID.
+    pub message_id: Option<String>,
+    /// Its subject.
+    pub subject: String,
+    /// Where it goes; one at least.
+    pub recipients: Vec<NewRecipient>,
+}
+
+/// One destination of a mail.
+#[derive(Clone, Debug)]
+pub struct NewRecipient {
+    /// E.164 with the plus sign.
+    pub destination: String,
+    /// The envelope recipient as it was given.
+    pub given: String,
+    /// DSN NOTIFY (RFC 3461 §4.1).
+    pub notify: Option<String>,
+    /// DSN ORCPT (RFC 3461 §4.2).
+    pub orcpt: Option<String>,
+}
+
+/// What was accepted: it is in custody and in the queue, and flushed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Accepted {
+    /// The submission's id.
+    pub submission_id: String,
+    /// The jobs' ids, in the order of the recipients.
+    pub jobs: Vec<String>,
+}
+
+/// Why a mail was not accepted. Nothing of it will be sent.
+#[derive(Debug, Error)]
+pub enum AcceptError {
+    /// It has no recipient.
+    #[error("a submission needs a recipient")]
+    NoRecipient,
+    /// It could not be kept.
+    #[error("the mail could not be kept: {0}")]
+    Custody(#[from] CustodyError),
+    /// It could not be recorded.
+    #[error("the mail could not be recorded: {0}")]
+    Store(#[from] StoreError),
+    /// What failed, failed for the whole batch; the log has it.
+    #[error("the mail could not be kept: {what}")]
+    Batch {
+        /// What failed.
+        what: String,
+        /// Whether trying again can help.
+        trouble: Trouble,
+    },
+    /// The gateway is stopping.
+    #[error("the gateway is stopping")]
+    Stopping,
+}
+
+impl AcceptError {
+    /// Whether trying again can help.
+    #[must_use]
+    pub fn trouble(&self) -> Trouble {
+        match self {
+            Self::NoRecipient => Trouble::Permanent,
+            Self::Custody(error) => error.trouble(),
+            Self::Store(error) => error.trouble(),
+            Self::Batch { trouble, .. } => *trouble,
+            Self::Stopping => Trouble::Temporary,
+        }
+    }
+}
+
+/// A prepared submission and who waits for the answer.
+type Waiting = (Prepared, oneshot::Sender<Result<Accepted, AcceptError>>);
+
+/// Mails that wait for the writer; more wait for room, which holds SMTP sessions back.
+const WAITING: usize = 512;
+
+/// Accepts mails. Cheap to clone; the writer stops when the last clone is dropped.
+#[derive(Clone, Debug)]
+pub struct Submitter {
+    custody: Custody,
+    tariffs: std::sync::Arc<Tariffs>,
+    writer: mpsc::Sender<Waiting>,
+}
+
+impl Submitter {
+    /// Starts the writer.
+    #[must_use]
+    pub fn start(store: Store, custody: Custody, tariffs: Tariffs) -> Self {
+        let (writer, waiting) = mpsc::channel(WAITING);
+        tokio::spawn(writer::run(store, custody.clone(), waiting));
+        Self {
+            custody,
+            tariffs: tariffs.into(),
+            writer,
+        }
+    }
+
+    /// Accepts a mail: when this returns `Ok`, the mail is in custody and its jobs are queued, and
+    /// both are flushed. When the caller goes away meanwhile, the mail may be accepted all the same.
+    ///
+    /// # Errors
+    /// [`AcceptError`]; its trouble says whether the client should try again.
+    pub async fn accept(&self, submission: NewSubmission) -> Result<Accepted, AcceptError> {
+        if submission.recipients.is_empty() {
+            return Err(AcceptError::NoRecipient);
+        }
+        let mut submission = submission;
+        let message = std::mem::take(&mut submission.message);
+        let digest = rows::digest(&message);
+        let sealed = self
+            .custody
+            .seal(NewItem {
+                tenant_id: submission.sender.tenant_id.clone(),
+                what: What::Message,
+                bytes: message,
+            })
+            .await?;
+        let prepared = Prepared::new(submission, digest, sealed, &self.tariffs);
+        let (answer, answered) = oneshot::channel();
+        if self.writer.send((prepared, answer)).await.is_err() {
+            return Err(AcceptError::Stopping);
+        }
+        answered.await.unwrap_or(Err(AcceptError::Stopping))
+    }
+}
+
+#[cfg(test)]
+mod tests;

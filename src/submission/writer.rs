@@ -1,0 +1,141 @@
+//! The one task that commits submissions, many at a time.
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{AcceptError, Accepted, Waiting, batch::Rows, rows};
+use crate::{
+    store::{Store, StoreError, Topic, Tries},
+    trouble::Trouble,
+    vault::{Custody, CustodyError, KeptItem},
+};
+
+/// Submissions of one commit.
+const BATCH: usize = 256;
+
+/// A submission whose mail is flushed.
+struct Flushed {
+    rows: Rows,
+    kept: KeptItem,
+    answer: oneshot::Sender<Result<Accepted, AcceptError>>,
+}
+
+/// Commits until all submitters are gone.
+pub(super) async fn run(store: Store, custody: Custody, mut waiting: mpsc::Receiver<Waiting>) {
+    let mut batch = Vec::with_capacity(BATCH);
+    while waiting.recv_many(&mut batch, BATCH).await > 0 {
+        commit(&store, &custody, batch.drain(..)).await;
+    }
+}
+
+/// Flushes and commits a batch and answers everybody in it.
+async fn commit(store: &Store, custody: &Custody, batch: impl Iterator<Item = Waiting>) {
+    let mut sealed = Vec::new();
+    let mut others = Vec::new();
+    for (prepared, answer) in batch {
+        // Whoever is gone before anything was kept is not served: nobody was told anything.
+        if !answer.is_closed() {
+            sealed.push(prepared.sealed);
+            others.push((prepared.rows, answer));
+        }
+    }
+    let kept = match custody.flush(sealed).await {
+        Ok(kept) => kept,
+        Err(error) => {
+            tracing::error!(%error, mails = others.len(), "mails could not be kept");
+            for (_, answer) in others {
+                let _ = answer.send(Err(shared(&error)));
+            }
+            return;
+        }
+    };
+    let flushed: Vec<Flushed> = others
+        .into_iter()
+        .zip(kept)
+        .map(|((rows, answer), kept)| Flushed { rows, kept, answer })
+        .collect();
+    if flushed.is_empty() {
+        return;
+    }
+    match record(store, custody, &flushed).await {
+        Ok(()) => {
+            store.wake(Topic::Queue);
+            for one in flushed {
+                let _ = one.answer.send(Ok(one.rows.accepted()));
+            }
+        }
+        // A submission that the database won't have must not take the others with it.
+        Err(error) if error.trouble() == Trouble::Permanent && flushed.len() > 1 => {
+            tracing::warn!(%error, mails = flushed.len(), "a batch is committed one by one");
+            for one in flushed {
+                alone(store, custody, one).await;
+            }
+        }
+        Err(error) => settle_doubt(store, custody, error, flushed).await,
+    }
+}
+
+async fn record(store: &Store, custody: &Custody, batch: &[Flushed]) -> Result<(), StoreError> {
+    let mut tries = Tries::default();
+    loop {
+        match try_record(store, custody, batch).await {
+            Err(error) if tries.again(&error) => {}
+            done => return done,
+        }
+    }
+}
+
+async fn try_record(store: &Store, custody: &Custody, batch: &[Flushed]) -> Result<(), StoreError> {
+    let mut tx = store.begin().await?;
+    let (rows, kept): (Vec<_>, Vec<_>) = batch.iter().map(|one| (&one.rows, &one.kept)).unzip();
+    rows::write(&mut tx, custody, &rows, &kept).await?;
+    tx.commit().await
+}
+
+async fn alone(store: &Store, custody: &Custody, one: Flushed) {
+    match record(store, custody, std::slice::from_ref(&one)).await {
+        Ok(()) => {
+            store.wake(Topic::Queue);
+            let _ = one.answer.send(Ok(one.rows.accepted()));
+        }
+        Err(error) => settle_doubt(store, custody, error, vec![one]).await,
+    }
+}
+
+/// Answers a batch whose commit failed. When the answer to the commit was lost, "try again" to
+/// somebody whose mail was committed would send it twice. So the same rows are written once more:
+/// either they go in now, or their keys are there already, for which PostgreSQL waits until a commit
+/// that is still on its way has ended.
+async fn settle_doubt(store: &Store, custody: &Custody, error: StoreError, batch: Vec<Flushed>) {
+    tracing::error!(%error, mails = batch.len(), "mails could not be recorded");
+    let again = match error {
+        StoreError::CommitUnknown(_) => record(store, custody, &batch).await,
+        _ => Err(error),
+    };
+    for one in batch {
+        let there = match &again {
+            Ok(()) => true,
+            Err(error) => error.is_unique_violation() && is_there(store, &one.rows).await,
+        };
+        let _ = one.answer.send(match &again {
+            Err(error) if !there => Err(AcceptError::Batch {
+                what: error.to_string(),
+                trouble: error.trouble(),
+            }),
+            _ => Ok(one.rows.accepted()),
+        });
+    }
+    store.wake(Topic::Queue);
+}
+
+async fn is_there(store: &Store, rows: &Rows) -> bool {
+    let row = &rows.submission;
+    let there = rows::is_there(store, &row.sender.tenant_id, &row.submission_id).await;
+    there.unwrap_or(false)
+}
+
+fn shared(error: &CustodyError) -> AcceptError {
+    AcceptError::Batch {
+        what: error.to_string(),
+        trouble: error.trouble(),
+    }
+}
