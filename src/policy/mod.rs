@@ -1,3 +1,72 @@
 //! The rules of the operator, read from `policies/`.
+//!
+//! Each file has its rules built in; a folder named in the configuration replaces those files that
+//! it holds.
 
+pub mod dial;
+pub mod sender;
 pub mod tariffs;
+
+use std::{
+    borrow::Cow,
+    path::{Path, PathBuf},
+};
+
+/// Why the operator's rules can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// The file can't be read.
+    #[error("{}: can't be read: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file holds what it should not.
+    #[error("{file}:{line}: {message}")]
+    Rule {
+        /// The file's name.
+        file: &'static str,
+        /// 1-based line; 0 when it isn't known.
+        line: usize,
+        /// What is wrong and what would be right.
+        message: String,
+    },
+}
+
+/// The text of `file`: the one in `folder` if it is there, else the one built in.
+///
+/// # Errors
+/// [`PolicyError::Unreadable`].
+pub fn text(
+    folder: Option<&Path>,
+    file: &'static str,
+    built_in: &'static str,
+) -> Result<Cow<'static, str>, PolicyError> {
+    let Some(path) = folder.map(|folder| folder.join(file)) else {
+        return Ok(Cow::Borrowed(built_in));
+    };
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(Cow::Owned(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Cow::Borrowed(built_in)),
+        Err(source) => Err(PolicyError::Unreadable { path, source }),
+    }
+}
+
+/// Reads the TOML of one rules file.
+///
+/// # Errors
+/// [`PolicyError::Rule`] with the line.
+pub fn parse<T: serde::de::DeserializeOwned>(
+    file: &'static str,
+    text: &str,
+) -> Result<T, PolicyError> {
+    toml::from_str(text).map_err(|error| PolicyError::Rule {
+        file,
+        line: error.span().map_or(0, |span| {
+            text[..span.start.min(text.len())].matches('\n').count() + 1
+        }),
+        message: error.message().to_owned(),
+    })
+}

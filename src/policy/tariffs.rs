@@ -1,12 +1,16 @@
 //! `tariffs.toml`: what a page costs.
 
+use std::path::Path;
+
 use serde::Deserialize;
 
+use super::{PolicyError, parse, text};
+
 /// The text that holds where the operator has none.
-pub const BUILT_IN: &str = include_str!("../../policies/tariffs.toml");
+const BUILT_IN: &str = include_str!("../../policies/tariffs.toml");
 
 /// The name of the file.
-pub const FILE: &str = "tariffs.toml";
+const FILE: &str = "tariffs.toml";
 
 /// All tariffs. One of them applies to any number.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -74,6 +78,14 @@ impl TryFrom<Text> for Tariffs {
 }
 
 impl Tariffs {
+    /// The operator's tariffs, or the built-in ones where `folder` has none.
+    ///
+    /// # Errors
+    /// [`PolicyError`] with the file, the line and what is wrong.
+    pub fn load(folder: Option<&Path>) -> Result<Self, PolicyError> {
+        parse(FILE, &text(folder, FILE, BUILT_IN)?)
+    }
+
     /// The tariff of a number (E.164 with the plus sign).
     #[must_use]
     pub fn of(&self, e164: &str) -> &Tariff {
@@ -105,6 +117,19 @@ mod tests {
         let tariffs = Tariffs::default();
         let tariff = tariffs.of("+33123456789");
         assert_eq!((tariff.name.as_str(), tariff.page_price), ("free", 0));
+    }
+
+    #[test]
+    fn the_operators_file_takes_the_place_of_the_built_in_one() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(Tariffs::load(Some(folder.path())).unwrap(), Tariffs::default());
+        let text = "held_pages = 1\n[[tariff]]\nname = 'dear'\nprefix = ''\npage_price = 7\n";
+        std::fs::write(folder.path().join(FILE), text).unwrap();
+        let tariffs = Tariffs::load(Some(folder.path())).unwrap();
+        assert_eq!(tariffs.of("+1").name, "dear");
+        std::fs::write(folder.path().join(FILE), "held_pages = 1\ntarif = 3\n").unwrap();
+        let error = Tariffs::load(Some(folder.path())).unwrap_err().to_string();
+        assert!(error.contains("tariffs.toml:2"), "{error}");
     }
 
     #[test]
