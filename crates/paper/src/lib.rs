@@ -1,1 +1,141 @@
-//! x
+//! Documents to fax pages: PDF, plain text and covers, rendered to bi-level bitmaps.
+//!
+//! The crate opens no file, no socket and no clock, and holds no key: bytes in, pages out, the same
+//! bytes for the same input. It is made to run in a sandboxed child, so every font is embedded
+//! ([`fonts`]) or handed in as bytes ([`warm_with`]).
+//!
+//! In the order a document passes them:
+//! [`setup`] says how large a page is, [`pdf`] and [`text`] draw a document in grey ([`grey`]),
+//! [`bilevel`] makes it black and white ([`panels`] and [`tone`] look after fills and photographs),
+//! [`cover`] draws cover pages through [`typeset`], and [`header`] prints the header line at call
+//! time. [`error`] has what can go wrong and what is worth telling.
+#![forbid(unsafe_code)]
+
+mod bilevel;
+mod cover;
+mod error;
+mod fonts;
+mod grey;
+mod header;
+mod panels;
+mod pdf;
+mod setup;
+mod text;
+mod tone;
+mod typeset;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use faxpost_t4::{Bitmap, Coding, FaxPage};
+use serde::{Deserialize, Serialize};
+
+pub use cover::{Cover, Language, MAX_COVER_PAGES, cover};
+pub use error::{Note, PaperError};
+pub use header::{HeaderLine, header_line, stamp, stamp_bitmap};
+pub use setup::{PageSetup, Paper};
+
+/// A document to render. `name` is the attachment's, for messages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Input {
+    /// A PDF file.
+    Pdf {
+        /// What the sender calls it.
+        name: String,
+        /// The file.
+        bytes: Vec<u8>,
+        /// The password that opens it, when the sender gave one.
+        password: Option<String>,
+    },
+    /// Plain text.
+    Text {
+        /// What the sender calls it.
+        name: String,
+        /// The text; any line ends, tabs stand every 8 columns.
+        text: String,
+    },
+}
+
+impl Input {
+    /// What the sender calls the document.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Pdf { name, .. } | Self::Text { name, .. } => name,
+        }
+    }
+}
+
+/// How much a document may ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Pages at most; a longer document is refused whole, never cut.
+    pub max_pages: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_pages: 200 }
+    }
+}
+
+/// A rendered document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rendered {
+    /// Its pages, MMR coded, all of the set-up's width and height.
+    pub pages: Vec<FaxPage>,
+    /// What the sender should know, each once, in page order.
+    pub notes: Vec<Note>,
+}
+
+/// Renders a document to fax pages.
+///
+/// `progress` is called after each page with pages done and pages in all. A damaged document is an
+/// error and no panic; what a document can still do is use too much memory, processor time or
+/// stack, which the process that calls this must bound.
+///
+/// # Errors
+/// See [`PaperError`]; all are permanent, the same document fails again.
+pub fn render(
+    input: &Input,
+    setup: &PageSetup,
+    limits: &Limits,
+    progress: &mut dyn FnMut(u32, u32),
+) -> Result<Rendered, PaperError> {
+    setup.check()?;
+    // The readers below take hostile bytes; none is known to panic, and one that does costs this
+    // document only.
+    catch_unwind(AssertUnwindSafe(|| match input {
+        Input::Pdf {
+            name,
+            bytes,
+            password,
+        } => pdf::render(name, bytes, password.as_deref(), setup, limits, progress),
+        Input::Text { name, text } => text::render(name, text, setup, limits, progress),
+    }))
+    .unwrap_or_else(|_| {
+        Err(PaperError::Damaged {
+            name: input.name().to_owned(),
+            reason: "it could not be drawn".to_owned(),
+        })
+    })
+}
+
+/// Builds what every document needs (fonts, the typesetter), so that a worker started ahead
+/// answers its document at once. Doing without costs the first document some milliseconds.
+pub fn warm() {
+    warm_with(Vec::new());
+}
+
+/// As [`warm`], with more fonts (TrueType or OpenType files or collections) for scripts that the
+/// embedded family lacks. The first call in a process decides, rendering without a call counts
+/// as one; later calls change nothing.
+pub fn warm_with(extra_fonts: Vec<Vec<u8>>) {
+    fonts::install(extra_fonts);
+    typeset::warm();
+}
+
+/// Codes a finished bitmap as the page that renditions keep (MMR, the smallest coding; a call
+/// recodes to what the far end takes).
+fn code(bitmap: &Bitmap, setup: &PageSetup) -> FaxPage {
+    FaxPage::encode(bitmap, setup.resolution, Coding::Mmr)
+}

@@ -4,6 +4,7 @@ use crate::{Bitmap, DecodeError, decode, encode};
 
 /// How a page's rows are coded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Coding {
     /// Modified Huffman, one-dimensional (T.4 §4.1).
     Mh,
@@ -18,6 +19,7 @@ pub enum Coding {
 
 /// The vertical resolutions of T.4; horizontally all have 8.04 pixels a millimetre (204 a inch).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Resolution {
     /// 204 × 98 a inch (3.85 lines a millimetre).
     Standard,
@@ -68,6 +70,7 @@ impl Resolution {
 /// `data` is most significant bit first. [`encode`](FaxPage::encode) gives MH and MR an end of
 /// line before each row and no RTC, as TIFF wants it, and MMR an EOFB; data from files may differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct FaxPage {
     /// Pixels across: 1728 (A4, Letter, Legal), 2048 (B4) or 2432 (A3) at 204 dpi.
     pub width: usize,

@@ -1,0 +1,100 @@
+//! What can go wrong with a document, and what is worth telling about one that went well.
+//!
+//! One error type: the caller answers by kind (ask for a password, name the attachment, suggest
+//! splitting), and prints the rest as it is. All are permanent.
+
+use serde::{Deserialize, Serialize};
+
+/// Why a document did not become pages. The texts are what the sender reads.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+pub enum PaperError {
+    /// The document is encrypted and no password was given.
+    #[error("“{name}” is protected by a password; send it without, or give the password")]
+    PasswordNeeded {
+        /// The document.
+        name: String,
+    },
+    /// The document is encrypted and the password given does not open it.
+    #[error("the password given does not open “{name}”")]
+    PasswordWrong {
+        /// The document.
+        name: String,
+    },
+    /// The document can't be read.
+    #[error("“{name}” is damaged: {reason}")]
+    Damaged {
+        /// The document.
+        name: String,
+        /// In plain words.
+        reason: String,
+    },
+    /// The document is in a form that this version doesn't read.
+    #[error("“{name}” can't be read here: {reason}")]
+    Unsupported {
+        /// The document.
+        name: String,
+        /// In plain words.
+        reason: String,
+    },
+    /// The document is longer than allowed.
+    #[error("“{name}” has more than {limit} pages, the most that one fax may have")]
+    TooManyPages {
+        /// The document.
+        name: String,
+        /// The limit that it exceeds.
+        limit: u32,
+    },
+    /// The document has nothing to send.
+    #[error("“{name}” is empty")]
+    Empty {
+        /// The document.
+        name: String,
+    },
+    /// The page set-up or the page handed in isn't one that a fax can have. A fault of the
+    /// caller, not of the sender.
+    #[error("the page set-up is wrong: {0}")]
+    Setup(String),
+    /// The typesetter refused our own template. A fault of this program.
+    #[error("the page could not be composed: {0}")]
+    Compose(String),
+}
+
+/// Something about a rendered document that its sender should know.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+pub enum Note {
+    /// A font isn't in the document; the text was drawn with another one.
+    #[error("the font {font} is not in the document, its text was drawn in a similar one")]
+    FontSubstituted {
+        /// The font that the document names.
+        font: String,
+    },
+    /// A font isn't in the document and none here has its characters: text is missing.
+    #[error("the font {font} is not in the document and none here replaces it: text is missing")]
+    FontMissing {
+        /// The font that the document names.
+        font: String,
+    },
+    /// A font in the document is of an unknown kind: text is missing.
+    #[error("a font of the document could not be read: text may be missing")]
+    FontUnreadable,
+    /// Characters that no font here has were drawn as boxes.
+    #[error("{count} characters have no shape in the fonts here and were drawn as boxes")]
+    CharactersMissing {
+        /// How many.
+        count: u32,
+    },
+    /// A picture in the document is damaged and was left out.
+    #[error("a picture in the document could not be read and is missing")]
+    PictureMissing,
+    /// A form field or comment has no drawing in the document and was left out.
+    #[error("a form field or comment could not be drawn")]
+    AnnotationMissing,
+    /// A page is larger than the paper and was made much smaller.
+    #[error("page {page} was reduced to {percent} % to fit the paper")]
+    Reduced {
+        /// Page of the document, from 1.
+        page: u32,
+        /// Of its own size.
+        percent: u32,
+    },
+}

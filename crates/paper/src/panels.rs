@@ -1,0 +1,186 @@
+//! Flat fills: shaded table heads, boxes, bars of charts. A fill has no contrast of its own, so
+//! the threshold can't say what it is; what stands on it can.
+//!
+//! Dark writing makes it paper, light writing makes it ink (else a white letter would keep a
+//! black rim on white), both leave it to the threshold, and a fill that nothing stands on keeps
+//! its shade, in dots.
+
+use faxpost_t4::Resolution;
+
+use crate::bilevel::{Cells, Group, groups};
+
+/// Pixels this near to a fill's level belong to it.
+pub(crate) const NEAR: u16 = 10;
+
+/// Lightest to darkest pixel in a cell of a fill.
+const FLAT: u8 = 6;
+/// A fill lighter than this is paper.
+const LIGHT: u8 = 235;
+/// A fill without writing that is lighter than this is decoration.
+const PALE: u8 = 205;
+/// A fill darker than this is ink.
+const DARK: u8 = 56;
+/// Under white writing, a fill up to this is ink.
+const MIDDLE: u8 = 170;
+/// Writing differs by this from the fill.
+const WRITING: u8 = 40;
+/// Cells at least.
+const LEAST: usize = 4;
+/// Fills of one level this many cells apart, with nothing but writing between them, are one: 9 mm,
+/// the height of large letters.
+const APART: usize = 9;
+/// A group of more levels than this is a gradient.
+const GRADIENT: u8 = 24;
+/// Cells looked at for writing, in multiples of the page's: a hostile page may have very many
+/// fills that enclose each other.
+const MOST_WORK: usize = 32;
+
+/// What becomes of a fill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Not a fill, or undecided: the threshold decides.
+    Open,
+    Paper,
+    Ink,
+    Screen,
+}
+
+/// For each cell, the fill that it belongs to or touches.
+pub(crate) struct Panels {
+    pub fate: Vec<Fate>,
+    /// The fill's grey.
+    pub level: Vec<u8>,
+}
+
+pub(crate) fn find(cells: &Cells, tone: &[bool]) -> Panels {
+    let count = cells.across * cells.down;
+    let mut panels = Panels {
+        fate: vec![Fate::Open; count],
+        level: vec![0; count],
+    };
+    let even = |cell: usize| !tone[cell] && cells.max[cell] - cells.min[cell] <= FLAT;
+    let flat = |cell: usize| even(cell) && cells.max[cell] <= LIGHT;
+    let same = |a: u8, b: u8| a.abs_diff(b) <= FLAT;
+    let next = |cell: usize, next: &mut Vec<usize>| {
+        let level = cells.min[cell];
+        for mut ray in cells.rays(cell, APART) {
+            // Over letters, whose cells are of this level in part; not over other fills or paper.
+            let hit = ray.find(|&other| {
+                even(other) || !(cells.min[other]..=cells.max[other]).contains(&level)
+            });
+            next.extend(hit.filter(|&other| even(other) && same(cells.min[other], level)));
+        }
+    };
+    let mut work = MOST_WORK * count;
+    for group in groups(cells, flat, next) {
+        let area = group.rows.len() * group.columns.len();
+        if group.members.len() < LEAST {
+            continue;
+        }
+        let Some(left) = work.checked_sub(area) else {
+            break;
+        };
+        work = left;
+        let level = cells.mean[group.members[0]];
+        let writing: Vec<usize> = group
+            .hull(cells, false)
+            .into_iter()
+            .filter(|&cell| !even(cell) && !tone[cell])
+            .collect();
+        // Cells at the fill's edge are half fill, half something else, like those of letters;
+        // but then a whole cell of that is beside them.
+        let edge = |cell: usize| {
+            cells
+                .around(cell)
+                .any(|near| even(near) && !same(cells.min[near], level))
+        };
+        let letters: Vec<usize> = writing
+            .iter()
+            .copied()
+            .filter(|&cell| (cells.min[cell]..=cells.max[cell]).contains(&level) && !edge(cell))
+            .collect();
+        let fate = fate(cells, &group, level, &letters);
+        for &cell in &group.members {
+            panels.fate[cell] = fate;
+            panels.level[cell] = cells.min[cell];
+        }
+        // Only where nothing but writing stands on the fill; a fill may also be a frame around
+        // white paper.
+        for cell in writing {
+            let on_fill = match fate {
+                Fate::Paper => u16::from(cells.max[cell]) <= u16::from(level) + NEAR,
+                Fate::Ink => u16::from(cells.min[cell]) + NEAR >= u16::from(level),
+                Fate::Open | Fate::Screen => false,
+            };
+            if on_fill && panels.fate[cell] == Fate::Open {
+                panels.fate[cell] = fate;
+                panels.level[cell] = level;
+            }
+        }
+    }
+    touch(cells, &even, &mut panels);
+    panels
+}
+
+/// Extends each fill to the cells that it shares with something else.
+fn touch(cells: &Cells, even: &impl Fn(usize) -> bool, panels: &mut Panels) {
+    let own: Vec<usize> = (0..panels.fate.len())
+        .filter(|&cell| panels.fate[cell] != Fate::Open)
+        .collect();
+    for cell in own {
+        for near in cells.around(cell) {
+            if panels.fate[near] == Fate::Open && !even(near) {
+                panels.fate[near] = panels.fate[cell];
+                panels.level[near] = panels.level[cell];
+            }
+        }
+    }
+}
+
+fn fate(cells: &Cells, group: &Group, level: u8, letters: &[usize]) -> Fate {
+    let lightest = group.members.iter().map(|&cell| cells.max[cell]).max();
+    let darkest = group.members.iter().map(|&cell| cells.min[cell]).min();
+    if lightest.unwrap_or(level) - darkest.unwrap_or(level) > GRADIENT {
+        return Fate::Screen;
+    }
+    if level < DARK {
+        return Fate::Ink;
+    }
+    let count = |is: &dyn Fn(usize) -> bool| letters.iter().filter(|&&cell| is(cell)).count();
+    let darker = count(&|cell| cells.min[cell] < level.saturating_sub(WRITING));
+    let lighter = count(&|cell| cells.max[cell] > level.saturating_add(WRITING));
+    if (darker + lighter) * 100 < group.members.len() * 2 + 100 {
+        return if level > PALE {
+            Fate::Paper
+        } else {
+            Fate::Screen
+        };
+    }
+    if lighter * 2 < darker {
+        Fate::Paper
+    } else if darker * 2 < lighter && level <= MIDDLE {
+        Fate::Ink
+    } else {
+        Fate::Open
+    }
+}
+
+/// Whether the pixel at column `x` of row `y` is black in a fill of grey `level`: dots of growing
+/// size on a 45° grid of 8 pixels, round on paper at any resolution.
+pub(crate) fn dot(x: usize, y: usize, level: u8, resolution: Resolution) -> bool {
+    // How dark a fill must be, in 32nds, for each pixel of the dot to be black. The second dot
+    // stands half a period across and down.
+    const ORDER: [[u8; 8]; 4] = [
+        [13, 7, 6, 12, 18, 24, 25, 19],
+        [8, 1, 2, 5, 23, 30, 31, 26],
+        [9, 3, 0, 4, 22, 29, 28, 27],
+        [14, 10, 11, 15, 17, 21, 20, 16],
+    ];
+    let y = match resolution {
+        Resolution::Standard => y * 2,
+        Resolution::Fine => y,
+        Resolution::Superfine => y / 2,
+    };
+    let shifted = x + if y / 4 % 2 == 1 { 4 } else { 0 };
+    u32::from(ORDER[y % 4][shifted % 8]) * 8 + 4 < u32::from(255 - level)
+}

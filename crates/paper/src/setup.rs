@@ -1,0 +1,173 @@
+//! How large a page is, in millimetres and in pixels, and how a document's page is laid on it.
+//!
+//! The rule: a fax page is as wide as the scan line (215 mm at 1728 pixels) and exactly as long as
+//! its paper. A document's page is put at the top, centred, at its own size, and made smaller
+//! (never larger) when it doesn't fit; a landscape page is turned when that makes it larger.
+
+use faxpost_t4::Resolution;
+use serde::{Deserialize, Serialize};
+
+use crate::PaperError;
+
+/// The paper that pages are made for; decides their length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Paper {
+    /// 210 × 297 mm.
+    A4,
+    /// 8.5 × 11 inches.
+    Letter,
+    /// 8.5 × 14 inches.
+    Legal,
+}
+
+impl Paper {
+    /// Length in millimetres.
+    #[must_use]
+    pub fn height_mm(self) -> f64 {
+        match self {
+            Self::A4 => 297.0,
+            Self::Letter => 279.4,
+            Self::Legal => 355.6,
+        }
+    }
+}
+
+/// What pages are made to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PageSetup {
+    /// Pixels across: 1728 (215 mm), 2048 (255 mm) or 2432 (303 mm), T.4 §2.1.
+    pub width: u32,
+    /// The paper.
+    pub paper: Paper,
+    /// Rows a millimetre.
+    pub resolution: Resolution,
+}
+
+impl PageSetup {
+    /// A4 at fine resolution, 1728 pixels wide.
+    #[must_use]
+    pub fn a4_fine() -> Self {
+        Self {
+            width: 1728,
+            paper: Paper::A4,
+            resolution: Resolution::Fine,
+        }
+    }
+
+    /// Length of a scan line in millimetres (T.4 §2.1).
+    #[must_use]
+    pub fn width_mm(&self) -> f64 {
+        match self.width {
+            2048 => 255.0,
+            2432 => 303.0,
+            _ => 215.0,
+        }
+    }
+
+    /// Rows of a page: A4 has 1143, 2287 or 4574.
+    #[must_use]
+    pub fn height(&self) -> u32 {
+        (self.paper.height_mm() * self.rows_per_mm()).round() as u32
+    }
+
+    /// Pixels a millimetre, across.
+    #[must_use]
+    pub fn columns_per_mm(&self) -> f64 {
+        f64::from(self.width) / self.width_mm()
+    }
+
+    /// Pixels a millimetre, down (T.4 §2.2).
+    #[must_use]
+    pub fn rows_per_mm(&self) -> f64 {
+        match self.resolution {
+            Resolution::Standard => 3.85,
+            Resolution::Fine => 7.7,
+            Resolution::Superfine => 15.4,
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), PaperError> {
+        match self.width {
+            1728 | 2048 | 2432 => Ok(()),
+            other => Err(PaperError::Setup(format!(
+                "{other} pixels is no width of a fax page"
+            ))),
+        }
+    }
+
+    /// How a document's page of `width` × `height` millimetres is laid on this paper.
+    pub(crate) fn place(&self, width: f64, height: f64) -> Placement {
+        let fit = |w: f64, h: f64| (self.width_mm() / w).min(self.paper.height_mm() / h).min(1.0);
+        let (straight, turned) = (fit(width, height), fit(height, width));
+        // A per cent is not worth a page that reads sideways.
+        let turn = width > height && turned > straight * 1.01;
+        let scale = if turn { turned } else { straight };
+        let across = if turn { height } else { width };
+        Placement {
+            turn,
+            scale,
+            left_mm: (self.width_mm() - across * scale) / 2.0,
+        }
+    }
+}
+
+/// See [`PageSetup::place`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Placement {
+    /// Turned a quarter to the left: its top is at the paper's left edge.
+    pub turn: bool,
+    /// At most 1.
+    pub scale: f64,
+    /// From the paper's left edge to the page's.
+    pub left_mm: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paper_lengths_in_rows() {
+        let rows = |paper, resolution| {
+            PageSetup {
+                width: 1728,
+                paper,
+                resolution,
+            }
+            .height()
+        };
+        assert_eq!(rows(Paper::A4, Resolution::Standard), 1143);
+        assert_eq!(rows(Paper::A4, Resolution::Fine), 2287);
+        assert_eq!(rows(Paper::A4, Resolution::Superfine), 4574);
+        assert_eq!(rows(Paper::Letter, Resolution::Fine), 2151);
+        assert_eq!(rows(Paper::Legal, Resolution::Fine), 2738);
+    }
+
+    #[test]
+    fn pages_keep_their_size_or_shrink() {
+        let setup = PageSetup::a4_fine();
+        let a4 = setup.place(210.0, 297.0);
+        assert_eq!((a4.turn, a4.scale, a4.left_mm), (false, 1.0, 2.5));
+        let a6 = setup.place(105.0, 148.0);
+        assert_eq!((a6.turn, a6.scale), (false, 1.0));
+        let a3 = setup.place(297.0, 420.0);
+        assert!(!a3.turn && (a3.scale - 297.0 / 420.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn landscape_is_turned_only_when_it_gains() {
+        let setup = PageSetup::a4_fine();
+        let a4 = setup.place(297.0, 210.0);
+        assert_eq!((a4.turn, a4.scale), (true, 1.0));
+        let a5 = setup.place(210.0, 148.0);
+        assert_eq!((a5.turn, a5.scale), (false, 1.0));
+    }
+
+    #[test]
+    fn odd_widths_are_refused() {
+        let mut setup = PageSetup::a4_fine();
+        assert!(setup.check().is_ok());
+        setup.width = 1700;
+        assert!(matches!(setup.check(), Err(PaperError::Setup(_))));
+    }
+}
