@@ -91,7 +91,10 @@ fn sample(language: Language) -> Cover {
              Élodie Lefèvre",
         );
         for i in 0..60 {
-            let _ = write!(message, "\nLigne n° {i} d’une liste qui remplit la page suivante");
+            let _ = write!(
+                message,
+                "\nLigne n° {i} d’une liste qui remplit la page suivante"
+            );
         }
     }
     Cover {

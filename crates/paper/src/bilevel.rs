@@ -231,7 +231,10 @@ impl Cells {
     /// The cells around `cell`, itself included.
     pub fn around(&self, cell: usize) -> impl Iterator<Item = usize> + use<> {
         let (x, y) = (cell % self.across, cell / self.across);
-        let (columns, across) = (x.saturating_sub(1)..=(x + 1).min(self.across - 1), self.across);
+        let (columns, across) = (
+            x.saturating_sub(1)..=(x + 1).min(self.across - 1),
+            self.across,
+        );
         (y.saturating_sub(1)..=(y + 1).min(self.down - 1))
             .flat_map(move |y| columns.clone().map(move |x| y * across + x))
     }
@@ -264,8 +267,13 @@ impl Group {
                 self.columns
                     .clone()
                     .filter(|&x| {
-                        let (beside, above) = (within(across[y - top], x), within(down[x - left], y));
-                        if both { beside && above } else { beside || above }
+                        let (beside, above) =
+                            (within(across[y - top], x), within(down[x - left], y));
+                        if both {
+                            beside && above
+                        } else {
+                            beside || above
+                        }
                     })
                     .map(|x| y * cells.across + x),
             );

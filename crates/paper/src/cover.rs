@@ -90,7 +90,15 @@ fn compose(
     cut: bool,
     setup: &PageSetup,
 ) -> Result<typeset::Composed, PaperError> {
-    let [organisation, from_name, from_number, to_name, to_number, date, subject] = [
+    let [
+        organisation,
+        from_name,
+        from_number,
+        to_name,
+        to_number,
+        date,
+        subject,
+    ] = [
         &cover.organisation,
         &cover.from_name,
         &cover.from_number,

@@ -27,7 +27,12 @@ static EXTRA: OnceLock<Vec<Shared>> = OnceLock::new();
 
 /// Fixes the fonts beyond the embedded ones; the first call decides.
 pub(crate) fn install(extra: Vec<Vec<u8>>) {
-    let _ = EXTRA.set(extra.into_iter().map(|file| Shared(Arc::new(file))).collect());
+    let _ = EXTRA.set(
+        extra
+            .into_iter()
+            .map(|file| Shared(Arc::new(file)))
+            .collect(),
+    );
 }
 
 fn extra() -> &'static [Shared] {

@@ -38,10 +38,7 @@ impl Grey {
     pub fn threshold(&self, level: u8) -> Bitmap {
         let mut bitmap = Bitmap::new(self.width, self.height);
         for y in 0..self.height {
-            pack(
-                self.row(y).iter().map(|&v| v < level),
-                bitmap.row_mut(y),
-            );
+            pack(self.row(y).iter().map(|&v| v < level), bitmap.row_mut(y));
         }
         bitmap
     }

@@ -205,14 +205,13 @@ impl Canvas {
         } else {
             Affine::IDENTITY
         };
-        let transform = Affine::scale_non_uniform(
-            self.setup.columns_per_mm(),
-            self.setup.rows_per_mm(),
-        ) * Affine::translate((placement.left_mm, 0.0))
-            * Affine::scale(placement.scale)
-            * turn
-            * Affine::scale(MM_PER_POINT)
-            * page.initial_transform(true).to_kurbo();
+        let transform =
+            Affine::scale_non_uniform(self.setup.columns_per_mm(), self.setup.rows_per_mm())
+                * Affine::translate((placement.left_mm, 0.0))
+                * Affine::scale(placement.scale)
+                * turn
+                * Affine::scale(MM_PER_POINT)
+                * page.initial_transform(true).to_kurbo();
 
         self.context.reset();
         render_into(

@@ -97,7 +97,11 @@ impl PageSetup {
 
     /// How a document's page of `width` × `height` millimetres is laid on this paper.
     pub(crate) fn place(&self, width: f64, height: f64) -> Placement {
-        let fit = |w: f64, h: f64| (self.width_mm() / w).min(self.paper.height_mm() / h).min(1.0);
+        let fit = |w: f64, h: f64| {
+            (self.width_mm() / w)
+                .min(self.paper.height_mm() / h)
+                .min(1.0)
+        };
         let (straight, turned) = (fit(width, height), fit(height, width));
         // A per cent is not worth a page that reads sideways.
         let turn = width > height && turned > straight * 1.01;

@@ -37,7 +37,10 @@ pub(crate) fn find(grey: &Grey, cells: &Cells) -> Vec<bool> {
 fn is_scan(grey: &Grey, cells: &Cells, group: &Group) -> bool {
     let mut histogram = [0usize; 256];
     for &cell in &group.members {
-        let (x, y) = (cell % cells.across * CELL, cell / cells.across * cells.height);
+        let (x, y) = (
+            cell % cells.across * CELL,
+            cell / cells.across * cells.height,
+        );
         for y in y..(y + cells.height).min(grey.height) {
             for &v in grey.row(y)[x..].iter().take(CELL) {
                 histogram[usize::from(v)] += 1;

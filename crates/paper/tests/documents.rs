@@ -1,7 +1,7 @@
 //! Documents as senders have them, to pages: the files in `testdata/`, text, covers.
 //!
 //! `sample.pdf` has three pages (text in sizes, colours and on fills; a table; a photograph,
-//! gradients and a chart), `landscape.pdf` a landscape A4, an A4 with /Rotate 90, an A2;
+//! gradients and a chart), `landscape.pdf` a landscape A4, the same with /Rotate 90, an A2;
 //! `encrypted.pdf` opens with "secret"; `damaged.pdf` is the first 9000 bytes of the sample.
 
 use faxpost_paper::{
@@ -106,7 +106,10 @@ fn text_on_any_ground_is_text() {
         assert!((6.0..30.0).contains(&share), "colour {line}: {share}");
     }
     // Panels: dark letters stand on paper, white letters on ink, with no rim of the other.
-    for (panel, dark) in [false, false, false, true, true, true].into_iter().enumerate() {
+    for (panel, dark) in [false, false, false, true, true, true]
+        .into_iter()
+        .enumerate()
+    {
         let top = 155.3 + panel as f64 * 8.467;
         let beside = ink(page, 110.0, top + 1.0, 70.0, 4.0);
         assert_eq!(beside, if dark { 100.0 } else { 0.0 }, "panel {panel}");
@@ -142,8 +145,7 @@ fn photographs_and_gradients_keep_their_tones() {
 
 #[test]
 fn landscape_turns_rotation_holds_large_pages_shrink() {
-    let rendered =
-        draw(&pdf(LANDSCAPE, None), &PageSetup::a4_fine()).expect("the file is sound");
+    let rendered = draw(&pdf(LANDSCAPE, None), &PageSetup::a4_fine()).expect("the file is sound");
     assert_eq!(
         rendered.notes,
         [Note::Reduced {
@@ -157,8 +159,9 @@ fn landscape_turns_rotation_holds_large_pages_shrink() {
     // Its frame is 5 mm from every edge.
     assert!(ink(&pages[0], 4.5, 20.0, 1.0, 250.0) > 5.0);
     assert!(ink(&pages[0], 20.0, 291.5, 160.0, 1.0) > 5.0);
-    // /Rotate 90 makes the portrait page landscape; turned left, it is upright again.
-    assert!(ink(&pages[1], 20.0, 12.0, 40.0, 8.0) > 3.0);
+    // /Rotate 90 turns the landscape page to the right: portrait, its title down the right side.
+    assert!(ink(&pages[1], 189.0, 20.0, 6.0, 25.0) > 3.0);
+    assert!(ink(&pages[1], 4.5, 20.0, 1.0, 250.0) > 5.0);
     // A2 at half its size.
     assert!(ink(&pages[2], 10.0, 14.0, 45.0, 8.0) > 3.0);
     assert!(ink(&pages[2], 4.5, 20.0, 1.0, 250.0) > 5.0);
@@ -187,7 +190,10 @@ fn protected_and_damaged_files_say_so() {
         match draw(&pdf(bytes, None), &setup) {
             Err(error @ PaperError::Damaged { .. }) => {
                 let words = error.to_string();
-                assert!(words.contains("contract.pdf") && words.contains(reason), "{words}");
+                assert!(
+                    words.contains("contract.pdf") && words.contains(reason),
+                    "{words}"
+                );
             }
             other => panic!("{other:?}"),
         }
@@ -228,7 +234,9 @@ fn text_wraps_pages_and_prints_literally() {
     assert!(ink(page, 195.0, 0.0, 15.0, 297.0) == 0.0);
     assert!(ink(page, 16.0, 20.0, 175.0, 40.0) > 3.0);
 
-    let long = (0..150).map(|i| format!("line {i}\r\n")).collect::<String>();
+    let long = (0..150)
+        .map(|i| format!("line {i}\r\n"))
+        .collect::<String>();
     let rendered = draw(&text(&long), &setup).expect("text is text");
     assert!((3..=4).contains(&rendered.pages.len()));
     let rendered = draw(&text("one\u{c}two"), &setup).expect("text is text");
@@ -267,7 +275,10 @@ fn a_cover_is_one_page_with_its_top_left_to_the_header() {
         };
         let pages = cover(&sample_cover(), &setup).expect("the template is sound");
         assert_eq!(pages.len(), 1);
-        assert_eq!((pages[0].width, pages[0].height as u32), (1728, setup.height()));
+        assert_eq!(
+            (pages[0].width, pages[0].height as u32),
+            (1728, setup.height())
+        );
         let page = &bitmaps(&pages)[0];
         let strip = (5.0 * 7.7) as usize;
         assert!((0..strip).all(|y| page.row(y).iter().all(|&b| b == 0)));
@@ -297,12 +308,18 @@ fn languages_and_data_change_the_cover() {
         language: Language::Fr,
         ..sample_cover()
     };
-    assert_ne!(english, cover(&french, &setup).expect("the template is sound"));
+    assert_ne!(
+        english,
+        cover(&french, &setup).expect("the template is sound")
+    );
     let more = Cover {
         document_pages: 4,
         ..sample_cover()
     };
-    assert_ne!(english, cover(&more, &setup).expect("the template is sound"));
+    assert_ne!(
+        english,
+        cover(&more, &setup).expect("the template is sound")
+    );
     let hostile = Cover {
         subject: "#panic() $ * _ ` \\ #import \"@preview/x:1.0.0\"".repeat(9),
         from_name: "x".repeat(5000),
@@ -377,7 +394,8 @@ proptest! {
     #[test]
     fn random_bytes_are_no_pdf(bytes in proptest::collection::vec(any::<u8>(), 1..2000)) {
         let result = draw(&pdf(&bytes, None), &PageSetup::a4_fine());
-        prop_assert!(matches!(result, Err(PaperError::Damaged { .. })));
+        let damaged = matches!(result, Err(PaperError::Damaged { .. }));
+        prop_assert!(damaged, "{:?}", result);
     }
 
     #[test]
@@ -385,7 +403,10 @@ proptest! {
         let setup = PageSetup { resolution: Resolution::Standard, ..PageSetup::a4_fine() };
         match draw(&text(&words), &setup) {
             Ok(rendered) => prop_assert!(!rendered.pages.is_empty()),
-            Err(error) => prop_assert!(matches!(error, PaperError::Empty { .. })),
+            Err(error) => {
+                let empty = matches!(error, PaperError::Empty { .. });
+                prop_assert!(empty, "{}", error);
+            }
         }
     }
 }
