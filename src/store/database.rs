@@ -12,6 +12,7 @@
 
 use std::{
     fs::OpenOptions, os::unix::fs::OpenOptionsExt as _, path::Path, str::FromStr, sync::Arc,
+    time::Duration,
 };
 
 use sqlx::{
@@ -216,7 +217,7 @@ impl Store {
 /// let mut tries = Tries::default();
 /// loop {
 ///     match attempt(&store).await {
-///         Err(error) if tries.again(&error) => {}
+///         Err(error) if tries.again(&error).await => {}
 ///         done => return done,
 ///     }
 /// }
@@ -225,10 +226,19 @@ impl Store {
 pub struct Tries(u32);
 
 impl Tries {
-    /// Whether `error` is a conflict that is worth another try: ten in all.
-    pub fn again(&mut self, error: &StoreError) -> bool {
+    /// Whether `error` is a conflict that is worth another try: ten in all. It returns after a wait
+    /// that grows and is drawn by lot, because those who collided once would meet again.
+    pub async fn again(&mut self, error: &StoreError) -> bool {
         self.0 += 1;
-        self.0 < 10 && error.is_conflict()
+        if self.0 >= 10 || !error.is_conflict() {
+            return false;
+        }
+        let mut lot = [0; 1];
+        // Without randomness the wait is the longest.
+        let share = getrandom::fill(&mut lot).map_or(1.0, |()| f32::from(lot[0]) / 255.0);
+        let longest = Duration::from_millis(4 << self.0);
+        tokio::time::sleep(longest.mul_f32(share)).await;
+        true
     }
 }
 

@@ -1,10 +1,11 @@
 //! A submission with everything that its rows need.
 
-use super::{Accepted, NewSubmission, SubmissionSender};
+use super::{Accepted, NewSubmission};
 use crate::{
     clock::{Millis, now_ms},
     ledger::{NewHold, Tariffs},
     queue::NewJob,
+    sender::VerifiedSender,
     store::new_id,
     vault::SealedItem,
 };
@@ -16,7 +17,7 @@ const JOB_LASTS: Millis = 24 * 3_600_000;
 #[derive(Clone, Debug)]
 pub(super) struct SubmissionRow {
     pub submission_id: String,
-    pub sender: SubmissionSender,
+    pub sender: VerifiedSender,
     pub door: &'static str,
     pub reverse_path: String,
     pub message_id: Option<String>,
@@ -53,16 +54,17 @@ impl Prepared {
     ) -> Self {
         let now = now_ms();
         let submission_id = new_id();
-        let sender = &new.sender;
+        let tenant_id = new.sender.tenant_id();
+        let user = new.sender.user();
         let jobs: Vec<NewJob> = new
             .recipients
             .into_iter()
             .map(|recipient| NewJob {
                 job_id: new_id(),
-                tenant_id: sender.tenant_id.clone(),
+                tenant_id: tenant_id.to_owned(),
                 submission_id: submission_id.clone(),
-                user_id: sender.user_id.clone(),
-                group_id: sender.group_id.clone(),
+                user_id: user.user_id.clone(),
+                group_id: user.group_id.clone(),
                 destination: recipient.destination,
                 recipient: recipient.given,
                 notify: recipient.notify,

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     ledger::Tariffs,
+    sender::VerifiedSender,
     store::{Store, StoreError},
     trouble::Trouble,
     vault::{Custody, CustodyError, NewItem, What},
@@ -49,26 +50,11 @@ impl Door {
     }
 }
 
-/// A proven sender, as far as records need it.
-#[derive(Clone, Debug)]
-pub struct SubmissionSender {
-    /// Whose customer.
-    pub tenant_id: String,
-    /// Who.
-    pub user_id: String,
-    /// Who pays.
-    pub group_id: String,
-    /// The mapped user's address: reports go there.
-    pub report_to: String,
-    /// How they were proven, in words for the record.
-    pub proof: String,
-}
-
 /// A mail to accept.
 #[derive(Clone, Debug)]
 pub struct NewSubmission {
-    /// Who sent it.
-    pub sender: SubmissionSender,
+    /// Who sent it: nobody unproven gets this far.
+    pub sender: VerifiedSender,
     /// Which door.
     pub door: Door,
     /// MAIL FROM; empty for `<>`.
@@ -191,7 +177,7 @@ impl Submitter {
         let sealed = self
             .custody
             .seal(NewItem {
-                tenant_id: submission.sender.tenant_id.clone(),
+                tenant_id: submission.sender.tenant_id().to_owned(),
                 what: What::Message,
                 bytes: message,
             })

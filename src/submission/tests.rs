@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::*;
+use crate::sender::{Directory, DirectoryDown, Peer, Person, SenderRules, claim};
 use crate::store::{
     Listener,
     blobs::{Blobs, Disk},
@@ -65,15 +66,38 @@ fn post(store: &Store) -> Post {
     }
 }
 
-fn mail(tenant_id: &str, text: &str, to: &[&str]) -> NewSubmission {
+/// A directory in which everybody is this user.
+struct Everybody(Person);
+
+#[async_trait::async_trait]
+impl Directory for Everybody {
+    async fn person_by_address(&self, _: &str) -> Result<Option<Person>, DirectoryDown> {
+        Ok(Some(self.0.clone()))
+    }
+}
+
+async fn sender(tenant_id: &str, user_id: &str) -> VerifiedSender {
+    let directory = Everybody(Person {
+        tenant_id: tenant_id.to_owned(),
+        user_id: user_id.to_owned(),
+        group_id: "group".to_owned(),
+        address: "ann@a.example".to_owned(),
+    });
+    let peer = Peer {
+        address: [127, 0, 0, 1].into(),
+        login: None,
+    };
+    let rules = SenderRules::load(None).unwrap();
+    let claim = claim(&rules, peer, "ann@a.example", &directory)
+        .await
+        .unwrap();
+    let from = [vec!["ann@a.example".to_owned()]];
+    claim.prove(&from, &directory).await.unwrap()
+}
+
+async fn mail(tenant_id: &str, text: &str, to: &[&str]) -> NewSubmission {
     NewSubmission {
-        sender: SubmissionSender {
-            tenant_id: tenant_id.to_owned(),
-            user_id: "user".to_owned(),
-            group_id: "group".to_owned(),
-            report_to: "ann@a.example".to_owned(),
-            proof: "network 127.0.0.1".to_owned(),
-        },
+        sender: sender(tenant_id, "user").await,
         door: Door::Smtp,
         reverse_path: "ann@a.example".to_owned(),
         envid: None,
@@ -105,7 +129,7 @@ on_each_database! {
         let mut post = post(&store);
         let tenant = new_id();
         let accepted = post.submitter
-            .accept(mail(&tenant, "hello\0", &["+33123456701", "+33123456702"])).await.unwrap();
+            .accept(mail(&tenant, "hello\0", &["+33123456701", "+33123456702"]).await).await.unwrap();
         post.queue.heard().await;
         let row: (String, String, String, Vec<u8>) = sqlx::query_as(
             "SELECT custody_id, subject, door, digest FROM submission WHERE tenant_id = $1 AND submission_id = $2")
@@ -128,7 +152,7 @@ on_each_database! {
         let tenant = new_id();
         let tasks: Vec<_> = (0..300).map(|n| {
             let (submitter, tenant) = (post.submitter.clone(), tenant.clone());
-            tokio::spawn(async move { submitter.accept(mail(&tenant, &format!("mail {n}"), &["+331"])).await })
+            tokio::spawn(async move { submitter.accept(mail(&tenant, &format!("mail {n}"), &["+331"]).await).await })
         }).collect();
         let mut ids = std::collections::HashSet::new();
         for task in tasks {
@@ -153,11 +177,13 @@ on_each_database! {
         tx.commit().await.unwrap();
         let tasks: Vec<_> = (0..60).map(|n| {
             let submitter = post.submitter.clone();
-            let mut mail = mail(&tenant, "m", &["+331"]);
-            if n % 10 == 0 {
-                mail.sender.user_id = "poison".to_owned();
-            }
-            tokio::spawn(async move { (n % 10 == 0, submitter.accept(mail).await) })
+            let user_id = if n % 10 == 0 { "poison" } else { "user" };
+            let tenant = tenant.clone();
+            tokio::spawn(async move {
+                    let mut mail = mail(&tenant, "m", &["+331"]).await;
+                    mail.sender = sender(&tenant, user_id).await;
+                    (n % 10 == 0, submitter.accept(mail).await)
+                })
         }).collect();
         let (mut good, mut poison) = (0, 0);
         for task in tasks {
@@ -179,17 +205,17 @@ on_each_database! {
         let post = post(&store);
         let tenant = new_id();
         post.seen.full.store(true, SeqCst);
-        let error = post.submitter.accept(mail(&tenant, "m", &["+331"])).await.unwrap_err();
+        let error = post.submitter.accept(mail(&tenant, "m", &["+331"]).await).await.unwrap_err();
         assert_eq!(error.trouble(), Trouble::Temporary);
         assert_eq!(count(&store, "SELECT COUNT(*) FROM submission").await, 0);
         post.seen.full.store(false, SeqCst);
-        let _ = post.submitter.accept(mail(&tenant, "m", &["+331"])).await.unwrap();
+        let _ = post.submitter.accept(mail(&tenant, "m", &["+331"]).await).await.unwrap();
         assert_eq!(count(&store, "SELECT COUNT(*) FROM job").await, 1);
     }
 
     async fn a_mail_to_nobody_is_refused(store) {
         let post = post(&store);
-        let error = post.submitter.accept(mail(&new_id(), "m", &[])).await.unwrap_err();
+        let error = post.submitter.accept(mail(&new_id(), "m", &[]).await).await.unwrap_err();
         assert!(matches!(error, AcceptError::NoRecipient));
     }
 }

@@ -78,7 +78,7 @@ async fn record(store: &Store, custody: &Custody, batch: &[Flushed]) -> Result<(
     let mut tries = Tries::default();
     loop {
         match try_record(store, custody, batch).await {
-            Err(error) if tries.again(&error) => {}
+            Err(error) if tries.again(&error).await => {}
             done => return done,
         }
     }
@@ -129,7 +129,7 @@ async fn settle_doubt(store: &Store, custody: &Custody, error: StoreError, batch
 
 async fn is_there(store: &Store, rows: &Rows) -> bool {
     let row = &rows.submission;
-    let there = rows::is_there(store, &row.sender.tenant_id, &row.submission_id).await;
+    let there = rows::is_there(store, row.sender.tenant_id(), &row.submission_id).await;
     there.unwrap_or(false)
 }
 
