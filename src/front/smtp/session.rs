@@ -3,7 +3,7 @@
 //! Answers gather in `out` while whole commands are in the buffer, and leave in one write when more
 //! must be read (RFC 2920 §3.2).
 
-use std::{io, net::IpAddr, sync::Arc};
+use std::{io, net::IpAddr, sync::Arc, time::Duration};
 
 use smtp_proto::{
     AUTH_LOGIN, AUTH_PLAIN, Error, MAIL_BODY_BINARYMIME, MAIL_BY_NOTIFY, MAIL_BY_RETURN,
@@ -29,6 +29,9 @@ use crate::{
     front::{Answer, Envelope, FaxRecipient, Intake},
     sender::{Peer, Person},
 };
+
+/// How long the last answer may take to be read.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// What all sessions of a door share.
 pub struct Shared {
@@ -85,6 +88,8 @@ pub struct Session {
     open: Option<Open>,
     errors: usize,
     failed_logins: usize,
+    /// We end the session while the client may still be talking.
+    interrupting: bool,
 }
 
 impl Session {
@@ -103,23 +108,31 @@ impl Session {
             open: None,
             errors: 0,
             failed_logins: 0,
+            interrupting: false,
         }
     }
 
     /// Speaks with the client until one of both ends it.
     pub async fn run(mut self) {
         if self.converse().await.is_ok()
-            && let Some(wire) = self.wire.take()
+            && let Some(mut wire) = self.wire.take()
         {
             // The client may be gone already; there is nobody to tell.
-            let _ = timeout(self.shared.limits.command_timeout, wire.close()).await;
+            let _ = timeout(LINGER, async {
+                wire.close().await?;
+                if self.interrupting {
+                    wire.drain().await?;
+                }
+                Ok::<(), io::Error>(())
+            })
+            .await;
         }
     }
 
     async fn converse(&mut self) -> Result<(), Gone> {
         // RFC 5321 §4.3.1: the client waits for the greeting. One that doesn't isn't a mail client.
         if self.wire.as_ref().is_some_and(Wire::has_unread) {
-            self.say(&replies::spoke_early());
+            self.end(&replies::spoke_early());
             return self.flush().await;
         }
         self.say(&replies::greeting(&self.shared.hostname));
@@ -149,16 +162,12 @@ impl Session {
             biased;
             () = self.shared.stop.cancelled() => {
                 // RFC 5321 §3.8
-                self.say(&replies::stopping());
-                return Ok(Next::Close);
+                return Ok(self.end(&replies::stopping()));
             }
             read = timeout(self.shared.limits.command_timeout, self.input.fill(wire)) => read,
         };
         match read {
-            Err(_) => {
-                self.say(&replies::timed_out());
-                Ok(Next::Close)
-            }
+            Err(_) => Ok(self.end(&replies::timed_out())),
             Ok(Ok(0) | Err(_)) => Err(Gone),
             Ok(Ok(_)) => Ok(Next::Command),
         }
@@ -168,14 +177,20 @@ impl Session {
         answer.write(&mut self.out);
     }
 
+    /// Ends the session, though the client didn't ask for it.
+    fn end(&mut self, answer: &Answer) -> Next {
+        self.say(answer);
+        self.interrupting = true;
+        Next::Close
+    }
+
     /// Says a refusal of a bad command; too many of them end the session.
     fn refuse(&mut self, answer: Answer) -> Next {
         self.say(&answer);
         self.errors += 1;
         if self.errors >= self.shared.limits.max_errors {
             tracing::info!(session = %self.id, "ended after too many bad commands");
-            self.say(&replies::too_many_errors());
-            return Next::Close;
+            return self.end(&replies::too_many_errors());
         }
         Next::Command
     }
@@ -232,10 +247,7 @@ impl Session {
             | Request::Burl { .. }
             | Request::Lhlo { .. } => Ok(self.refuse(replies::not_offered(name))),
             // Its octets would follow unasked, and must not be read as commands.
-            Request::Bdat { .. } => {
-                self.say(&replies::not_offered(name));
-                Ok(Next::Close)
-            }
+            Request::Bdat { .. } => Ok(self.end(&replies::not_offered(name))),
         }
     }
 
@@ -259,8 +271,7 @@ impl Session {
         if self.input.unread().is_empty() {
             return None;
         }
-        self.say(&replies::out_of_step(name));
-        Some(Next::Close)
+        Some(self.end(&replies::out_of_step(name)))
     }
 
     fn greet(&mut self, command: &str, name: String, extended: bool) -> Result<Next, Gone> {
@@ -324,6 +335,9 @@ impl Session {
         if let Some(parameter) = foreign_mail_parameter(&from) {
             return Ok(self.refuse(replies::unknown_parameter(parameter)));
         }
+        if from.env_id.as_deref().is_some_and(hides_something) {
+            return Ok(self.refuse(replies::syntax("ENVID=xtext, of printable ASCII")));
+        }
         let utf8 = from.flags & MAIL_SMTPUTF8 != 0;
         if !utf8 && !from.address.is_ascii() {
             return Ok(self.refuse(replies::needs_smtputf8()));
@@ -372,6 +386,9 @@ impl Session {
         };
         if to.flags & (RCPT_CONNEG | RCPT_RRVS_CONTINUE | RCPT_RRVS_REJECT) != 0 || to.rrvs != 0 {
             return Ok(self.refuse(replies::unknown_parameter("CONNEG or RRVS")));
+        }
+        if to.orcpt.as_deref().is_some_and(hides_something) {
+            return Ok(self.refuse(replies::syntax("ORCPT=rfc822;xtext, of printable ASCII")));
         }
         if !open.utf8 && !to.address.is_ascii() {
             return Ok(self.refuse(replies::needs_smtputf8()));
@@ -469,8 +486,7 @@ impl Session {
             }
             Data::Broken(answer) => {
                 tracing::info!(session = %self.id, "message broken off: too slow");
-                self.say(&answer);
-                return Ok(Next::Close);
+                return Ok(self.end(&answer));
             }
             Data::Gone => return Err(Gone),
         };
@@ -548,8 +564,7 @@ impl Session {
             tracing::info!(session = %self.id, failed = self.failed_logins, "login refused");
             if self.failed_logins >= self.shared.limits.max_failed_logins {
                 self.say(&answer);
-                self.say(&replies::too_many_logins());
-                return Ok(Next::Close);
+                return Ok(self.end(&replies::too_many_logins()));
             }
         }
         Ok(self.refuse(answer))
@@ -634,6 +649,12 @@ fn foreign_mail_parameter(from: &MailFrom<String>) -> Option<&'static str> {
     ]
     .into_iter()
     .find_map(|(given, name)| given.then_some(name))
+}
+
+/// RFC 3461 §4.2 and §4.4: xtext may carry any octet, but what it decodes to stands in the lines of a
+/// report, where a CRLF would begin another.
+fn hides_something(decoded: &str) -> bool {
+    !decoded.chars().all(|c| (' '..='~').contains(&c))
 }
 
 /// NOTIFY as on the wire (RFC 3461 §4.1).

@@ -37,11 +37,19 @@ impl Wire {
     }
 
     /// Says goodbye to the transport.
-    pub async fn close(mut self) -> io::Result<()> {
-        match &mut self {
+    pub async fn close(&mut self) -> io::Result<()> {
+        match self {
             Self::Plain(stream) => stream.shutdown().await,
             Self::Tls(stream) => stream.shutdown().await,
         }
+    }
+
+    /// Throws away what the client still sends, until it closes. To close with unread octets makes the
+    /// kernel send a reset, which can overtake the last answer and destroy it.
+    pub async fn drain(&mut self) -> io::Result<()> {
+        let mut waste = [0; 1024];
+        while self.read(&mut waste).await? > 0 {}
+        Ok(())
     }
 
     /// Whether octets are waiting that nobody has read. Asks the kernel, not the reactor, which may
