@@ -1,14 +1,16 @@
 //! The mail doors: SMTP today, LMTP and IMAP to come.
 //!
 //! [`smtp`] speaks the protocol, [`intake`] decides (who sent it, where to, is it fit), and the
-//! [`House`] behind them keeps what was accepted.
+//! [`House`] behind them keeps what was accepted: [`Rooms`], or a test's.
 
 mod answer;
 mod house;
 mod intake;
 mod message;
+mod rooms;
 pub mod smtp;
 
 pub use answer::Answer;
 pub use house::{FaxRecipient, House, Mail, NotTaken};
 pub use intake::{Envelope, Intake};
+pub use rooms::Rooms;

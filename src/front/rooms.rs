@@ -1,0 +1,244 @@
+//! The house as it is: the directory in the database, and the submitter.
+
+use async_trait::async_trait;
+
+use super::house::{House, Mail, NotTaken};
+use crate::{
+    people,
+    sender::{Directory, DirectoryDown, Person},
+    store::{Store, StoreError},
+    submission::{AcceptError, Door, NewRecipient, NewSubmission, SubmissionSender, Submitter},
+    trouble::Trouble,
+};
+
+/// The rooms behind the SMTP door.
+pub struct Rooms {
+    store: Store,
+    submitter: Submitter,
+}
+
+impl Rooms {
+    /// Asks the directory in `store`, keeps with `submitter`.
+    #[must_use]
+    pub fn new(store: Store, submitter: Submitter) -> Self {
+        Self { store, submitter }
+    }
+}
+
+fn person(user: people::User) -> Person {
+    Person {
+        tenant_id: user.tenant_id,
+        user_id: user.user_id,
+        group_id: user.group_id,
+        address: user.address,
+    }
+}
+
+/// Whatever the database says, nobody is called unknown because of it.
+fn down(error: StoreError) -> DirectoryDown {
+    tracing::error!(%error, "the directory can't be read");
+    DirectoryDown
+}
+
+#[async_trait]
+impl Directory for Rooms {
+    async fn person_by_address(&self, address: &str) -> Result<Option<Person>, DirectoryDown> {
+        let user = people::user_by_address(&self.store, address).await;
+        Ok(user.map_err(down)?.map(person))
+    }
+}
+
+#[async_trait]
+impl House for Rooms {
+    async fn tenant_of_domain(&self, domain: &str) -> Result<Option<String>, DirectoryDown> {
+        let tenant = people::tenant_by_domain(&self.store, domain).await;
+        Ok(tenant.map_err(down)?.map(|tenant| tenant.tenant_id))
+    }
+
+    async fn login(&self, login: &str, password: &str) -> Result<Option<Person>, DirectoryDown> {
+        let user = people::check_mail_password(&self.store, login, password).await;
+        Ok(user.map_err(down)?.map(person))
+    }
+
+    async fn accept(&self, mail: Mail) -> Result<String, NotTaken> {
+        let accepted = self.submitter.accept(submission(mail)).await;
+        Ok(accepted.map_err(not_taken)?.submission_id)
+    }
+}
+
+fn submission(mail: Mail) -> NewSubmission {
+    let user = mail.sender.user();
+    NewSubmission {
+        sender: SubmissionSender {
+            tenant_id: user.tenant_id.clone(),
+            user_id: user.user_id.clone(),
+            group_id: user.group_id.clone(),
+            report_to: user.address.clone(),
+            proof: mail.sender.proof_words(),
+        },
+        door: Door::Smtp,
+        reverse_path: mail.reverse_path,
+        envid: mail.envid,
+        ret: mail.ret.map(str::to_owned),
+        message: mail.message,
+        message_id: mail.message_id,
+        subject: mail.subject,
+        recipients: mail
+            .recipients
+            .into_iter()
+            .map(|recipient| NewRecipient {
+                destination: recipient.destination.to_string(),
+                given: recipient.address,
+                notify: recipient.notify,
+                orcpt: recipient.orcpt,
+            })
+            .collect(),
+    }
+}
+
+/// The client hears what to do; what failed inside is for the log.
+fn not_taken(error: AcceptError) -> NotTaken {
+    let trouble = error.trouble();
+    tracing::error!(%error, ?trouble, "a mail could not be kept");
+    let sentence = match (&error, trouble) {
+        (AcceptError::Stopping, _) => "the server is stopping: try again in a few minutes",
+        (_, Trouble::Temporary) => "the mail can't be kept just now: try again in a few minutes",
+        (_, Trouble::Permanent) => {
+            "the mail can't be kept, and trying again won't help: tell your administrator, whose log \
+             has the reason"
+        }
+    };
+    NotTaken {
+        trouble,
+        sentence: sentence.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use sqlx::Row as _;
+
+    use super::*;
+    use crate::{
+        dial::DialPlan,
+        front::{Envelope, FaxRecipient, Intake},
+        people::{Language, NewTenant, NewUser},
+        sender::{Peer, SenderRules},
+        store::{blobs::Blobs, testing::on_each_database},
+        vault::{Custody, Vault},
+    };
+
+    /// A tenant with the domain fax.example.com and the user ada, and the submitter.
+    async fn house(store: &Store) -> (tempfile::TempDir, Rooms) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut tx = store.begin().await.unwrap();
+        let tenant = NewTenant {
+            name: "North".into(),
+            language: Language::En,
+            time_zone: "Europe/Paris".into(),
+        };
+        let tenant_id = people::create_tenant(&mut tx, &tenant).await.unwrap();
+        people::add_domain(&mut tx, &tenant_id, "fax.example.com")
+            .await
+            .unwrap();
+        let user_id = people::add_user(
+            &mut tx,
+            &NewUser {
+                tenant_id: tenant_id.clone(),
+                group_id: None,
+                name: "Ada".into(),
+                address: "Ada@example.com".into(),
+                role: people::Role::User,
+                plan: people::Plan::SendReceive,
+                language: None,
+                caller_number: None,
+            },
+        )
+        .await
+        .unwrap();
+        people::set_mail_password(&mut tx, &tenant_id, &user_id, Some("ada sings"))
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+        let blobs = Blobs::open(&dir.path().join("blobs")).unwrap();
+        let custody = Custody::new(Vault::open(&dir.path().join("keys")).unwrap(), blobs);
+        let tariffs = toml::from_str(
+            "held_pages = 10\n[[tariff]]\nname = 'all'\nprefix = ''\npage_price = 0",
+        )
+        .unwrap();
+        let submitter = Submitter::start(store.clone(), custody, tariffs);
+        (dir, Rooms::new(store.clone(), submitter))
+    }
+
+    on_each_database! {
+        async fn the_directory_answers_whatever_the_case(store) {
+            let (_dir, rooms) = house(&store).await;
+            let ada = rooms.person_by_address("ADA@example.com").await.unwrap().unwrap();
+            assert_eq!(ada.address, "ada@example.com");
+            assert_eq!(rooms.person_by_address("eve@example.com").await, Ok(None));
+            assert_eq!(
+                rooms.tenant_of_domain("fax.example.com").await.unwrap(),
+                Some(ada.tenant_id.clone())
+            );
+            assert_eq!(rooms.tenant_of_domain("example.com").await, Ok(None));
+            assert_eq!(rooms.login("ada@example.com", "ada sings").await, Ok(Some(ada)));
+            assert_eq!(rooms.login("ada@example.com", "wrong").await, Ok(None));
+            assert_eq!(rooms.login("eve@example.com", "ada sings").await, Ok(None));
+        }
+
+        async fn a_mail_is_a_job_before_its_answer(store) {
+            let (_dir, rooms) = house(&store).await;
+            let rules = SenderRules::load(None).unwrap();
+            let intake = Intake::new(Arc::new(rooms), rules, DialPlan::load(None).unwrap());
+            let peer = Peer { address: "127.0.0.1".parse().unwrap(), login: None };
+            let claim = intake.sender(peer, "ada@example.com").await.unwrap();
+            let address = "+33-1-23456789@fax.example.com";
+            let destination = intake.recipient(&claim, address).await.unwrap();
+            let recipient = FaxRecipient {
+                destination,
+                address: address.into(),
+                notify: Some("NEVER".into()),
+                orcpt: None,
+            };
+            let envelope = Envelope {
+                claim,
+                reverse_path: "ada@example.com".into(),
+                envid: Some("e1".into()),
+                ret: Some("HDRS"),
+                recipients: vec![recipient],
+            };
+            let message = b"From: ada@example.com\r\nSubject: hi\r\nMessage-ID: <1@x>\r\n\r\nhi\r\n";
+            let answer = intake.message(envelope, message.to_vec()).await;
+            assert_eq!((answer.code, answer.status), (250, "2.0.0"));
+            let id = answer.text.split(' ').next().unwrap();
+            let row = sqlx::query(
+                "SELECT s.proof, s.report_to, s.message_id, s.subject, s.ret, s.envid, s.door,
+                        j.destination, j.recipient, j.notify
+                 FROM submission s JOIN job j ON j.tenant_id = s.tenant_id AND j.submission_id = s.submission_id
+                 WHERE s.submission_id = $1",
+            )
+            .bind(id)
+            .fetch_one(store.reader())
+            .await
+            .unwrap();
+            let found: Vec<String> = (0..10).map(|column| row.get(column)).collect();
+            assert_eq!(
+                found,
+                [
+                    "network 127.0.0.1",
+                    "ada@example.com",
+                    "1@x",
+                    "hi",
+                    "HDRS",
+                    "e1",
+                    "smtp",
+                    "+33123456789",
+                    address,
+                    "NEVER",
+                ]
+            );
+        }
+    }
+}
