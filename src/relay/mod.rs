@@ -1,1 +1,20 @@
-//! Mail out: the outbox and the connection to the relay.
+//! Mail out: what we owe to mailboxes, until the next MTA has taken it.
+//!
+//! The outbox holds one row for each mail: `compose` (promised, not yet written), `ready`, `sending`,
+//! `sent`, `failed`. A row is made in the transaction that owes it ([`enqueue`]), gets its bytes
+//! with [`ready`], and [`Relay`] hands it to the next MTA, one recipient a transaction. A repeat after
+//! a crash or a lost answer has the same Message-ID. A mail that is refused stays in custody and in
+//! [`status`]: nothing is lost in silence.
+
+mod outbox;
+mod pace;
+mod sender;
+mod session;
+mod wire;
+
+pub use outbox::{Draft, NewMail, OutboxStatus, enqueue, ready, status, to_compose};
+pub use sender::Relay;
+pub use session::submit;
+
+#[cfg(test)]
+mod tests;

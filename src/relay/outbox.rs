@@ -1,0 +1,329 @@
+//! The table `outbox` and its moves; no other code changes a state of it.
+
+use serde::Serialize;
+use sqlx::Row as _;
+
+use super::pace;
+use crate::{
+    clock::{Millis, now_ms},
+    store::{Kind, Store, StoreError, Tries, Tx, new_id},
+};
+
+/// A mail that is owed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewMail {
+    /// Whose it is.
+    pub tenant_id: String,
+    /// What it is for, `report:<submission>`: there is one mail for each purpose.
+    pub purpose: String,
+    /// Its Message-ID without brackets, fixed now.
+    pub message_id: String,
+    /// MAIL FROM; empty for `<>`.
+    pub return_path: String,
+    /// RCPT TO.
+    pub recipient: String,
+    /// When it is given up, Unix milliseconds.
+    pub deadline: Millis,
+}
+
+/// A mail that is owed and not yet written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// Its id.
+    pub mail_id: String,
+    /// Whose it is.
+    pub tenant_id: String,
+    /// What it is for.
+    pub purpose: String,
+    /// Its Message-ID without brackets.
+    pub message_id: String,
+    /// RCPT TO.
+    pub recipient: String,
+}
+
+/// How the outbox stands, over all tenants.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct OutboxStatus {
+    /// Mails that wait: to be written, to be sent, or being sent.
+    pub ready: u64,
+    /// When the oldest of them was made.
+    pub oldest: Option<Millis>,
+    /// Mails that were refused or given up; they are kept.
+    pub failed: u64,
+    /// What the relay said last to a mail that it has not taken.
+    pub last_error: Option<String>,
+}
+
+/// A mail that was claimed to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Claimed {
+    pub tenant_id: String,
+    pub mail_id: String,
+    pub return_path: String,
+    pub recipient: String,
+    pub custody_id: String,
+    pub tries: i64,
+    pub deadline: Millis,
+    /// Ours while the row says the same.
+    pub lease_until: Millis,
+}
+
+/// Puts a mail into the outbox, to be composed; `false` when its purpose is there already.
+///
+/// # Errors
+/// What the database says.
+pub async fn enqueue(tx: &mut Tx, mail: &NewMail) -> Result<bool, StoreError> {
+    let now = now_ms();
+    let done = sqlx::query(
+        "INSERT INTO outbox (mail_id, tenant_id, purpose, message_id, return_path, recipient, state,
+                             tries, run_at, deadline, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, 'compose', 0, $7, $8, $9)
+         ON CONFLICT (purpose) DO NOTHING",
+    )
+    .bind(new_id())
+    .bind(&mail.tenant_id)
+    .bind(&mail.purpose)
+    .bind(&mail.message_id)
+    .bind(&mail.return_path)
+    .bind(&mail.recipient)
+    .bind(now)
+    .bind(mail.deadline)
+    .bind(now)
+    .execute(tx.conn())
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// The mails to be composed whose purpose begins with `prefix` (letters, digits and `:`), oldest first.
+///
+/// # Errors
+/// What the database says.
+pub async fn to_compose(store: &Store, prefix: &str, limit: i64) -> Result<Vec<Draft>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT mail_id, tenant_id, purpose, message_id, recipient FROM outbox
+         WHERE state = 'compose' AND purpose LIKE $1 ORDER BY created_at, mail_id LIMIT $2",
+    )
+    .bind(format!("{prefix}%"))
+    .bind(limit)
+    .fetch_all(store.reader())
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Draft {
+                mail_id: row.try_get("mail_id")?,
+                tenant_id: row.try_get("tenant_id")?,
+                purpose: row.try_get("purpose")?,
+                message_id: row.try_get("message_id")?,
+                recipient: row.try_get("recipient")?,
+            })
+        })
+        .collect()
+}
+
+/// Gives a draft its bytes: it may be sent. `false` when it is no draft any more; then the custody
+/// item is nobody's, and the caller's transaction should not keep it.
+///
+/// # Errors
+/// What the database says.
+pub async fn ready(tx: &mut Tx, mail_id: &str, custody_id: &str) -> Result<bool, StoreError> {
+    let done = sqlx::query(
+        "UPDATE outbox SET state = 'ready', custody_id = $1, run_at = $2
+         WHERE mail_id = $3 AND state = 'compose'",
+    )
+    .bind(custody_id)
+    .bind(now_ms())
+    .bind(mail_id)
+    .execute(tx.conn())
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// How the outbox stands.
+///
+/// # Errors
+/// What the database says.
+pub async fn status(store: &Store) -> Result<OutboxStatus, StoreError> {
+    let counts = sqlx::query(
+        "SELECT CAST(COALESCE(SUM(CASE WHEN state = 'failed' THEN 0 ELSE 1 END), 0) AS BIGINT) AS waiting,
+                CAST(COALESCE(SUM(CASE WHEN state = 'failed' THEN 1 ELSE 0 END), 0) AS BIGINT) AS failed,
+                CAST(MIN(CASE WHEN state = 'failed' THEN NULL ELSE created_at END) AS BIGINT) AS oldest
+         FROM outbox WHERE state <> 'sent'",
+    )
+    .fetch_one(store.reader())
+    .await?;
+    let last_error: Option<String> = sqlx::query_scalar(
+        "SELECT last_answer FROM outbox WHERE state <> 'sent' AND last_answer IS NOT NULL
+         ORDER BY run_at DESC, mail_id DESC LIMIT 1",
+    )
+    .fetch_optional(store.reader())
+    .await?;
+    Ok(OutboxStatus {
+        ready: counts.try_get::<i64, _>("waiting")?.unsigned_abs(),
+        oldest: counts.try_get("oldest")?,
+        failed: counts.try_get::<i64, _>("failed")?.unsigned_abs(),
+        last_error,
+    })
+}
+
+/// When there is something to do next: a mail to send, a lease that runs out, a draft past its time.
+pub(super) async fn next_due(store: &Store) -> Result<Option<Millis>, StoreError> {
+    let due: Option<i64> = sqlx::query_scalar(
+        "SELECT CAST(MIN(CASE state WHEN 'ready' THEN run_at WHEN 'sending' THEN lease_until
+                                    ELSE deadline END) AS BIGINT)
+         FROM outbox WHERE state IN ('ready', 'sending', 'compose')",
+    )
+    .fetch_one(store.reader())
+    .await?;
+    Ok(due)
+}
+
+/// On a database that no other node shares, what is `sending` at the start was cut off by our own end.
+pub(super) async fn take_back(store: &Store) -> Result<(), StoreError> {
+    if store.kind() != Kind::Sqlite {
+        // Another node may be sending it: its lease decides.
+        return Ok(());
+    }
+    let mut tx = store.begin().await?;
+    sqlx::query("UPDATE outbox SET state = 'ready', lease_until = NULL WHERE state = 'sending'")
+        .execute(tx.conn())
+        .await?;
+    tx.commit().await
+}
+
+/// Claims mails that are due, at most `limit`; frees those whose lease ran out; gives up drafts that
+/// nobody wrote in time.
+pub(super) async fn claim(
+    store: &Store,
+    now: Millis,
+    limit: usize,
+) -> Result<Vec<Claimed>, StoreError> {
+    again(|| claim_once(store, now, limit)).await
+}
+
+/// Does a transaction again when the database gave it up for the sake of another.
+pub(super) async fn again<T, F>(mut once: impl FnMut() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    let mut tries = Tries::default();
+    loop {
+        let done = once().await;
+        if let Err(error) = &done
+            && tries.again(error).await
+        {
+            continue;
+        }
+        return done;
+    }
+}
+
+async fn claim_once(store: &Store, now: Millis, limit: usize) -> Result<Vec<Claimed>, StoreError> {
+    let lease_until = now + pace::LEASE;
+    let mut tx = store.begin().await?;
+    sqlx::query(
+        "UPDATE outbox SET state = 'ready', lease_until = NULL
+         WHERE state = 'sending' AND lease_until <= $1",
+    )
+    .bind(now)
+    .execute(tx.conn())
+    .await?;
+    sqlx::query(
+        "UPDATE outbox SET state = 'failed', run_at = $1, last_answer = 'it was not written in time'
+         WHERE state = 'compose' AND deadline <= $2",
+    )
+    .bind(now)
+    .bind(now)
+    .execute(tx.conn())
+    .await?;
+    // The outer condition makes it a claim: of two nodes that pick a row, one finds it changed.
+    let rows = sqlx::query(
+        "UPDATE outbox SET state = 'sending', lease_until = $1, tries = tries + 1
+         WHERE state = 'ready' AND mail_id IN (
+             SELECT mail_id FROM outbox WHERE state = 'ready' AND run_at <= $2
+             ORDER BY run_at, mail_id LIMIT $3)
+         RETURNING tenant_id, mail_id, return_path, recipient, custody_id, tries, deadline",
+    )
+    .bind(lease_until)
+    .bind(now)
+    .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+    .fetch_all(tx.conn())
+    .await?;
+    tx.commit().await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Claimed {
+                tenant_id: row.try_get("tenant_id")?,
+                mail_id: row.try_get("mail_id")?,
+                return_path: row.try_get("return_path")?,
+                recipient: row.try_get("recipient")?,
+                custody_id: row.try_get("custody_id")?,
+                tries: row.try_get("tries")?,
+                deadline: row.try_get("deadline")?,
+                lease_until,
+            })
+        })
+        .collect()
+}
+
+/// The relay has it. `false` when the claim was lost meanwhile: then somebody else settles.
+pub(super) async fn sent(
+    tx: &mut Tx,
+    mail: &Claimed,
+    answer: &str,
+    now: Millis,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query(
+        "UPDATE outbox SET state = 'sent', sent_at = $1, last_answer = $2, lease_until = NULL
+         WHERE tenant_id = $3 AND mail_id = $4 AND state = 'sending' AND lease_until = $5",
+    )
+    .bind(now)
+    .bind(answer)
+    .bind(&mail.tenant_id)
+    .bind(&mail.mail_id)
+    .bind(mail.lease_until)
+    .execute(tx.conn())
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Again at `run_at`.
+pub(super) async fn put_off(
+    tx: &mut Tx,
+    mail: &Claimed,
+    answer: &str,
+    run_at: Millis,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query(
+        "UPDATE outbox SET state = 'ready', run_at = $1, last_answer = $2, lease_until = NULL
+         WHERE tenant_id = $3 AND mail_id = $4 AND state = 'sending' AND lease_until = $5",
+    )
+    .bind(run_at)
+    .bind(answer)
+    .bind(&mail.tenant_id)
+    .bind(&mail.mail_id)
+    .bind(mail.lease_until)
+    .execute(tx.conn())
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// It won't be tried again. Its custody stays open.
+pub(super) async fn failed(
+    tx: &mut Tx,
+    mail: &Claimed,
+    answer: &str,
+    now: Millis,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query(
+        "UPDATE outbox SET state = 'failed', run_at = $1, last_answer = $2, lease_until = NULL
+         WHERE tenant_id = $3 AND mail_id = $4 AND state = 'sending' AND lease_until = $5",
+    )
+    .bind(now)
+    .bind(answer)
+    .bind(&mail.tenant_id)
+    .bind(&mail.mail_id)
+    .bind(mail.lease_until)
+    .execute(tx.conn())
+    .await?;
+    Ok(done.rows_affected() == 1)
+}

@@ -1,0 +1,281 @@
+//! The task that empties the outbox.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    outbox::{self, Claimed},
+    pace,
+    session::{Outgoing, Sent, Session},
+};
+use crate::{
+    clock::{Millis, now_ms},
+    config,
+    store::{Store, StoreError, Topic},
+    trouble::Trouble,
+    vault::Custody,
+};
+
+/// The longest that the clock is not looked at: a wake-up may be lost.
+const LOOK_AROUND: Duration = Duration::from_secs(30);
+/// How long mails that are on their way may take when we stop.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+
+/// Sends what is ready.
+pub struct Relay {
+    shared: Arc<Shared>,
+    /// Connections that wait for a mail.
+    idle: Vec<Session>,
+    /// The relay could not be reached: no mail is tried before this.
+    rests_until: Millis,
+}
+
+struct Shared {
+    store: Store,
+    custody: Custody,
+    config: config::Relay,
+    hostname: String,
+}
+
+/// What a delivery leaves.
+struct Delivered {
+    session: Option<Session>,
+    /// The relay can't be reached.
+    unreachable: bool,
+}
+
+impl Relay {
+    /// Sends until `stop`; then lets the mails that are on their way end.
+    pub fn start(
+        store: Store,
+        custody: Custody,
+        config: config::Relay,
+        hostname: String,
+        stop: CancellationToken,
+    ) -> JoinHandle<()> {
+        let relay = Self::new(store, custody, config, hostname);
+        tokio::spawn(relay.run(stop))
+    }
+
+    pub(super) fn new(
+        store: Store,
+        custody: Custody,
+        config: config::Relay,
+        hostname: String,
+    ) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                store,
+                custody,
+                config,
+                hostname,
+            }),
+            idle: Vec::new(),
+            rests_until: 0,
+        }
+    }
+
+    async fn run(mut self, stop: CancellationToken) {
+        let store = self.shared.store.clone();
+        let mut bell = store.listen(Topic::Outbox);
+        let mut taken_back = false;
+        loop {
+            let next = async {
+                if !taken_back {
+                    outbox::take_back(&store).await?;
+                    taken_back = true;
+                }
+                self.pass(now_ms, &stop).await?;
+                outbox::next_due(&store).await
+            };
+            let due = match next.await {
+                Ok(due) => due.map(|due| due.max(self.rests_until)),
+                Err(error) => {
+                    tracing::warn!(%error, "the outbox can't be read; trying again");
+                    Some(now_ms() + 1000)
+                }
+            };
+            let wait = due.map_or(LOOK_AROUND, |due| {
+                Duration::from_millis((due - now_ms()).max(0).unsigned_abs()).min(LOOK_AROUND)
+            });
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = bell.heard() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// Sends everything that is due, over as many connections as are allowed, and closes them.
+    pub(super) async fn pass(
+        &mut self,
+        clock: impl Fn() -> Millis,
+        stop: &CancellationToken,
+    ) -> Result<(), StoreError> {
+        let connections = self.shared.config.connections.max(1);
+        let mut deliveries = JoinSet::new();
+        let result = loop {
+            let now = clock();
+            let free = connections - deliveries.len();
+            if free > 0 && now >= self.rests_until && !stop.is_cancelled() {
+                match self.claim(now, free).await {
+                    Ok(mails) => {
+                        for mail in mails {
+                            let shared = self.shared.clone();
+                            deliveries.spawn(shared.deliver(mail, self.idle.pop(), now));
+                        }
+                    }
+                    Err(error) => break Err(error),
+                }
+            }
+            let ended = tokio::select! {
+                ended = deliveries.join_next() => ended,
+                () = stop.cancelled() => break Ok(()),
+            };
+            match ended {
+                None => break Ok(()),
+                Some(Ok(delivered)) => self.after(delivered, now),
+                Some(Err(error)) => {
+                    // Its lease runs out and the mail is tried again.
+                    tracing::error!(%error, "a delivery broke off");
+                }
+            }
+        };
+        let rest = async {
+            while let Some(ended) = deliveries.join_next().await {
+                if let Ok(delivered) = ended {
+                    self.idle.extend(delivered.session);
+                }
+            }
+        };
+        if stop.is_cancelled() {
+            let _ = tokio::time::timeout(LAST_WORDS, rest).await;
+        } else {
+            rest.await;
+        }
+        for session in self.idle.drain(..) {
+            session.quit().await;
+        }
+        result
+    }
+
+    /// Asks for work by reading first: most wake-ups are about other things than a mail to send.
+    async fn claim(&self, now: Millis, free: usize) -> Result<Vec<Claimed>, StoreError> {
+        let store = &self.shared.store;
+        match outbox::next_due(store).await? {
+            Some(due) if due <= now => outbox::claim(store, now, free).await,
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    fn after(&mut self, delivered: Delivered, now: Millis) {
+        self.idle.extend(delivered.session);
+        if delivered.unreachable {
+            self.rests_until = now + pace::REST;
+        }
+    }
+}
+
+impl Shared {
+    async fn deliver(
+        self: Arc<Self>,
+        mail: Claimed,
+        session: Option<Session>,
+        now: Millis,
+    ) -> Delivered {
+        let (sent, session, unreachable) = self.send(&mail, session).await;
+        let settled = outbox::again(|| self.settle(&mail, &sent, now)).await;
+        if let Err(error) = settled {
+            // The lease runs out, and the mail goes out again with the same Message-ID.
+            tracing::warn!(mail = mail.mail_id, %error, "a mail's result can't be recorded");
+        }
+        Delivered {
+            session: session.filter(Session::is_usable),
+            unreachable,
+        }
+    }
+
+    async fn send(
+        &self,
+        mail: &Claimed,
+        session: Option<Session>,
+    ) -> (Sent, Option<Session>, bool) {
+        let opened = self
+            .custody
+            .open(&self.store, &mail.tenant_id, &mail.custody_id)
+            .await;
+        let bytes = match opened {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                let sent = match error.trouble() {
+                    Trouble::Temporary => Sent::PutOff(error.to_string()),
+                    Trouble::Permanent => Sent::Refused(error.to_string()),
+                };
+                return (sent, session, false);
+            }
+        };
+        let outgoing = Outgoing {
+            return_path: &mail.return_path,
+            recipient: &mail.recipient,
+            bytes: &bytes,
+        };
+        if let Some(mut session) = session {
+            match session.send(&outgoing).await {
+                Sent::Stale => {}
+                sent => return (sent, Some(session), false),
+            }
+        }
+        match Session::connect(&self.config.host, self.config.port, &self.hostname).await {
+            Ok(mut session) => (session.send(&outgoing).await, Some(session), false),
+            Err(reason) => (Sent::PutOff(reason), None, true),
+        }
+    }
+
+    async fn settle(&self, mail: &Claimed, sent: &Sent, now: Millis) -> Result<(), StoreError> {
+        let (id, tries) = (mail.mail_id.as_str(), mail.tries);
+        let mut tx = self.store.begin().await?;
+        match sent {
+            Sent::Taken(answer) => {
+                if !outbox::sent(&mut tx, mail, answer, now).await? {
+                    // The claim was lost meanwhile: who has it now settles.
+                    return Ok(());
+                }
+                self.custody
+                    .done(&mut tx, &mail.tenant_id, &mail.custody_id)
+                    .await?;
+                tx.commit().await?;
+                tracing::info!(mail = id, tries, "mail sent");
+            }
+            Sent::PutOff(answer) if now < mail.deadline => {
+                // The last try is at the deadline itself.
+                let run_at = (now + pace::wait(tries, id)).min(mail.deadline);
+                outbox::put_off(&mut tx, mail, answer, run_at).await?;
+                tx.commit().await?;
+                tracing::warn!(mail = id, tries, code = code(answer), "mail put off");
+            }
+            // A connection of its own is never stale.
+            Sent::Stale => {}
+            Sent::PutOff(answer) | Sent::Refused(answer) => {
+                outbox::failed(&mut tx, mail, answer, now).await?;
+                tx.commit().await?;
+                tracing::error!(
+                    mail = id,
+                    tries,
+                    code = code(answer),
+                    "mail not delivered; it is kept, and the status page tells why"
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The answer's code for the log: its text may name people.
+fn code(answer: &str) -> &str {
+    match answer.as_bytes() {
+        [b'2'..=b'5', b'0'..=b'9', b'0'..=b'9', b' ', ..] => &answer[..3],
+        _ => answer,
+    }
+}
