@@ -14,22 +14,29 @@ impl Language {
     /// Every language, in the order of the fields of [`Say`].
     pub const ALL: [Self; 2] = [Self::En, Self::Fr];
 
-    /// The language with this ISO 639-1 code, as the tables hold it; English when it is unknown.
+    /// Its ISO 639-1 code, as the tables hold it.
     #[must_use]
-    pub fn from_code(code: &str) -> Self {
-        match code {
-            "fr" => Self::Fr,
-            _ => Self::En,
-        }
-    }
-
-    /// Its ISO 639-1 code.
-    #[must_use]
-    pub fn code(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::En => "en",
             Self::Fr => "fr",
         }
+    }
+}
+
+/// A code that names none of our languages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a known language")]
+pub struct UnknownLanguage;
+
+impl std::str::FromStr for Language {
+    type Err = UnknownLanguage;
+
+    fn from_str(code: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|language| language.name() == code)
+            .ok_or(UnknownLanguage)
     }
 }
 
@@ -66,8 +73,8 @@ mod tests {
     #[test]
     fn a_code_leads_back_to_its_language() {
         for language in Language::ALL {
-            assert_eq!(Language::from_code(language.code()), language);
+            assert_eq!(language.name().parse(), Ok(language));
         }
-        assert_eq!(Language::from_code("tlh"), Language::En);
+        assert_eq!("tlh".parse::<Language>(), Err(UnknownLanguage));
     }
 }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use sqlx::{Row as _, any::AnyRow};
 
 use super::folded;
+pub use crate::language::Language;
 use crate::{
     clock::Millis,
     store::{Store, StoreError},
@@ -43,16 +44,6 @@ macro_rules! named {
     };
 }
 pub(super) use named;
-
-named! {
-    /// What users read.
-    Language {
-        /// English.
-        En = "en",
-        /// French.
-        Fr = "fr",
-    }
-}
 
 named! {
     /// What somebody may do; the highest wins.
