@@ -7,7 +7,7 @@ use crate::{
     people,
     sender::{Directory, DirectoryDown, Person},
     store::{Store, StoreError},
-    submission::{AcceptError, Door, NewRecipient, NewSubmission, SubmissionSender, Submitter},
+    submission::{AcceptError, Door, NewRecipient, NewSubmission, Submitter},
     trouble::Trouble,
 };
 
@@ -67,15 +67,8 @@ impl House for Rooms {
 }
 
 fn submission(mail: Mail) -> NewSubmission {
-    let user = mail.sender.user();
     NewSubmission {
-        sender: SubmissionSender {
-            tenant_id: user.tenant_id.clone(),
-            user_id: user.user_id.clone(),
-            group_id: user.group_id.clone(),
-            report_to: user.address.clone(),
-            proof: mail.sender.proof_words(),
-        },
+        sender: mail.sender,
         door: Door::Smtp,
         reverse_path: mail.reverse_path,
         envid: mail.envid,
