@@ -91,7 +91,7 @@ pub(super) fn write(
     };
     mail = mail
         .header("Auto-Submitted", Raw::new(automatic))
-        .header("Content-Language", Raw::new(layout.language.name()));
+        .header("Content-Language", Raw::new(layout.language.code()));
     if let Some((name, value)) = head.mark {
         mail = mail.header(name, Text::new(one_line(value)));
     }

@@ -178,7 +178,7 @@ fn seen(mail: &[u8]) -> String {
 #[test]
 fn reports_in_both_languages() {
     for language in Language::ALL {
-        let code = language.name();
+        let code = language.code();
         let jobs = [
             ("sent", vec![sent_job()]),
             ("partly", vec![sent_job(), broken_job(), busy_job()]),
@@ -213,7 +213,7 @@ fn received_faxes_in_both_languages() {
         for incomplete in [false, true] {
             let mail = received(&a_fax(language, incomplete)).unwrap();
             let name = if incomplete { "incomplete" } else { "whole" };
-            insta::assert_snapshot!(format!("fax-{name}-{}", language.name()), seen(&mail));
+            insta::assert_snapshot!(format!("fax-{name}-{}", language.code()), seen(&mail));
             let parsed = mail_parser::MessageParser::default().parse(&mail).unwrap();
             let file = parsed.attachment(0).unwrap();
             assert_eq!(file.contents(), b"%PDF-1.7 the pages");

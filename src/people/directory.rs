@@ -5,9 +5,9 @@ use std::str::FromStr;
 use sqlx::{Row as _, any::AnyRow};
 
 use super::folded;
-pub use crate::language::Language;
 use crate::{
     clock::Millis,
+    language::Language,
     store::{Store, StoreError},
 };
 

@@ -12,13 +12,14 @@ mod password;
 mod settings;
 
 pub use directory::{
-    Group, Language, Plan, Role, Tenant, User, group, tenant, tenant_by_domain, user,
+    Group, Plan, Role, Tenant, User, group, tenant, tenant_by_domain, user,
     user_by_address,
 };
 pub use enrolment::{
     NewGroup, NewTenant, NewUser, add_address, add_domain, add_group, add_user, create_tenant,
 };
 pub use password::{check_mail_password, set_mail_password};
+pub use crate::language::Language;
 pub use settings::{BASIC, Paper, Settings, settings_for};
 
 /// A mail address or domain as the tables have it.
