@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use serde::{Deserialize, Serialize};
 
 use super::sandbox::{self, Limits, SandboxReport};
-use super::{FrameSocket, Kind, stderr};
+use super::{FrameSocket, Kind, paper, stderr};
 
 /// The first frame of every child, before it has read anything.
 #[derive(Debug, Serialize, Deserialize)]
@@ -34,10 +34,12 @@ pub fn child_main(args: &[String], line: fn(FrameSocket) -> ExitCode) -> ExitCod
         return ExitCode::from(NO_GATEWAY);
     };
     match work {
-        Work::Paper => ExitCode::from(MISUSED),
+        Work::Paper => paper::run(socket),
         Work::Line => line(socket),
         #[cfg(debug_assertions)]
         Work::Probe(_) => super::probe::run(socket),
+        #[cfg(debug_assertions)]
+        Work::ProbeRender => super::probe::run_paper(socket),
     }
 }
 
@@ -48,6 +50,9 @@ enum Work {
     /// Tries what the sandbox of a kind allows. For tests: not in release builds.
     #[cfg(debug_assertions)]
     Probe(Kind),
+    /// A paper worker that misbehaves as its document says. For tests: not in release builds.
+    #[cfg(debug_assertions)]
+    ProbeRender,
 }
 
 impl Work {
@@ -60,6 +65,8 @@ impl Work {
             "probe-paper" => Self::Probe(Kind::Paper),
             #[cfg(debug_assertions)]
             "probe-line" => Self::Probe(Kind::Line),
+            #[cfg(debug_assertions)]
+            "probe-render" => Self::ProbeRender,
             _ => return None,
         };
         Some((work, Limits::from_args(limits)?))
@@ -71,6 +78,8 @@ impl Work {
             Self::Line => Kind::Line,
             #[cfg(debug_assertions)]
             Self::Probe(kind) => *kind,
+            #[cfg(debug_assertions)]
+            Self::ProbeRender => Kind::Paper,
         }
     }
 }

@@ -9,6 +9,7 @@
 
 mod child;
 pub mod frame;
+pub mod paper;
 #[cfg(debug_assertions)]
 pub mod probe;
 pub mod sandbox;

@@ -14,7 +14,12 @@ use std::time::Duration;
 use rustix::fs::MemfdFlags;
 use serde::{Deserialize, Serialize};
 
-use super::{Blob, FrameSocket};
+use faxpost_paper::{Input, PaperError};
+use faxpost_t4::Coding;
+
+use super::frame::FrameSender;
+use super::paper::{self, PaperReply, PaperRequest, WirePage};
+use super::{Blob, FrameError, FrameSocket};
 
 /// What to try.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -99,6 +104,80 @@ pub(super) fn run(mut socket: FrameSocket) -> ExitCode {
     }
 }
 
+/// A paper worker that does what its document, a text, says.
+pub(super) fn run_paper(socket: FrameSocket) -> ExitCode {
+    paper::run_with(socket, misrender)
+}
+
+fn misrender(request: PaperRequest, sender: &FrameSender) -> Result<(), FrameError> {
+    let setup = request.setup();
+    let text = match request {
+        PaperRequest::Render {
+            input: Input::Text { text, .. },
+            ..
+        } => text,
+        _ => String::new(),
+    };
+    let page = |width: u32| {
+        PaperReply::Page(WirePage {
+            width: width as usize,
+            height: 1,
+            resolution: setup.resolution,
+            coding: Coding::Mmr,
+            data: Blob(text.clone().into_bytes()),
+        })
+    };
+    match text.as_str() {
+        "spin" => loop {
+            std::hint::spin_loop();
+        },
+        "eat" => eat(),
+        "recurse" => {
+            std::hint::black_box(recurse(1));
+        }
+        "abort" => std::process::abort(),
+        "panic" => panic!("as asked"),
+        "hang" => {
+            // Tells its process id, so that a test can kill it in the middle of its document.
+            sender.send(&PaperReply::Progress {
+                done: std::process::id(),
+                total: u32::MAX,
+            })?;
+            loop {
+                std::thread::sleep(Duration::from_secs(3600));
+            }
+        }
+        "nonsense" => sender.send(&Blob(vec![0xff; 100]))?,
+        "strange page" => sender.send(&page(7))?,
+        "endless pages" => loop {
+            sender.send(&page(setup.width))?;
+        },
+        "large pages" => {
+            let mut large = page(setup.width);
+            if let PaperReply::Page(page) = &mut large {
+                page.data = Blob(vec![0; 60 << 20]);
+            }
+            let frame = super::frame::encode(&large)?;
+            loop {
+                sender.send_encoded(&frame, &[])?;
+            }
+        }
+        "half" => {
+            // Ends in order, but without saying that these are all the pages.
+            sender.send(&page(setup.width))?;
+        }
+        "damaged" => sender.send(&PaperReply::Failed(PaperError::Damaged {
+            name: "probe".to_owned(),
+            reason: "as asked".to_owned(),
+        }))?,
+        _ => {
+            sender.send(&page(setup.width))?;
+            sender.send(&PaperReply::Done { notes: Vec::new() })?;
+        }
+    }
+    Ok(())
+}
+
 fn attempt(probe: Probe, given: Vec<OwnedFd>, socket: &FrameSocket) -> io::Result<String> {
     match probe {
         Probe::Open(path) => File::open(path).map(|_| "open".to_owned()),
@@ -162,12 +241,7 @@ fn attempt(probe: Probe, given: Vec<OwnedFd>, socket: &FrameSocket) -> io::Resul
         Probe::Spin => loop {
             std::hint::spin_loop();
         },
-        Probe::Eat => {
-            let mut eaten = Vec::new();
-            loop {
-                eaten.push(std::hint::black_box(vec![1_u8; 1 << 20]));
-            }
-        }
+        Probe::Eat => eat(),
         Probe::Recurse => Ok(recurse(1).to_string()),
         Probe::Panic(message) => panic!("{message}"),
         Probe::Hang => {
@@ -192,6 +266,13 @@ fn attempt(probe: Probe, given: Vec<OwnedFd>, socket: &FrameSocket) -> io::Resul
             Ok("babbled".to_owned())
         }
         Probe::Exit(_) => Ok(String::new()),
+    }
+}
+
+fn eat() -> ! {
+    let mut eaten = Vec::new();
+    loop {
+        eaten.push(std::hint::black_box(vec![1_u8; 1 << 20]));
     }
 }
 

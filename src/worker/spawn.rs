@@ -30,6 +30,9 @@ use super::{Frame, FrameError, FrameSocket, Kind, Limits, SandboxReport};
 /// time; a machine that needs longer is in trouble of its own.
 const START: Duration = Duration::from_secs(20);
 
+/// Threads that one document is drawn with, where the libraries can use more than one.
+const PAPER_THREADS: usize = 2;
+
 /// Frames that wait in each direction before the sending side waits too.
 const WAITING: usize = 64;
 
@@ -75,6 +78,13 @@ impl Program {
             .args(limits.to_args())
             .env_clear()
             .current_dir("/");
+        if kind == Kind::Paper {
+            // Both bound what its address space holds besides the document: a thread pool that
+            // grows with the machine, and malloc's 64 MB of reserve for each of its threads.
+            command
+                .env("RAYON_NUM_THREADS", PAPER_THREADS.to_string())
+                .env("MALLOC_ARENA_MAX", "2");
+        }
         command
     }
 }
