@@ -172,12 +172,12 @@ pub struct Missing {
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { part, why, partly } = self;
-        let how = if *partly {
-            "holds only partly"
+        if *partly {
+            // What it means that all of it is missing would say too much.
+            write!(f, "{part} holds only partly: {why}")
         } else {
-            "is missing"
-        };
-        write!(f, "{part} {how} ({why}): {}", part.without_it())
+            write!(f, "{part} is missing ({why}): {}", part.without_it())
+        }
     }
 }
 
@@ -202,13 +202,17 @@ impl SandboxReport {
     }
 
     fn note(&mut self, part: Part, result: io::Result<()>) {
-        if let Err(error) = result {
-            self.missing.push(Missing {
-                part,
-                why: error.to_string(),
-                partly: false,
-            });
-        }
+        self.note_strength(part, result.map(|()| None));
+    }
+
+    /// As `note`; `Some` says why a part that was put on holds only partly.
+    fn note_strength(&mut self, part: Part, result: io::Result<Option<String>>) {
+        let (why, partly) = match result {
+            Ok(None) => return,
+            Ok(Some(why)) => (why, true),
+            Err(error) => (error.to_string(), false),
+        };
+        self.missing.push(Missing { part, why, partly });
     }
 }
 
@@ -219,8 +223,8 @@ pub fn enter(kind: Kind, limits: &Limits) -> SandboxReport {
     let mut report = SandboxReport::default();
     report.note(Part::Inherited, nothing_inherited());
     let namespaces = new_namespaces();
-    let own_user_namespace = namespaces.is_ok();
-    report.note(Part::Namespaces, namespaces);
+    let own_user_namespace = matches!(namespaces, Ok(None));
+    report.note_strength(Part::Namespaces, namespaces);
     report.note(Part::Limits, set_limits(limits, own_user_namespace));
     report.note(Part::Privileges, drop_privileges());
     // After the credentials have changed for the last time: a change clears it (prctl(2)).
@@ -229,15 +233,7 @@ pub fn enter(kind: Kind, limits: &Limits) -> SandboxReport {
         Part::ParentDeath,
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(Into::into),
     );
-    match restrict_files() {
-        Ok(None) => {}
-        Ok(Some(why)) => report.missing.push(Missing {
-            part: Part::Landlock,
-            why,
-            partly: true,
-        }),
-        Err(error) => report.note(Part::Landlock, Err(error)),
-    }
+    report.note_strength(Part::Landlock, restrict_files());
     report.note(Part::Seccomp, seccomp::restrict_calls(kind));
     report
 }
@@ -260,14 +256,15 @@ fn nothing_inherited() -> io::Result<()> {
 }
 
 /// Own user namespace (which gives an unprivileged process the right to the others), network and
-/// IPC. Where only root may do so without a user namespace, that is tried second.
-fn new_namespaces() -> io::Result<()> {
+/// IPC. Where only root may do so without a user namespace, that is tried second. Returns why it
+/// holds only partly, if so.
+fn new_namespaces() -> io::Result<Option<String>> {
     let wanted = UnshareFlags::NEWNET | UnshareFlags::NEWIPC;
     match unshare(UnshareFlags::NEWUSER | wanted) {
-        Ok(()) => Ok(()),
+        Ok(()) => Ok(None),
         Err(first) => match unshare(wanted) {
-            Ok(()) => Err(io::Error::other(format!(
-                "network namespace made, user namespace refused: {first}"
+            Ok(()) => Ok(Some(format!(
+                "the network namespace was made, the user namespace refused: {first}"
             ))),
             Err(_) => Err(first.into()),
         },
@@ -372,6 +369,19 @@ mod tests {
         assert_eq!(
             Limits::from_args(&args(&["1", "2", "3", "4", "5", "6"])),
             None
+        );
+    }
+
+    #[test]
+    fn a_part_that_holds_partly_says_no_more_than_that() {
+        let mut report = SandboxReport::default();
+        report.note_strength(Part::Landlock, Ok(None));
+        assert!(report.is_whole());
+        report.note_strength(Part::Landlock, Ok(Some("an old kernel".to_owned())));
+        assert!(!report.holds(Part::Landlock));
+        assert_eq!(
+            report.missing[0].to_string(),
+            "Landlock holds only partly: an old kernel"
         );
     }
 
