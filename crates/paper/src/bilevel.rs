@@ -15,8 +15,12 @@ use crate::tone;
 /// Columns of a cell; all fax widths are multiples of it.
 pub(crate) const CELL: usize = 8;
 
-/// Grey levels between paper and ink below which there is no ink, on a page without noise.
+/// Grey levels between paper and ink below which there is no ink, on a page without grain.
 const CONTRAST: u8 = 24;
+/// The same on the cleanest of scans.
+const SCANNED_CONTRAST: u8 = 40;
+/// A page with fewer cells of a single grey than this, in per cent, is a scan.
+const DRAWN: usize = 25;
 /// Where there is no contrast, black is below this.
 const DARK: u16 = 80;
 /// How far from ink to paper the level is, in per cent. Beyond the middle: thin strokes that
@@ -85,7 +89,9 @@ fn levels(cells: &Cells) -> Vec<u16> {
             // The closing is nowhere below the lightest pixel, so not below the ink.
             let range = paper.saturating_sub(ink);
             if range > contrast {
-                u16::from(ink) + u16::from(range) * LEVEL / 100
+                let level = u16::from(ink) + u16::from(range) * LEVEL / 100;
+                // Nowhere so near to the paper that its grain would be ink.
+                level.min(u16::from(paper - contrast) + u16::from(contrast / 4))
             } else {
                 DARK
             }
@@ -93,22 +99,25 @@ fn levels(cells: &Cells) -> Vec<u16> {
         .collect()
 }
 
-/// The least contrast of ink: more on a scan, whose paper isn't even. The quietest quarter of the
-/// cells shows its noise; on a page that was never scanned it is none.
+/// The least contrast of ink: more on a scan, whose paper isn't even (the quietest quarter of the
+/// cells shows how much) and whose letters have echoes of compression around them.
 fn contrast(cells: &Cells) -> u8 {
+    if cells.drawn() {
+        return CONTRAST;
+    }
     let mut histogram = [0usize; 256];
     for (max, min) in cells.max.iter().zip(&cells.min) {
         histogram[usize::from(max - min)] += 1;
     }
     let mut seen = 0;
-    let noise = histogram
+    let grain = histogram
         .iter()
         .position(|&count| {
             seen += count;
             seen * 4 >= cells.max.len()
         })
         .unwrap_or(0);
-    CONTRAST.max((noise * 2 + 8).min(96) as u8)
+    SCANNED_CONTRAST.max((grain * 2 + 8).min(96) as u8)
 }
 
 /// The greatest (or least) value within `reach` cells, across, then down.
@@ -192,6 +201,16 @@ impl Cells {
             }
         }
         cells
+    }
+
+    /// Whether a program drew the page; on a scan, hardly a cell is of a single grey.
+    pub fn drawn(&self) -> bool {
+        let single = self
+            .max
+            .iter()
+            .zip(&self.min)
+            .filter(|(max, min)| max == min);
+        single.count() * 100 >= self.max.len() * DRAWN
     }
 
     /// Adds the first pixels of `row` to a cell.
@@ -319,4 +338,134 @@ pub(crate) fn groups(
         groups.push(group);
     }
     groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const WIDTH: usize = 320;
+
+    /// A picture of 320 × 320 pixels.
+    fn picture(grey: impl Fn(usize, usize) -> u8) -> Grey {
+        let pixel = |at: usize| grey(at % WIDTH, at / WIDTH);
+        Grey {
+            width: WIDTH,
+            height: WIDTH,
+            data: (0..WIDTH * WIDTH).map(pixel).collect(),
+        }
+    }
+
+    /// Strokes of 3 pixels every 20, in the middle of the page.
+    fn stroke(x: usize, y: usize) -> bool {
+        x % 20 < 3 && (100..220).contains(&x) && (100..220).contains(&y)
+    }
+
+    /// A grain of ±8 that is the same in every run.
+    fn grain(x: usize, y: usize) -> u8 {
+        let hash = (x as u32).wrapping_mul(0x9E37_79B1) ^ (y as u32).wrapping_mul(0x85EB_CA77);
+        (hash.wrapping_mul(0xC2B2_AE3D) >> 28) as u8
+    }
+
+    fn black(bitmap: &Bitmap) -> usize {
+        bitmap.count_black()
+    }
+
+    #[test]
+    fn scanned_paper_is_white_and_its_letters_black() {
+        let page = picture(|x, y| {
+            let paper = 200 + (y / 16) as u8;
+            (if stroke(x, y) { 60 } else { paper }) + grain(x, y)
+        });
+        let bitmap = to_bitmap(&page, Resolution::Fine);
+        for y in 0..WIDTH {
+            for x in 0..WIDTH {
+                assert_eq!(bitmap.is_black(x, y), stroke(x, y), "at {x}, {y}");
+            }
+        }
+    }
+
+    #[test]
+    fn letters_come_out_in_any_contrast() {
+        for (paper, ink) in [(255, 0), (255, 215), (230, 120), (120, 0)] {
+            let page = picture(|x, y| if stroke(x, y) { ink } else { paper });
+            let bitmap = to_bitmap(&page, Resolution::Fine);
+            let strokes = 6 * 3 * 120;
+            assert_eq!(black(&bitmap), strokes, "{ink} on {paper}");
+        }
+        for (paper, ink) in [(0, 255), (40, 120), (110, 255)] {
+            let page = picture(|x, y| if stroke(x, y) { ink } else { paper });
+            let bitmap = to_bitmap(&page, Resolution::Fine);
+            let around = WIDTH * WIDTH - 6 * 3 * 120;
+            assert_eq!(black(&bitmap), around, "{ink} on {paper}");
+        }
+    }
+
+    #[test]
+    fn a_picture_has_as_much_ink_as_it_is_dark() {
+        // A ramp with grain: many small steps, every tone.
+        let page = picture(|x, y| (x * 200 / WIDTH) as u8 + 20 + grain(x, y));
+        let bitmap = to_bitmap(&page, Resolution::Fine);
+        let column = |from: usize, to: usize| {
+            let black = (0..WIDTH)
+                .flat_map(|y| (from..to).map(move |x| (x, y)))
+                .filter(|&(x, y)| bitmap.is_black(x, y))
+                .count();
+            black * 100 / (WIDTH * (to - from))
+        };
+        let (dark, middle, light) = (column(8, 40), column(140, 172), column(280, 312));
+        assert!(dark > 70 && light < 20, "{dark} {middle} {light}");
+        assert!((30..60).contains(&middle), "{dark} {middle} {light}");
+    }
+
+    #[test]
+    fn dots_grow_with_darkness_at_every_resolution() {
+        for resolution in [
+            Resolution::Standard,
+            Resolution::Fine,
+            Resolution::Superfine,
+        ] {
+            let share = |level: u8| {
+                (0..64)
+                    .flat_map(|y| (0..64).map(move |x| (x, y)))
+                    .filter(|&(x, y)| panels::dot(x, y, level, resolution))
+                    .count()
+            };
+            let shares: Vec<usize> = (0..=255).map(share).collect();
+            assert!(shares.windows(2).all(|pair| pair[0] >= pair[1]));
+            assert_eq!((shares[0], shares[255]), (64 * 64, 0));
+            assert!((1900..2200).contains(&shares[128]), "{}", shares[128]);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        /// White stays white and black black, whatever else is on the page.
+        #[test]
+        fn pure_pages_and_odd_sizes(height in 1usize..40, level in prop_oneof![Just(0u8), Just(255u8)]) {
+            for resolution in [Resolution::Standard, Resolution::Fine, Resolution::Superfine] {
+                let page = Grey { width: 1728, height, data: vec![level; 1728 * height] };
+                let bitmap = to_bitmap(&page, resolution);
+                prop_assert_eq!(black(&bitmap), if level == 0 { 1728 * height } else { 0 });
+            }
+        }
+
+        #[test]
+        fn any_picture_is_converted(seed in any::<u64>(), height in 1usize..90) {
+            let mut state = seed | 1;
+            let data = (0..64 * height)
+                .map(|_| {
+                    state ^= state << 13;
+                    state ^= state >> 7;
+                    state ^= state << 17;
+                    state as u8
+                })
+                .collect();
+            let page = Grey { width: 64, height, data };
+            let bitmap = to_bitmap(&page, Resolution::Fine);
+            prop_assert_eq!((bitmap.width(), bitmap.height()), (64, height));
+        }
+    }
 }

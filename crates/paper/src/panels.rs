@@ -12,8 +12,10 @@ use crate::bilevel::{Cells, Group, groups};
 /// Pixels this near to a fill's level belong to it.
 pub(crate) const NEAR: u16 = 10;
 
-/// Lightest to darkest pixel in a cell of a fill.
-const FLAT: u8 = 6;
+/// Lightest to darkest pixel in a cell of a fill: drawn fills have no grain, slow gradients little.
+const FLAT: u8 = 2;
+/// Neighbouring cells of a fill differ by this at most; more than nothing for slow gradients.
+const STEP: u8 = 6;
 /// A fill lighter than this is paper.
 const LIGHT: u8 = 235;
 /// A fill without writing that is lighter than this is decoration.
@@ -58,9 +60,13 @@ pub(crate) fn find(cells: &Cells, tone: &[bool]) -> Panels {
         fate: vec![Fate::Open; count],
         level: vec![0; count],
     };
+    // On a scan, even places are chance.
+    if !cells.drawn() {
+        return panels;
+    }
     let even = |cell: usize| !tone[cell] && cells.max[cell] - cells.min[cell] <= FLAT;
     let flat = |cell: usize| even(cell) && cells.max[cell] <= LIGHT;
-    let same = |a: u8, b: u8| a.abs_diff(b) <= FLAT;
+    let same = |a: u8, b: u8| a.abs_diff(b) <= STEP;
     let next = |cell: usize, next: &mut Vec<usize>| {
         let level = cells.min[cell];
         for mut ray in cells.rays(cell, APART) {

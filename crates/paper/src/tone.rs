@@ -56,8 +56,10 @@ fn is_scan(grey: &Grey, cells: &Cells, group: &Group) -> bool {
         .iter()
         .sum();
     let dark: usize = histogram[..90].iter().sum();
-    // A plain sky has as much of one level, but then hardly any dark.
-    dark * 50 > total && (paper + dark) * 100 > total * 72
+    // A plain sky has as much of one level, but then hardly any dark, and rarely fills the page.
+    let page = cells.across * cells.down;
+    let like_paper = dark * 50 > total || group.members.len() * 10 > page * 3;
+    like_paper && (paper + dark) * 100 > total * 72
 }
 
 /// Marks a group with what it encloses and a cell around: a picture has flat places and an edge
