@@ -3,20 +3,21 @@
 //! Answers gather in `out` while whole commands are in the buffer, and leave in one write when more
 //! must be read (RFC 2920 §3.2).
 
+mod exchange;
+
 use std::{io, net::IpAddr, sync::Arc, time::Duration};
 
 use smtp_proto::{
-    AUTH_LOGIN, AUTH_PLAIN, Error, MAIL_BODY_BINARYMIME, MAIL_BY_NOTIFY, MAIL_BY_RETURN,
-    MAIL_BY_TRACE, MAIL_CONPERM, MAIL_REQUIRETLS, MAIL_RET_FULL, MAIL_RET_HDRS, MAIL_SMTPUTF8,
-    MailFrom, RCPT_CONNEG, RCPT_NOTIFY_DELAY, RCPT_NOTIFY_FAILURE, RCPT_NOTIFY_NEVER,
-    RCPT_NOTIFY_SUCCESS, RCPT_RRVS_CONTINUE, RCPT_RRVS_REJECT, RcptTo, Request,
+    Error, MAIL_BODY_BINARYMIME, MAIL_BY_NOTIFY, MAIL_BY_RETURN, MAIL_BY_TRACE, MAIL_CONPERM,
+    MAIL_REQUIRETLS, MAIL_RET_FULL, MAIL_RET_HDRS, MAIL_SMTPUTF8, MailFrom, RCPT_CONNEG,
+    RCPT_NOTIFY_DELAY, RCPT_NOTIFY_FAILURE, RCPT_NOTIFY_NEVER, RCPT_NOTIFY_SUCCESS,
+    RCPT_RRVS_CONTINUE, RCPT_RRVS_REJECT, RcptTo, Request,
 };
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    auth::{self, AuthFault, Credentials},
     budget::Budget,
     data::{self, Data},
     input::{Input, Line},
@@ -520,113 +521,6 @@ impl Session {
         self.open = None;
         Ok(Next::Command)
     }
-
-    async fn auth(&mut self, mechanism: u64, initial: String) -> Result<Next, Gone> {
-        if let Some(next) = self.out_of_step("AUTH") {
-            return Ok(next);
-        }
-        if self.greeting.is_none() {
-            return Ok(self.refuse(replies::greet_first()));
-        }
-        if !self.takes_passwords() {
-            return Ok(self.refuse(replies::needs_tls()));
-        }
-        if self.login.is_some() {
-            return Ok(self.refuse(replies::logged_in_already()));
-        }
-        // RFC 4954 §4
-        if self.open.is_some() {
-            return Ok(self.refuse(replies::mail_is_open()));
-        }
-        let credentials = match mechanism {
-            AUTH_PLAIN => self.plain(initial).await?,
-            AUTH_LOGIN => self.login_by_turns(initial).await?,
-            _ => return Ok(self.refuse(replies::mechanism())),
-        };
-        let answer = match credentials {
-            Err(Stopped::Session) => return Ok(Next::Close),
-            Err(Stopped::Auth(AuthFault::Cancelled)) => replies::auth_cancelled(),
-            Err(Stopped::Auth(AuthFault::Malformed)) => replies::auth_not_base64(),
-            Err(Stopped::Auth(AuthFault::Another)) => replies::auth_as_another(),
-            Ok(Credentials { login, password }) => {
-                match self.shared.intake.login(&login, &password).await {
-                    Ok(person) => {
-                        tracing::info!(session = %self.id, user = %person.user_id, "logged in");
-                        self.login = Some(person);
-                        return Ok(self.answer(&replies::logged_in()));
-                    }
-                    Err(answer) => answer,
-                }
-            }
-        };
-        if answer.code == 535 {
-            self.failed_logins += 1;
-            tracing::info!(session = %self.id, failed = self.failed_logins, "login refused");
-            if self.failed_logins >= self.shared.limits.max_failed_logins {
-                self.say(&answer);
-                return Ok(self.end(&replies::too_many_logins()));
-            }
-        }
-        Ok(self.refuse(answer))
-    }
-
-    async fn plain(&mut self, initial: String) -> Result<Result<Credentials, Stopped>, Gone> {
-        let message = match self.response(initial, "").await? {
-            Ok(message) => message,
-            Err(stopped) => return Ok(Err(stopped)),
-        };
-        Ok(auth::plain(&message).map_err(Stopped::Auth))
-    }
-
-    async fn login_by_turns(
-        &mut self,
-        initial: String,
-    ) -> Result<Result<Credentials, Stopped>, Gone> {
-        let login = match self.response(initial, auth::LOGIN_NAME).await? {
-            Ok(login) => login.to_string(),
-            Err(stopped) => return Ok(Err(stopped)),
-        };
-        Ok(self
-            .response(String::new(), auth::LOGIN_PASSWORD)
-            .await?
-            .map(|password| Credentials { login, password }))
-    }
-
-    /// The client's response to a challenge, which is sent unless the response came with the command.
-    async fn response(
-        &mut self,
-        initial: String,
-        challenge: &'static str,
-    ) -> Result<Result<zeroize::Zeroizing<String>, Stopped>, Gone> {
-        let line = if initial.is_empty() {
-            self.say(&replies::challenge(challenge));
-            loop {
-                match self.input.line() {
-                    Line::Whole(line) => break line,
-                    Line::Malformed | Line::TooLong => {
-                        return Ok(Err(Stopped::Auth(AuthFault::Malformed)));
-                    }
-                    Line::Partial => {
-                        self.flush().await?;
-                        if self.more().await? == Next::Close {
-                            return Ok(Err(Stopped::Session));
-                        }
-                    }
-                }
-            }
-        } else {
-            initial.into_bytes()
-        };
-        Ok(auth::decode(&line).map_err(Stopped::Auth))
-    }
-}
-
-/// Why an AUTH exchange ended without credentials.
-enum Stopped {
-    /// The exchange failed; the session goes on.
-    Auth(AuthFault),
-    /// The session ends; its answer is said.
-    Session,
 }
 
 /// A parameter of MAIL that belongs to an extension that isn't offered (RFC 5321 §4.1.1.11).
