@@ -11,6 +11,7 @@
 //! the whole. `docs/flow.md` walks both, function by function.
 #![forbid(unsafe_code)]
 
+pub mod cli;
 pub mod demo;
 
 pub mod front;

@@ -1,15 +1,13 @@
 //! The command line.
+#![forbid(unsafe_code)]
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().collect();
-    // Workers first: their sandbox must be on before anything else happens in the process.
+    // A worker gives up its rights before anything else happens: no thread, no file, no clap.
     if args.get(1).is_some_and(|word| word == "worker") {
-        return faxpost::worker::child_main(&args[2..], |_socket| {
-            eprintln!("faxpost: this build has no line worker");
-            ExitCode::FAILURE
-        });
+        return faxpost::worker::child_main(&args[2..], faxpost::line::child::run);
     }
-    ExitCode::FAILURE
+    faxpost::cli::run()
 }

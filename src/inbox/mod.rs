@@ -1,1 +1,208 @@
 //! Received faxes: page custody, routing, delivery.
+//!
+//! [`Inbox`] answers for the line. Each page is in custody, flushed and on record before it is
+//! confirmed; when the call is over, however it ended, the outbox holds one mail for each recipient,
+//! and `delivery` writes it.
+
+mod delivery;
+mod records;
+
+pub use records::{StateCount, overview};
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use faxpost_t4::tiff;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    dial::{self, DialPlan},
+    line::{Answerer, CallEnding, Decision, IncomingCall, ReceivedPage},
+    numbers::{self, Number},
+    outcome,
+    store::{Store, StoreError, Topic},
+    vault::{Custody, NewItem, What},
+};
+
+/// The room that takes incoming calls.
+#[derive(Clone)]
+pub struct Inbox {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    custody: Custody,
+    plan: DialPlan,
+    hostname: String,
+    from: String,
+    min_free_disk: u64,
+}
+
+/// How the inbox is set up.
+pub struct Setup {
+    /// The database.
+    pub store: Store,
+    /// Pages and mails.
+    pub custody: Custody,
+    /// How trunks write numbers.
+    pub plan: DialPlan,
+    /// Our name.
+    pub hostname: String,
+    /// The From of delivered faxes.
+    pub from: String,
+    /// Free octets on the disk below which calls are refused unanswered.
+    pub min_free_disk: u64,
+}
+
+/// SIP statuses of a refusal.
+const NOT_OURS: u16 = 404;
+const NO_ROOM: u16 = 480;
+
+impl Inbox {
+    /// An inbox at rest.
+    #[must_use]
+    pub fn new(setup: Setup) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                store: setup.store,
+                custody: setup.custody,
+                plan: setup.plan,
+                hostname: setup.hostname,
+                from: setup.from,
+                min_free_disk: setup.min_free_disk,
+            }),
+        }
+    }
+
+    /// Ends what an earlier start left open, then delivers until `stop`.
+    ///
+    /// # Errors
+    /// The database can't be read at the start; later failures are logged and tried again.
+    pub async fn run(&self, stop: CancellationToken) -> Result<(), StoreError> {
+        for open in records::left_open(&self.inner.store).await? {
+            self.inner
+                .close(&open.tenant_id, &open.received_id, "gateway-restarted")
+                .await?;
+            tracing::warn!(
+                fax = open.received_id,
+                "a fax that the last stop cut off is delivered as far as it came"
+            );
+        }
+        delivery::run(self.inner.clone(), stop).await;
+        Ok(())
+    }
+}
+
+impl Inner {
+    async fn number(&self, called: &str) -> Result<Option<Number>, StoreError> {
+        let Ok(destination) = dial::parse(called, &self.plan) else {
+            return Ok(None);
+        };
+        numbers::number_by_e164(&self.store, destination.as_str()).await
+    }
+
+    async fn admit(&self, call: &IncomingCall) -> Result<Decision, StoreError> {
+        let Some(number) = self.number(&call.to).await? else {
+            return Ok(Decision::Refuse(NOT_OURS));
+        };
+        match self.custody.free_space() {
+            Ok(free) if free >= self.min_free_disk => {}
+            Ok(free) => {
+                tracing::error!(
+                    free_octets = free,
+                    "no room to store faxes: calls are refused"
+                );
+                return Ok(Decision::Refuse(NO_ROOM));
+            }
+            Err(error) => {
+                tracing::error!(%error, "the disk's free space can't be read: calls are refused");
+                return Ok(Decision::Refuse(NO_ROOM));
+            }
+        }
+        let mut tx = self.store.begin().await?;
+        records::begin(&mut tx, &number, call).await?;
+        tx.commit().await?;
+        Ok(Decision::Answer {
+            ident: number.e164.clone(),
+        })
+    }
+
+    async fn store_page(&self, call: &IncomingCall, page: ReceivedPage) -> anyhow::Result<()> {
+        let open = records::by_call(&self.store, &call.call_id)
+            .await?
+            .ok_or_else(|| anyhow::anyhow!("no received fax is open for the call"))?;
+        let kept = self
+            .custody
+            .keep_one(NewItem {
+                tenant_id: open.tenant_id.clone(),
+                what: What::Page,
+                bytes: tiff::write(std::slice::from_ref(&page.page))?,
+            })
+            .await?;
+        let mut tx = self.store.begin().await?;
+        self.custody.record(&mut tx, &kept).await?;
+        records::page(&mut tx, &open, &page, &kept.custody_id).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Ends a fax and puts its mails into the outbox, in one transaction.
+    async fn close(
+        &self,
+        tenant_id: &str,
+        received_id: &str,
+        outcome: &str,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.store.begin().await?;
+        records::close(&mut tx, tenant_id, received_id, outcome, &self.hostname).await?;
+        tx.commit().await?;
+        self.store.wake(Topic::Outbox);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Answerer for Inbox {
+    async fn offered(&self, call: &IncomingCall) -> Decision {
+        match self.inner.admit(call).await {
+            Ok(decision) => decision,
+            Err(error) => {
+                tracing::error!(call = call.call_id, %error, "a call can't be put on record: refused unanswered");
+                Decision::Refuse(NO_ROOM)
+            }
+        }
+    }
+
+    async fn keep(&self, call: &IncomingCall, page: ReceivedPage) -> bool {
+        match self.inner.store_page(call, page).await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::error!(
+                    call = call.call_id,
+                    error = format!("{error:#}"),
+                    "a page can't be kept: it is refused"
+                );
+                false
+            }
+        }
+    }
+
+    async fn ended(&self, call: &IncomingCall, ending: CallEnding) {
+        let outcome = outcome::classify(&ending);
+        let closed = async {
+            let Some(open) = records::by_call(&self.inner.store, &call.call_id).await? else {
+                return Ok(());
+            };
+            let mut tx = self.inner.store.begin().await?;
+            records::call_ended(&mut tx, &open, call, &ending, outcome.key).await?;
+            tx.commit().await?;
+            self.inner
+                .close(&open.tenant_id, &open.received_id, outcome.key)
+                .await
+        };
+        if let Err(error) = closed.await {
+            tracing::error!(call = call.call_id, %error, "the end of a fax can't be recorded; the next start delivers it");
+        }
+    }
+}

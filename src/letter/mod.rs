@@ -14,7 +14,7 @@ mod report;
 mod words;
 
 pub use notice::{Notice, notice};
-pub use picture::{PictureError, page_picture, png_of};
+pub use picture::{PictureError, page_picture, page_png, png_of};
 pub use received::{ReceivedLetter, received};
 pub use report::{Attempt, Report, ReportJob, report};
 

@@ -3,9 +3,16 @@
 //! [`FaxLine`] places calls and offers incoming ones to an [`Answerer`]. Signalling is `sip`; the
 //! media and the modems run in sandboxed line workers that know neither keys nor names.
 
+mod calls;
+pub mod child;
 mod ending;
+mod incoming;
+mod media;
+mod outgoing;
 pub mod protocol;
+mod session;
 pub mod sip;
+mod workers;
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,6 +21,7 @@ use faxpost_t4::{FaxPage, Resolution};
 use tokio::sync::{mpsc, oneshot};
 
 pub use crate::outcome::Verdict;
+pub use calls::{Setup, SipFaxLine};
 
 /// A call to place: everything is settled, the header line is drawn.
 #[derive(Clone, Debug)]
@@ -172,6 +180,8 @@ pub struct ReceivedPage {
     pub page: FaxPage,
     /// Rows that came damaged.
     pub bad_rows: u32,
+    /// EOP came after it: the sender says that no page follows (T.30 §5.3.6.1.6).
+    pub last: bool,
 }
 
 /// The room above that takes incoming calls.

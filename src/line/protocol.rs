@@ -146,6 +146,8 @@ pub enum FromWorker {
         tiff: Vec<u8>,
         /// Damaged rows.
         bad_rows: u32,
+        /// EOP came after it.
+        last: bool,
     },
     /// The fax is over, or the call was hung up. Always last for a call.
     Ended {
@@ -160,4 +162,21 @@ pub enum FromWorker {
         /// A T.30 signal was heard.
         fax_heard: bool,
     },
+}
+
+impl FromWorker {
+    /// The call that it speaks of.
+    #[must_use]
+    pub fn call(&self) -> u64 {
+        match self {
+            Self::FaxHeard { call }
+            | Self::Negotiated { call, .. }
+            | Self::PageDataNext { call }
+            | Self::PageStarted { call, .. }
+            | Self::PageProgress { call, .. }
+            | Self::PageVerdict { call, .. }
+            | Self::PageReceived { call, .. }
+            | Self::Ended { call, .. } => *call,
+        }
+    }
 }

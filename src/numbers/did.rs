@@ -161,3 +161,18 @@ pub async fn add_recipient(
     .await?;
     Ok(())
 }
+
+/// Every number, for the operator's eyes.
+///
+/// # Errors
+/// What the database says.
+pub async fn all_numbers(store: &Store) -> Result<Vec<Number>, StoreError> {
+    sqlx::query(
+        "SELECT number_id, tenant_id, group_id, e164, title, created_at FROM number ORDER BY e164",
+    )
+    .fetch_all(store.reader())
+    .await?
+    .iter()
+    .map(read)
+    .collect()
+}

@@ -7,7 +7,8 @@ mod did;
 mod trunk;
 
 pub use did::{
-    NewNumber, Number, add_number, add_recipient, first_of_group, number_by_e164, recipients_of,
+    NewNumber, Number, add_number, add_recipient, all_numbers, first_of_group, number_by_e164,
+    recipients_of,
 };
 pub use trunk::{NewTrunk, T38Policy, Trunk, add_trunk, set_trunk_active, trunk, trunks};
 

@@ -8,7 +8,7 @@ use super::folded;
 use crate::{
     clock::Millis,
     language::Language,
-    store::{Store, StoreError},
+    store::{Store, StoreError, Tx},
 };
 
 /// A text that names none of the known values.
@@ -262,4 +262,50 @@ fn read_user(row: &AnyRow) -> Result<User, StoreError> {
         address: row.try_get("address")?,
         caller_number: row.try_get("caller_number")?,
     })
+}
+
+/// The id of a tenant's default group, as a transaction sees it.
+///
+/// # Errors
+/// [`StoreError::Missing`] when there is no such tenant.
+pub async fn default_group(tx: &mut Tx, tenant_id: &str) -> Result<String, StoreError> {
+    let row: Option<String> = sqlx::query_scalar(
+        "SELECT group_id FROM user_group WHERE tenant_id = $1 AND is_default = 1",
+    )
+    .bind(tenant_id)
+    .fetch_optional(tx.conn())
+    .await?;
+    row.ok_or(StoreError::Missing("the tenant's default group"))
+}
+
+/// Every user with their primary address, for the operator's eyes.
+///
+/// # Errors
+/// What the database says.
+pub async fn all_users(store: &Store) -> Result<Vec<User>, StoreError> {
+    let ids = sqlx::query("SELECT tenant_id, user_id FROM fax_user ORDER BY created_at, user_id")
+        .fetch_all(store.reader())
+        .await?;
+    let mut users = Vec::with_capacity(ids.len());
+    for row in ids {
+        let (tenant_id, user_id): (String, String) =
+            (row.try_get("tenant_id")?, row.try_get("user_id")?);
+        users.extend(user(store, &tenant_id, &user_id).await?);
+    }
+    Ok(users)
+}
+
+/// The tenant that was made first: the operator's.
+///
+/// # Errors
+/// What the database says.
+pub async fn first_tenant(store: &Store) -> Result<Option<Tenant>, StoreError> {
+    let first: Option<String> =
+        sqlx::query_scalar("SELECT tenant_id FROM tenant ORDER BY created_at, tenant_id LIMIT 1")
+            .fetch_optional(store.reader())
+            .await?;
+    match first {
+        Some(tenant_id) => tenant(store, &tenant_id).await,
+        None => Ok(None),
+    }
 }

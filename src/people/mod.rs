@@ -11,15 +11,15 @@ mod enrolment;
 mod password;
 mod settings;
 
+pub use crate::language::Language;
 pub use directory::{
-    Group, Plan, Role, Tenant, User, group, tenant, tenant_by_domain, user,
-    user_by_address,
+    Group, Plan, Role, Tenant, User, all_users, default_group, first_tenant, group, tenant,
+    tenant_by_domain, user, user_by_address,
 };
 pub use enrolment::{
     NewGroup, NewTenant, NewUser, add_address, add_domain, add_group, add_user, create_tenant,
 };
 pub use password::{check_mail_password, set_mail_password};
-pub use crate::language::Language;
 pub use settings::{BASIC, Paper, Settings, settings_for};
 
 /// A mail address or domain as the tables have it.

@@ -5,12 +5,43 @@
 
 pub mod dial;
 pub mod sender;
+pub mod sending;
 pub mod tariffs;
 
 use std::{
     borrow::Cow,
     path::{Path, PathBuf},
 };
+
+pub use sending::Sending;
+
+/// All rules.
+#[derive(Clone, Debug)]
+pub struct Policies {
+    /// How numbers are read.
+    pub dial: dial::DialPlan,
+    /// What proves a sender.
+    pub sender: sender::SenderRules,
+    /// How a fax is tried again.
+    pub sending: Sending,
+    /// What pages cost.
+    pub tariffs: tariffs::Tariffs,
+}
+
+impl Policies {
+    /// Reads every file of `folder`, or the built-in one in its place.
+    ///
+    /// # Errors
+    /// [`PolicyError`], for the operator to read.
+    pub fn load(folder: Option<&Path>) -> Result<Self, PolicyError> {
+        Ok(Self {
+            dial: dial::DialPlan::load(folder)?,
+            sender: sender::SenderRules::load(folder)?,
+            sending: Sending::load(folder)?,
+            tariffs: tariffs::Tariffs::load(folder)?,
+        })
+    }
+}
 
 /// Why the operator's rules can't be used.
 #[derive(Debug, thiserror::Error)]

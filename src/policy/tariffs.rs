@@ -122,7 +122,10 @@ mod tests {
     #[test]
     fn the_operators_file_takes_the_place_of_the_built_in_one() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(Tariffs::load(Some(folder.path())).unwrap(), Tariffs::default());
+        assert_eq!(
+            Tariffs::load(Some(folder.path())).unwrap(),
+            Tariffs::default()
+        );
         let text = "held_pages = 1\n[[tariff]]\nname = 'dear'\nprefix = ''\npage_price = 7\n";
         std::fs::write(folder.path().join(FILE), text).unwrap();
         let tariffs = Tariffs::load(Some(folder.path())).unwrap();

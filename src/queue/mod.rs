@@ -1,5 +1,136 @@
 //! Jobs, renditions, calls, legs and page reports: what is to be sent and how it went.
+//!
+//! A job walks the table in [`state`]: the renderer makes its pages, the dialler claims it for a
+//! channel, the call's task follows it on the line, and its end settles the units and, with the
+//! submission's last job, puts the report into the outbox. The watchdog walks behind.
 
+mod claim;
+mod closing;
+mod dialler;
+mod documents;
+mod in_call;
 mod jobs;
+mod ladder;
+mod moves;
+mod overview;
+mod pages;
+mod records;
+mod renderer;
+mod reporter;
+pub mod state;
+mod watchdog;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 pub use jobs::{NewJob, enqueue, enqueue_all};
+pub use overview::{CallNow, Overview, overview};
+pub use pages::pages_of_last_call;
+pub use state::State;
+
+use crate::{
+    line::FaxLine, policy::Sending, store::Store, vault::Custody, worker::paper::PaperPool,
+};
+
+/// What the queue works with.
+#[derive(Clone)]
+pub struct Queue {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    custody: Custody,
+    paper: Arc<PaperPool>,
+    line: Arc<dyn FaxLine>,
+    policy: Sending,
+    hostname: String,
+    report_from: String,
+    renderers: usize,
+    paper_deadline: Duration,
+    max_pages: u32,
+    /// `node/start`: a lease of an earlier start of this node is void at once.
+    owner: String,
+    /// Calls in progress, for the status page.
+    calls: overview::CallsNow,
+}
+
+/// How the queue is set up.
+pub struct Setup {
+    /// The database.
+    pub store: Store,
+    /// Pages and mails.
+    pub custody: Custody,
+    /// Paper workers.
+    pub paper: Arc<PaperPool>,
+    /// The line.
+    pub line: Arc<dyn FaxLine>,
+    /// How a fax is tried again.
+    pub policy: Sending,
+    /// Our name.
+    pub hostname: String,
+    /// The From of reports.
+    pub report_from: String,
+    /// Documents rendered at a time.
+    pub renderers: usize,
+    /// Clock time that one document may take.
+    pub paper_deadline: Duration,
+    /// Pages that one document may have.
+    pub max_pages: u32,
+    /// A name for this node that outlives a restart.
+    pub node: String,
+}
+
+impl Queue {
+    /// A queue at rest.
+    #[must_use]
+    pub fn new(setup: Setup) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                store: setup.store,
+                custody: setup.custody,
+                paper: setup.paper,
+                line: setup.line,
+                policy: setup.policy,
+                hostname: setup.hostname,
+                report_from: setup.report_from,
+                renderers: setup.renderers,
+                paper_deadline: setup.paper_deadline,
+                max_pages: setup.max_pages,
+                owner: format!("{}/{}", setup.node, crate::store::new_id()),
+                calls: overview::CallsNow::default(),
+            }),
+        }
+    }
+
+    /// Takes back what an earlier start left in work, then works until `stop`.
+    ///
+    /// # Errors
+    /// The database can't be read at the start; later failures are logged and tried again.
+    pub async fn run(&self, stop: CancellationToken) -> Result<(), crate::store::StoreError> {
+        watchdog::take_back(&self.inner).await?;
+        let mut tasks = JoinSet::new();
+        for _ in 0..self.inner.renderers {
+            tasks.spawn(renderer::run(self.inner.clone(), stop.clone()));
+        }
+        tasks.spawn(dialler::run(self.inner.clone(), stop.clone()));
+        tasks.spawn(reporter::run(self.inner.clone(), stop.clone()));
+        tasks.spawn(watchdog::run(self.inner.clone(), stop.clone()));
+        while let Some(ended) = tasks.join_next().await {
+            if let Err(error) = ended {
+                // A worker of the queue that is gone would leave jobs to rot: better a restart.
+                tracing::error!(%error, "a task of the queue failed; stopping to be started again");
+                stop.cancel();
+            }
+        }
+        Ok(())
+    }
+
+    /// The calls in progress.
+    #[must_use]
+    pub fn calls(&self) -> Vec<CallNow> {
+        self.inner.calls.list()
+    }
+}

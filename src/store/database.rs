@@ -160,6 +160,12 @@ impl Store {
         self.0.kind
     }
 
+    /// Whether other machines may work on it too.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.kind() == Kind::Postgres
+    }
+
     /// Begins a transaction that may write. On SQLite only one is open at a time: keep it short,
     /// and never wait for anything but the database in it.
     ///

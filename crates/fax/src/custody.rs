@@ -10,6 +10,7 @@ use faxpost_t4::FaxPage;
 
 use crate::{
     TICKS_PER_SECOND,
+    frames::fcf,
     memfd::Memfd,
     station::{Event, Kept, PageGate, ReceivedPage},
 };
@@ -35,6 +36,8 @@ pub struct Custody {
     pending: Option<Pending>,
     /// The page that just ended was not stored: the engine must not confirm it.
     unstored: bool,
+    /// The last post-message command was EOP.
+    no_page_follows: bool,
 }
 
 struct Pending {
@@ -99,6 +102,16 @@ impl Custody {
             kept: 0,
             pending: None,
             unstored: false,
+            no_page_follows: false,
+        }
+    }
+
+    /// The sender's command after page data: what comes next.
+    pub fn post_message(&mut self, command: u8) {
+        match command {
+            fcf::EOP | fcf::PRI_EOP => self.no_page_follows = true,
+            fcf::MPS | fcf::EOM | fcf::PRI_MPS | fcf::PRI_EOM => self.no_page_follows = false,
+            _ => {}
         }
     }
 
@@ -163,6 +176,7 @@ impl Custody {
             page,
             bad_rows: end.bad_rows,
             longest_bad_run: end.longest_bad_run,
+            last: self.no_page_follows,
         };
         match self.gate.keep(page) {
             Kept::Committed => {

@@ -155,6 +155,14 @@ impl Session {
             }
             (_, fcf::FCD | fcf::RCP) => {}
             (role, field) => {
+                if let Role::Receive(custody) = role {
+                    // A PPS carries the post-message command in its next octet (T.30 Annex A.4.3).
+                    let command = match frame.get(3) {
+                        Some(&command) if field == fcf::PPS => fcf_of(command),
+                        _ => field,
+                    };
+                    custody.post_message(command);
+                }
                 if let Role::Send(tracker) = role {
                     if let Some(verdict) = tracker.heard(frame) {
                         self.events.push_back(Event::PageVerdict(verdict));

@@ -121,6 +121,8 @@ pub struct ReceivedPage {
     pub bad_rows: u32,
     /// The longest run of damaged rows.
     pub longest_bad_run: u32,
+    /// EOP came after it: the sender says that no page follows (T.30 §5.3.6.1.6).
+    pub last: bool,
 }
 
 /// What happens on a call. [`Event::Ended`] is always last and comes once.

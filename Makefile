@@ -1,0 +1,39 @@
+# make demo   both journeys on this machine alone
+# make test   the tests that need nothing but this machine
+
+CARGO ?= cargo
+DEMO_ARGS ?=
+
+.PHONY: demo test test-interop lint doc bench-smtp clean
+
+demo: deps
+	$(CARGO) build --bin faxpost
+	$(CARGO) run --quiet --bin faxpost -- demo $(DEMO_ARGS)
+
+test: deps
+	$(CARGO) test --workspace --locked
+	@echo
+	@echo "Left to make test-interop (it installs independent peers and runs private instances of them):"
+	@sed -n 's/^# suite: /  /p' tests/interop.sh
+
+test-interop: deps
+	deploy/deps.sh interop
+	tests/interop.sh
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+doc:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
+
+bench-smtp: deps
+	deploy/deps.sh interop
+	benches/smtp/run.sh
+
+.PHONY: deps
+deps:
+	@deploy/deps.sh
+
+clean:
+	$(CARGO) clean

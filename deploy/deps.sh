@@ -1,0 +1,58 @@
+#!/bin/sh
+# Installs the Debian packages that faxpost is built and tried with, or says which are missing.
+#
+#   deploy/deps.sh            what building, the demo and the tests need
+#   deploy/deps.sh interop    besides, the independent peers of the interop tests
+set -eu
+
+build="gcc make pkg-config libtiff-dev libclang1-14 libclang-common-14-dev"
+tests="libtiff-tools poppler-utils"
+# Peers. None of them is left running: the tests start private instances.
+interop="efax sip-tester tshark swaks postfix postgresql"
+
+wanted="$build $tests"
+if [ "${1:-}" = interop ]; then
+    wanted="$wanted $interop"
+fi
+
+missing=""
+for package in $wanted; do
+    state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+    [ "$state" = installed ] || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+if ! command -v apt-get >/dev/null 2>&1; then
+    echo "deps: this is no Debian. Install what these Debian packages hold:$missing" >&2
+    exit 1
+fi
+as_root=""
+if [ "$(id -u)" -ne 0 ]; then
+    if ! sudo -n true 2>/dev/null; then
+        echo "deps: missing packages; install them as root with:" >&2
+        echo "  apt-get install --no-install-recommends$missing" >&2
+        exit 1
+    fi
+    as_root="sudo -n"
+fi
+echo "deps: installing$missing"
+# Packages that bring a service must not start it: the policy says no while we install.
+policy=/usr/sbin/policy-rc.d
+made_policy=""
+if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' | $as_root tee "$policy" >/dev/null
+    $as_root chmod 755 "$policy"
+    made_policy=yes
+fi
+status=0
+{
+    $as_root apt-get update -qq &&
+        $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
+} >/tmp/faxpost-deps.$$ 2>&1 || status=$?
+[ -z "$made_policy" ] || $as_root rm -f "$policy"
+if [ "$status" -ne 0 ]; then
+    cat /tmp/faxpost-deps.$$ >&2
+    echo "deps: the packages can't be installed; install by hand:$missing" >&2
+fi
+rm -f /tmp/faxpost-deps.$$
+exit "$status"

@@ -1,0 +1,227 @@
+//! `faxpost serve`: the rooms put together, and taken down in order.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::log;
+use crate::{
+    config::Config,
+    front,
+    inbox::{self, Inbox},
+    line::{self, FaxLine, SipFaxLine, sip},
+    numbers,
+    policy::Policies,
+    queue::{self, Queue},
+    relay::Relay,
+    store::{Store, Topic},
+    submission::Submitter,
+    vault::Custody,
+    web,
+    worker::{Program, paper::PaperPool},
+};
+
+/// How often the trunks are read anew.
+const TRUNKS_EVERY: Duration = Duration::from_secs(5);
+
+pub(super) async fn run(config: Config) -> anyhow::Result<()> {
+    log::start("info");
+    let stop = CancellationToken::new();
+    let mut tasks = start(config, &stop).await?;
+    tokio::select! {
+        signal = signalled() => tracing::info!(signal, "stopping"),
+        () = stop.cancelled() => {}
+        Some(ended) = tasks.join_next() => {
+            stop.cancel();
+            drain(tasks).await;
+            return match ended {
+                Ok(Ok(())) => anyhow::bail!("a part of the gateway ended by itself"),
+                Ok(Err(error)) => Err(error),
+                Err(error) => Err(error.into()),
+            };
+        }
+    }
+    stop.cancel();
+    drain(tasks).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Opens everything, then starts the parts, doors last.
+async fn start(
+    config: Config,
+    stop: &CancellationToken,
+) -> anyhow::Result<JoinSet<anyhow::Result<()>>> {
+    let policies = Policies::load(config.policies_dir.as_deref())?;
+    std::fs::create_dir_all(&config.data_dir)
+        .with_context(|| format!("{}: can't be made", config.data_dir.display()))?;
+    let store = Store::open(&config.database_url()).await?;
+    let custody = Custody::start(&config.custody_dir(), &config.keys_dir())?;
+    let from = config
+        .relay
+        .from
+        .clone()
+        .unwrap_or_else(|| format!("fax@{}", config.hostname));
+
+    let paper = Arc::new(PaperPool::new(
+        Program::this(),
+        config.paper.workers,
+        paper_limits(&config),
+    ));
+    let line = start_line(&config).await?;
+    line.set_trunks(&numbers::trunks(&store).await?).await?;
+
+    let inbox = Inbox::new(inbox::Setup {
+        store: store.clone(),
+        custody: custody.clone(),
+        plan: policies.dial.clone(),
+        hostname: config.hostname.clone(),
+        from: from.clone(),
+        min_free_disk: config.smtp.min_free_disk,
+    });
+    let queue = Queue::new(queue::Setup {
+        store: store.clone(),
+        custody: custody.clone(),
+        paper: paper.clone(),
+        line: Arc::new(line.clone()),
+        policy: policies.sending.clone(),
+        hostname: config.hostname.clone(),
+        report_from: from,
+        renderers: config.paper.workers,
+        paper_deadline: Duration::from_secs(config.paper.wall_s),
+        max_pages: config.paper.max_pages,
+        node: config.hostname.clone(),
+    });
+
+    let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
+    let (run_queue, token) = (queue.clone(), stop.clone());
+    tasks.spawn(async move { Ok(run_queue.run(token).await?) });
+    let (run_inbox, token) = (inbox.clone(), stop.clone());
+    tasks.spawn(async move { Ok(run_inbox.run(token).await?) });
+    line.set_answerer(Arc::new(inbox));
+    tasks.spawn(follow_trunks(store.clone(), line.clone(), stop.clone()));
+    let relay = Relay::start(
+        store.clone(),
+        custody.clone(),
+        config.relay.clone(),
+        config.hostname.clone(),
+        stop.clone(),
+    );
+    tasks.spawn(async move { Ok(relay.await?) });
+    if let Some(listen) = config.web.listen {
+        let page = web::Page {
+            store: store.clone(),
+            queue: queue.clone(),
+            line: line.clone(),
+            hostname: config.hostname.clone(),
+        };
+        let listener = tokio::net::TcpListener::bind(listen)
+            .await
+            .with_context(|| {
+                format!("web.listen {listen} can't be had: is another server there?")
+            })?;
+        tracing::info!(address = %listener.local_addr()?, "status page");
+        tasks.spawn(web::run(page, listener, stop.clone()));
+    }
+    let submitter = Submitter::start(store.clone(), custody.clone(), policies.tariffs.clone());
+    let house = Arc::new(front::Rooms::new(store.clone(), submitter));
+    let intake = Arc::new(front::Intake::new(
+        house,
+        policies.sender.clone(),
+        policies.dial.clone(),
+    ));
+    let door = front::smtp::Door::open(&config, front::smtp::Limits::of(&config)).await?;
+    for address in door.addresses() {
+        tracing::info!(%address, "SMTP");
+    }
+    let token = stop.clone();
+    tasks.spawn(async move {
+        door.serve(intake, token).await;
+        Ok(())
+    });
+    store.wake(Topic::Queue);
+    store.wake(Topic::Outbox);
+    Ok(tasks)
+}
+
+fn paper_limits(config: &Config) -> crate::worker::Limits {
+    let mut limits = crate::worker::Limits::of(crate::worker::Kind::Paper);
+    limits.address_space = config.paper.memory_mb << 20;
+    limits.cpu = Some(Duration::from_secs(config.paper.cpu_s));
+    limits
+}
+
+/// The signalling and the line workers.
+pub(super) async fn start_line(config: &Config) -> anyhow::Result<SipFaxLine> {
+    let mut setup = sip::SipConfig::new(config.sip.listen);
+    setup.advertised = config.sip.advertised;
+    setup.t1 = Duration::from_millis(config.sip.t1_ms);
+    let adapter = sip::start(setup).await?;
+    tracing::info!(address = %adapter.local_addr(), "SIP");
+    let media_ip: IpAddr = config.sip.listen.ip();
+    SipFaxLine::start(line::Setup {
+        advertised: config.sip.advertised.unwrap_or(media_ip),
+        sip: Arc::new(adapter),
+        media_ip,
+        media_ports: (config.sip.media_port_min, config.sip.media_port_max),
+        speed: config.line.speed,
+        ring_timeout: Duration::from_secs(config.sip.ring_timeout_s),
+        program: Program::this(),
+        workers: config.line.workers,
+    })
+    .await
+}
+
+/// Takes up trunks that an administrator adds or changes, without a restart.
+async fn follow_trunks(
+    store: Store,
+    line: SipFaxLine,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let mut known = Vec::new();
+    loop {
+        match numbers::trunks(&store).await {
+            Ok(trunks) if trunks != known => {
+                if let Err(error) = line.set_trunks(&trunks).await {
+                    tracing::error!(error = format!("{error:#}"), "a trunk can't be used");
+                }
+                known = trunks;
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "the trunks can't be read; trying again"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(TRUNKS_EVERY) => {}
+        }
+    }
+}
+
+/// Lets the parts end by themselves, for a while: calls in progress get an honest end.
+async fn drain(mut tasks: JoinSet<anyhow::Result<()>>) {
+    let all = async { while tasks.join_next().await.is_some() {} };
+    if tokio::time::timeout(Duration::from_secs(30), all)
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            "calls are still up after 30 s: they end here, and their pages without an answer count as unknown"
+        );
+    }
+}
+
+async fn signalled() -> &'static str {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut term), Ok(mut int)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => "SIGTERM",
+        _ = int.recv() => "SIGINT",
+    }
+}

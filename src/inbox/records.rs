@@ -1,0 +1,288 @@
+//! The rows of a received fax.
+
+use sha2::{Digest, Sha256};
+use sqlx::Row;
+
+use crate::{
+    clock::now_ms,
+    line::{CallEnding, IncomingCall, ReceivedPage},
+    numbers::Number,
+    relay::{self, NewMail},
+    store::{Store, StoreError, Tx, new_id},
+};
+
+/// How long a fax may be received after its last page before it counts as cut off.
+const RECEIVING_LASTS_MS: i64 = 15 * 60 * 1000;
+/// How long its mails may wait for the relay.
+const DELIVERY_LASTS_MS: i64 = 72 * 3600 * 1000;
+
+/// What the purpose of a delivery begins with.
+pub(super) const DELIVERY_PREFIX: &str = "fax:";
+
+/// A fax that is being received.
+#[derive(Clone, Debug)]
+pub(super) struct Open {
+    pub tenant_id: String,
+    pub received_id: String,
+}
+
+/// Records a call that will be answered.
+pub(super) async fn begin(
+    tx: &mut Tx,
+    number: &Number,
+    call: &IncomingCall,
+) -> Result<(), StoreError> {
+    let now = now_ms();
+    sqlx::query(
+        "INSERT INTO call (call_id, tenant_id, trunk_id, direction, local_number, remote_number, placed_at, answered_at)
+         VALUES ($1, $2, $3, 'in', $4, $5, $6, $6)",
+    )
+    .bind(&call.call_id)
+    .bind(&number.tenant_id)
+    .bind(&call.trunk_id)
+    .bind(&number.e164)
+    .bind(&call.from)
+    .bind(now)
+    .execute(tx.conn())
+    .await?;
+    sqlx::query(
+        "INSERT INTO received_fax (received_id, tenant_id, number_id, call_id, state, remote_number,
+                                   pages, incomplete, started_at, deadline)
+         VALUES ($1, $2, $3, $4, 'receiving', $5, 0, 1, $6, $7)",
+    )
+    .bind(new_id())
+    .bind(&number.tenant_id)
+    .bind(&number.number_id)
+    .bind(&call.call_id)
+    .bind(&call.from)
+    .bind(now)
+    .bind(now + RECEIVING_LASTS_MS)
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// The fax that a call brings. The call's id is ours, so it names the tenant, not the other way round.
+pub(super) async fn by_call(store: &Store, call_id: &str) -> Result<Option<Open>, StoreError> {
+    let row = sqlx::query(
+        "SELECT tenant_id, received_id FROM received_fax WHERE call_id = $1 AND state = 'receiving'",
+    )
+    .bind(call_id)
+    .fetch_optional(store.reader())
+    .await?;
+    row.map(|row| {
+        Ok(Open {
+            tenant_id: row.try_get("tenant_id")?,
+            received_id: row.try_get("received_id")?,
+        })
+    })
+    .transpose()
+}
+
+/// Records a page that is in custody. The fax is complete once a page that EOP followed is kept.
+pub(super) async fn page(
+    tx: &mut Tx,
+    open: &Open,
+    page: &ReceivedPage,
+    custody_id: &str,
+) -> Result<(), StoreError> {
+    let now = now_ms();
+    sqlx::query(
+        "INSERT INTO received_page (received_id, tenant_id, page, custody_id, digest, bad_rows, committed_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    )
+    .bind(&open.received_id)
+    .bind(&open.tenant_id)
+    .bind(i64::from(page.index))
+    .bind(custody_id)
+    .bind(Sha256::digest(&page.page.data).to_vec())
+    .bind(i64::from(page.bad_rows))
+    .bind(now)
+    .execute(tx.conn())
+    .await?;
+    let updated = sqlx::query(
+        "UPDATE received_fax SET pages = pages + 1, incomplete = $1, deadline = $2
+         WHERE tenant_id = $3 AND received_id = $4 AND state = 'receiving'",
+    )
+    .bind(i64::from(!page.last))
+    .bind(now + RECEIVING_LASTS_MS)
+    .bind(&open.tenant_id)
+    .bind(&open.received_id)
+    .execute(tx.conn())
+    .await?;
+    if updated.rows_affected() != 1 {
+        // Closed meanwhile: a page that nobody would deliver must not be confirmed.
+        return Err(sqlx::Error::RowNotFound.into());
+    }
+    Ok(())
+}
+
+/// Records how the call ended.
+pub(super) async fn call_ended(
+    tx: &mut Tx,
+    open: &Open,
+    call: &IncomingCall,
+    ending: &CallEnding,
+    outcome: &str,
+) -> Result<(), StoreError> {
+    let agreed = ending.negotiated.as_ref();
+    sqlx::query(
+        "UPDATE call SET ended_at = $1, q850 = $2, media = $3 WHERE tenant_id = $4 AND call_id = $5",
+    )
+    .bind(now_ms())
+    .bind(ending.q850.map(i64::from))
+    .bind(ending.media.map(|media| match media {
+        crate::line::Media::T38 => "t38",
+        crate::line::Media::G711 => "g711",
+    }))
+    .bind(&open.tenant_id)
+    .bind(&call.call_id)
+    .execute(tx.conn())
+    .await?;
+    sqlx::query(
+        "INSERT INTO leg (leg_id, tenant_id, call_id, received_id, first_page, t30_code, remote_ident,
+                          rate, ecm, resolution, duration_ms, outcome)
+         VALUES ($1, $2, $3, $4, 0, $5, $6, $7, $8, $9, $10, $11)",
+    )
+    .bind(new_id())
+    .bind(&open.tenant_id)
+    .bind(&call.call_id)
+    .bind(&open.received_id)
+    .bind(ending.t30.map(i64::from))
+    .bind(agreed.and_then(|agreed| agreed.remote_ident.clone()))
+    .bind(agreed.map(|agreed| i64::from(agreed.rate)))
+    .bind(agreed.map(|agreed| i64::from(agreed.ecm)))
+    .bind(agreed.map(|agreed| agreed.vertical_dpi.to_string()))
+    .bind(i64::try_from(ending.duration.as_millis()).unwrap_or(i64::MAX))
+    .bind(outcome)
+    .execute(tx.conn())
+    .await?;
+    sqlx::query("UPDATE received_fax SET tsi = $1 WHERE tenant_id = $2 AND received_id = $3")
+        .bind(agreed.and_then(|agreed| agreed.remote_ident.clone()))
+        .bind(&open.tenant_id)
+        .bind(&open.received_id)
+        .execute(tx.conn())
+        .await?;
+    Ok(())
+}
+
+/// Ends a fax: with pages it is `received` and has a mail for each recipient, without it has `failed`.
+pub(super) async fn close(
+    tx: &mut Tx,
+    tenant_id: &str,
+    received_id: &str,
+    outcome: &str,
+    hostname: &str,
+) -> Result<(), StoreError> {
+    let now = now_ms();
+    let row = sqlx::query(
+        "UPDATE received_fax SET state = CASE WHEN pages > 0 THEN 'received' ELSE 'failed' END,
+                outcome = $1, ended_at = $2, deadline = $3
+         WHERE tenant_id = $4 AND received_id = $5 AND state = 'receiving'
+         RETURNING number_id, pages",
+    )
+    .bind(outcome)
+    .bind(now)
+    .bind(now + DELIVERY_LASTS_MS)
+    .bind(tenant_id)
+    .bind(received_id)
+    .fetch_optional(tx.conn())
+    .await?;
+    let Some(row) = row else { return Ok(()) };
+    let pages: i64 = row.try_get("pages")?;
+    if pages == 0 {
+        return Ok(());
+    }
+    let number_id: String = row.try_get("number_id")?;
+    let recipients: Vec<String> = sqlx::query_scalar(
+        "SELECT address FROM number_recipient WHERE tenant_id = $1 AND number_id = $2 ORDER BY address",
+    )
+    .bind(tenant_id)
+    .bind(&number_id)
+    .fetch_all(tx.conn())
+    .await?;
+    for recipient in recipients {
+        relay::enqueue(
+            tx,
+            &NewMail {
+                tenant_id: tenant_id.to_owned(),
+                purpose: format!("{DELIVERY_PREFIX}{received_id}:{recipient}"),
+                message_id: format!("{received_id}.{}@{hostname}", short_digest(&recipient)),
+                return_path: String::new(),
+                recipient,
+                deadline: now + DELIVERY_LASTS_MS,
+            },
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+/// Tells the mails of one fax apart without naming their recipients.
+fn short_digest(recipient: &str) -> String {
+    Sha256::digest(recipient.as_bytes())
+        .iter()
+        .take(4)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// The faxes that nobody receives any more: the process that did is gone. On one machine that is every
+/// one at the start; among several, those that are past their deadline.
+pub(super) async fn left_open(store: &Store) -> Result<Vec<Open>, StoreError> {
+    let before = if store.is_shared() {
+        now_ms()
+    } else {
+        i64::MAX
+    };
+    let rows = sqlx::query(
+        "SELECT tenant_id, received_id FROM received_fax WHERE state = 'receiving' AND deadline < $1",
+    )
+    .bind(before)
+    .fetch_all(store.reader())
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Open {
+                tenant_id: row.try_get("tenant_id")?,
+                received_id: row.try_get("received_id")?,
+            })
+        })
+        .collect()
+}
+
+/// Received faxes in one state.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct StateCount {
+    /// The state's name.
+    pub state: String,
+    /// How many.
+    pub faxes: u32,
+    /// Their pages.
+    pub pages: u32,
+}
+
+/// Counts the received faxes, all tenants: for the operator's page.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn overview(store: &Store) -> Result<Vec<StateCount>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT state, CAST(COUNT(*) AS BIGINT) AS faxes, CAST(SUM(pages) AS BIGINT) AS pages
+         FROM received_fax GROUP BY state ORDER BY state",
+    )
+    .fetch_all(store.reader())
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let count = |name: &str| -> Result<u32, StoreError> {
+                Ok(u32::try_from(row.try_get::<i64, _>(name)?).unwrap_or(0))
+            };
+            Ok(StateCount {
+                state: row.try_get("state")?,
+                faxes: count("faxes")?,
+                pages: count("pages")?,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,143 @@
+//! The media of a call: packets of a connected socket in, ticks of an endpoint out.
+
+use std::{io, net::UdpSocket, ops::DerefMut, os::fd::OwnedFd};
+
+use faxpost_fax::{
+    AudioEndpoint, Call, StartError, Station, T38Endpoint, TICK_SAMPLES, Work,
+    g711::Law,
+    rtp::{self, JitterBuffer},
+    udptl,
+};
+
+use crate::line::protocol::MediaSetup;
+
+/// Ticks of line time that audio is delayed, against jitter: 100 ms.
+const JITTER_TICKS: usize = 5;
+/// Packets that each datagram repeats: what 2 % of loss needs.
+const REDUNDANCY: usize = 3;
+/// Datagrams read in one tick: more would be a flood.
+const MOST_DATAGRAMS: usize = 200;
+
+pub(super) enum Media {
+    Audio {
+        endpoint: Box<AudioEndpoint>,
+        socket: UdpSocket,
+        sender: rtp::Sender,
+        jitter: JitterBuffer,
+    },
+    T38 {
+        endpoint: Box<T38Endpoint>,
+        socket: UdpSocket,
+        sender: udptl::Sender,
+        receiver: udptl::Receiver,
+    },
+}
+
+impl Media {
+    pub fn open(
+        setup: &MediaSetup,
+        fd: OwnedFd,
+        station: &Station,
+        work: Work,
+        caller: bool,
+    ) -> Result<Self, StartError> {
+        let socket = UdpSocket::from(fd);
+        socket.set_nonblocking(true)?;
+        Ok(match setup {
+            MediaSetup::G711 { alaw } => {
+                let law = if *alaw { Law::A } else { Law::Mu };
+                Self::Audio {
+                    endpoint: Box::new(AudioEndpoint::new(station, work, caller)?),
+                    sender: rtp::Sender::new(law, random(), u32::from(random()), ssrc()),
+                    jitter: JitterBuffer::new(law, JITTER_TICKS),
+                    socket,
+                }
+            }
+            MediaSetup::T38 { max_datagram } => Self::T38 {
+                endpoint: Box::new(T38Endpoint::new(station, work, caller, *max_datagram)?),
+                sender: udptl::Sender::new(REDUNDANCY, *max_datagram as usize),
+                receiver: udptl::Receiver::new(),
+                socket,
+            },
+        })
+    }
+
+    /// What both kinds of endpoint share.
+    pub fn call(&mut self) -> &mut Call {
+        match self {
+            Self::Audio { endpoint, .. } => endpoint.deref_mut(),
+            Self::T38 { endpoint, .. } => endpoint.deref_mut(),
+        }
+    }
+
+    /// The work, to begin anew on other media.
+    pub fn into_work(self) -> io::Result<Work> {
+        match self {
+            Self::Audio { endpoint, .. } => endpoint.into_work(),
+            Self::T38 { endpoint, .. } => endpoint.into_work(),
+        }
+    }
+
+    /// A tick of line time: what came in, a step, what goes out.
+    pub fn tick(&mut self) {
+        let mut buffer = [0_u8; 2048];
+        match self {
+            Self::Audio {
+                endpoint,
+                socket,
+                sender,
+                jitter,
+            } => {
+                for _ in 0..MOST_DATAGRAMS {
+                    let Ok(length) = socket.recv(&mut buffer) else {
+                        break;
+                    };
+                    if let Some(packet) = rtp::read(&buffer[..length]) {
+                        jitter.put(&packet);
+                    }
+                }
+                let heard = jitter.take();
+                let mut said = [0_i16; TICK_SAMPLES];
+                endpoint.tick(heard.as_ref(), &mut said);
+                // What the network does not take is lost as any packet may be.
+                let _ = socket.send(&sender.packet(&said));
+            }
+            Self::T38 {
+                endpoint,
+                socket,
+                sender,
+                receiver,
+            } => {
+                for _ in 0..MOST_DATAGRAMS {
+                    let Ok(length) = socket.recv(&mut buffer) else {
+                        break;
+                    };
+                    if let Ok(packets) = receiver.packets(&buffer[..length]) {
+                        for (seq, ifp) in packets {
+                            endpoint.rx_ifp(seq, ifp);
+                        }
+                    }
+                }
+                endpoint.tick();
+                while let Some(ifp) = endpoint.take_tx_ifp() {
+                    let datagram = sender.datagram(ifp.seq, &ifp.data);
+                    for _ in 0..ifp.copies {
+                        let _ = socket.send(&datagram);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// RFC 3550 §5.1: sequence numbers and timestamps begin anywhere.
+fn random() -> u16 {
+    let mut bytes = [0; 2];
+    // Without the system's randomness the stream begins at 0, which hurts nobody but an attacker's patience.
+    let _ = getrandom::fill(&mut bytes);
+    u16::from_be_bytes(bytes)
+}
+
+fn ssrc() -> u32 {
+    u32::from(random()) << 16 | u32::from(random())
+}

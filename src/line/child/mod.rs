@@ -1,0 +1,130 @@
+//! The line worker: a sandboxed process that carries fax calls, a thread each, and knows neither keys
+//! nor names. Sockets come from the parent; what is received goes back to it before it is confirmed.
+
+mod call;
+mod gate;
+mod media;
+
+use std::{collections::HashMap, process::ExitCode, sync::mpsc};
+
+use super::protocol::{FromWorker, ToWorker};
+use crate::worker::{FrameSocket, frame::FrameSender};
+
+/// What the main thread hands to a call's thread.
+enum Order {
+    /// The media changed.
+    Media(super::protocol::MediaSetup, std::os::fd::OwnedFd),
+    /// Page data may go out.
+    Go,
+    /// The call is to end.
+    HangUp,
+}
+
+struct Running {
+    orders: mpsc::Sender<Order>,
+    kept: mpsc::Sender<(u32, bool)>,
+}
+
+/// The worker's main: calls come and go until the parent closes the socket.
+pub fn run(socket: FrameSocket) -> ExitCode {
+    let (sender, mut receiver) = socket.split();
+    let mut calls: HashMap<u64, Running> = HashMap::new();
+    loop {
+        let frame = match receiver.receive() {
+            Ok(frame) => frame,
+            // The gateway is gone: so are its calls, and their pages are its business after a restart.
+            Err(_) => return ExitCode::SUCCESS,
+        };
+        let Ok(order) = frame.decode::<ToWorker>() else {
+            eprintln!("the gateway sent a frame that can't be read");
+            return ExitCode::FAILURE;
+        };
+        take(order, frame.fds, &sender, &mut calls);
+    }
+}
+
+fn take(
+    order: ToWorker,
+    mut fds: Vec<std::os::fd::OwnedFd>,
+    sender: &FrameSender,
+    calls: &mut HashMap<u64, Running>,
+) {
+    match order {
+        ToWorker::Start { call, .. } => {
+            let (orders, their_orders) = mpsc::channel();
+            let (kept, their_kept) = mpsc::channel();
+            let Some(fd) = fds.pop() else {
+                return refuse(sender, call);
+            };
+            let voice = Voice {
+                call,
+                sender: sender.clone(),
+            };
+            let started = std::thread::Builder::new()
+                .name(format!("call-{call}"))
+                .spawn(move || call::run(order, fd, &voice, &their_orders, their_kept));
+            match started {
+                Ok(_) => {
+                    calls.insert(call, Running { orders, kept });
+                }
+                Err(_) => refuse(sender, call),
+            }
+        }
+        ToWorker::Media { call, media } => {
+            if let (Some(running), Some(fd)) = (calls.get(&call), fds.pop()) {
+                let _ = running.orders.send(Order::Media(media, fd));
+            }
+        }
+        ToWorker::Kept {
+            call,
+            page,
+            committed,
+        } => {
+            if let Some(running) = calls.get(&call) {
+                let _ = running.kept.send((page, committed));
+            }
+        }
+        ToWorker::Go { call } => {
+            if let Some(running) = calls.get(&call) {
+                let _ = running.orders.send(Order::Go);
+            }
+        }
+        ToWorker::HangUp { call } => {
+            if let Some(running) = calls.remove(&call) {
+                // A thread that ended meanwhile has said so.
+                let _ = running.orders.send(Order::HangUp);
+            }
+        }
+    }
+}
+
+/// A call that could not begin ends at once.
+fn refuse(sender: &FrameSender, call: u64) {
+    Voice {
+        call,
+        sender: sender.clone(),
+    }
+    .say(&FromWorker::Ended {
+        call,
+        t30: call::NEVER_STARTED,
+        pages: Vec::new(),
+        negotiated: None,
+        fax_heard: false,
+    });
+}
+
+/// A call's way to the parent.
+#[derive(Clone)]
+struct Voice {
+    call: u64,
+    sender: FrameSender,
+}
+
+impl Voice {
+    /// Says something; a parent that can't hear any more is gone, and the main thread ends.
+    fn say(&self, what: &FromWorker) {
+        if self.sender.send(what).is_err() {
+            eprintln!("the gateway does not listen any more");
+        }
+    }
+}

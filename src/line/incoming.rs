@@ -1,0 +1,184 @@
+//! An incoming call from its offer to its ending.
+
+use std::time::Duration;
+
+use faxpost_t4::tiff;
+use tokio::sync::mpsc;
+
+use super::{
+    Answerer, CallEnding, Decision, IncomingCall, ReceivedPage,
+    calls::Inner,
+    protocol::{FromWorker, Role, ToWorker},
+    session::{Begin, Session, Step},
+    sip::{
+        CallId, Event,
+        sdp::{Codec, Local, LocalMedia, Remote, RemoteMedia},
+    },
+};
+
+/// As the answering fax we offer T.38 this long after the answer, in line time: CED is out by then.
+const OFFER_T38_AFTER: Duration = Duration::from_millis(1500);
+/// The highest rate of V.17.
+const MAX_RATE: u32 = 14_400;
+
+/// Answers or refuses the call and follows it; `None` when it was never answered.
+pub(super) async fn run(
+    inner: &Inner,
+    call: CallId,
+    offered: &IncomingCall,
+    sdp: &[u8],
+    answerer: &dyn Answerer,
+    mut events: mpsc::UnboundedReceiver<Event>,
+    hang_up: mpsc::UnboundedReceiver<()>,
+) -> Option<CallEnding> {
+    let Some((remote, best)) = usable(sdp) else {
+        inner.sip.reject(call, 488, None);
+        return None;
+    };
+    let ident = match answerer.offered(offered).await {
+        Decision::Refuse(status) => {
+            inner.sip.reject(call, status, None);
+            return None;
+        }
+        Decision::Answer { ident } => ident,
+    };
+    let socket = match inner.ports.bind() {
+        Ok(socket) => socket,
+        Err(error) => {
+            inner.sip.reject(call, 503, None);
+            return Some(fault(error));
+        }
+    };
+    let mut local = Local::new(crate::clock::now_ms().unsigned_abs());
+    let answer = socket
+        .port()
+        .map_err(|error| error.to_string())
+        .and_then(|port| {
+            let addr = (inner.advertised, port).into();
+            let media = match &best {
+                RemoteMedia::T38(_) => LocalMedia::T38 { addr },
+                RemoteMedia::Audio { .. } => LocalMedia::Audio {
+                    addr,
+                    codecs: vec![Codec::Pcma, Codec::Pcmu],
+                },
+            };
+            local
+                .answer(&remote, &media)
+                .map_err(|error| error.to_string())
+        });
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(error) => {
+            inner.sip.reject(call, 488, None);
+            return Some(fault(error));
+        }
+    };
+    inner.sip.answer(call, answer);
+    loop {
+        match events.recv().await {
+            Some(Event::Answered { .. }) => break,
+            Some(Event::Ended { why, .. }) => return Some(fault(format!("{why:?}"))),
+            Some(_) => {}
+            None => return Some(fault("SIP signalling has stopped")),
+        }
+    }
+    let begin = Begin {
+        call,
+        events,
+        hang_up,
+        local,
+        audio: socket,
+        remote: best,
+        role: Role::Receive,
+        ident,
+        ecm: true,
+        max_rate: MAX_RATE,
+        caller: false,
+        offer_t38_after: Some(OFFER_T38_AFTER),
+    };
+    match Session::begin(inner, begin).await {
+        Ok(session) => Some(follow(session, offered, answerer).await),
+        Err(error) => {
+            inner.sip.hangup(call, None);
+            Some(fault(error))
+        }
+    }
+}
+
+fn usable(sdp: &[u8]) -> Option<(Remote, RemoteMedia)> {
+    let remote = Remote::parse(sdp).ok()?;
+    let best = remote.best()?;
+    Some((remote, best))
+}
+
+fn fault(reason: impl ToString) -> CallEnding {
+    CallEnding {
+        own_fault: Some(reason.to_string()),
+        ..CallEnding::default()
+    }
+}
+
+async fn follow(
+    mut session: Session<'_>,
+    offered: &IncomingCall,
+    answerer: &dyn Answerer,
+) -> CallEnding {
+    loop {
+        match session.next().await {
+            Step::Ended(ending) => return *ending,
+            Step::Worker(FromWorker::PageReceived {
+                page,
+                tiff,
+                bad_rows,
+                last,
+                ..
+            }) => {
+                let committed = keep(offered, answerer, page, &tiff, bad_rows, last).await;
+                let kept = ToWorker::Kept {
+                    call: session.worker.call,
+                    page,
+                    committed,
+                };
+                if session.worker.say(&kept, Vec::new()).await.is_err() {
+                    tracing::debug!(call = offered.call_id, "the line worker is gone");
+                }
+            }
+            Step::Worker(_) | Step::SwitchedToT38 => {}
+        }
+    }
+}
+
+async fn keep(
+    offered: &IncomingCall,
+    answerer: &dyn Answerer,
+    index: u32,
+    bytes: &[u8],
+    bad_rows: u32,
+    last: bool,
+) -> bool {
+    let page = match tiff::read(bytes) {
+        Ok(mut pages) if pages.len() == 1 => pages.remove(0),
+        Ok(_) => {
+            tracing::error!(
+                call = offered.call_id,
+                "a line worker gave no single page; it is refused"
+            );
+            return false;
+        }
+        Err(error) => {
+            tracing::error!(call = offered.call_id, %error, "a line worker gave an unreadable page; it is refused");
+            return false;
+        }
+    };
+    answerer
+        .keep(
+            offered,
+            ReceivedPage {
+                index,
+                page,
+                bad_rows,
+                last,
+            },
+        )
+        .await
+}

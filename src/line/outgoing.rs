@@ -1,0 +1,238 @@
+//! An outgoing call from its order to its ending.
+
+use std::time::Duration;
+
+use faxpost_t4::tiff;
+use tokio::{sync::mpsc, time::Instant};
+
+use super::{
+    CallEnding, CallEvent, CallOrder, Media, PageVerdict, SipEnding, Verdict,
+    calls::Inner,
+    protocol::{FromWorker, Role, ToWorker},
+    session::{Begin, Session, Step},
+    sip::{
+        CallId, End, Event,
+        sdp::{Codec, Local, LocalMedia, Remote},
+    },
+};
+
+/// The far end's gateway usually offers T.38; this long after the answer we do, in line time.
+const OFFER_T38_AFTER: Duration = Duration::from_secs(6);
+
+/// Places the call and follows it to its end; `tx` hears the rest.
+pub(super) async fn run(
+    inner: &Inner,
+    order: CallOrder,
+    tx: &mpsc::Sender<CallEvent>,
+    hang_up: mpsc::UnboundedReceiver<()>,
+) -> CallEnding {
+    let pages = order.pages.len();
+    let mut ending = match place(inner, order, tx, hang_up).await {
+        Ok(ending) => ending,
+        Err(ending) => *ending,
+    };
+    for page in 0..pages {
+        let page = u32::try_from(page).unwrap_or(u32::MAX);
+        if !ending.pages.iter().any(|verdict| verdict.page == page) {
+            ending.pages.push(PageVerdict {
+                page,
+                verdict: Verdict::Unsent,
+                evidence: "no page data went out".into(),
+            });
+        }
+    }
+    ending.pages.sort_by_key(|verdict| verdict.page);
+    ending
+}
+
+fn fault(reason: impl ToString) -> Box<CallEnding> {
+    Box::new(CallEnding {
+        own_fault: Some(reason.to_string()),
+        ..CallEnding::default()
+    })
+}
+
+async fn place(
+    inner: &Inner,
+    order: CallOrder,
+    tx: &mpsc::Sender<CallEvent>,
+    mut hang_up: mpsc::UnboundedReceiver<()>,
+) -> Result<CallEnding, Box<CallEnding>> {
+    let tiff = tiff::write(&order.pages).map_err(fault)?;
+    let audio = inner.ports.bind().map_err(fault)?;
+    let port = audio.port().map_err(fault)?;
+    let mut local = Local::new(crate::clock::now_ms().unsigned_abs());
+    let offer = local.offer(&LocalMedia::Audio {
+        addr: (inner.advertised, port).into(),
+        codecs: vec![Codec::Pcma, Codec::Pcmu],
+    });
+    let (call, mut events) = inner.dial(&order, offer).map_err(|sip| {
+        Box::new(CallEnding {
+            sip: Some(sip),
+            ..CallEnding::default()
+        })
+    })?;
+    let sdp = match answered(inner, call, &mut events, &mut hang_up, tx).await {
+        Ok(sdp) => sdp,
+        Err(ending) => {
+            inner.forget(call);
+            return Err(ending);
+        }
+    };
+    let remote = Remote::parse(&sdp).ok().and_then(|remote| remote.best());
+    let Some(remote) = remote else {
+        inner.sip.hangup(call, None);
+        inner.forget(call);
+        return Err(Box::new(CallEnding {
+            sip: Some(SipEnding::Status(488)),
+            ..CallEnding::default()
+        }));
+    };
+    let begin = Begin {
+        call,
+        events,
+        hang_up,
+        local,
+        audio,
+        remote,
+        role: Role::Send {
+            tiff,
+            pages: u32::try_from(order.pages.len()).unwrap_or(u32::MAX),
+        },
+        ident: order.ident.clone(),
+        ecm: order.ecm,
+        max_rate: order.max_rate,
+        caller: true,
+        offer_t38_after: order.t38.then_some(OFFER_T38_AFTER),
+    };
+    let session = Session::begin(inner, begin).await.map_err(|error| {
+        inner.sip.hangup(call, None);
+        inner.forget(call);
+        fault(error)
+    })?;
+    Ok(follow(session, tx).await)
+}
+
+/// Waits for the answer: its SDP, or why there is none.
+async fn answered(
+    inner: &Inner,
+    call: CallId,
+    events: &mut mpsc::UnboundedReceiver<Event>,
+    hang_up: &mut mpsc::UnboundedReceiver<()>,
+    tx: &mpsc::Sender<CallEvent>,
+) -> Result<Vec<u8>, Box<CallEnding>> {
+    let since = Instant::now();
+    let mut hung_up = false;
+    loop {
+        let event = tokio::select! {
+            event = events.recv() => event,
+            Some(()) = hang_up.recv(), if !hung_up => {
+                hung_up = true;
+                inner.sip.hangup(call, None);
+                continue;
+            }
+        };
+        match event {
+            Some(Event::Progress { status, .. }) if status >= 180 => {
+                tell(tx, CallEvent::Ringing).await
+            }
+            Some(Event::Answered { sdp, .. }) => {
+                tell(tx, CallEvent::Answered).await;
+                return Ok(sdp);
+            }
+            Some(Event::Ended { why, .. }) => {
+                tracing::debug!(call = %call, after_ms = since.elapsed().as_millis() as u64, "not answered");
+                return Err(Box::new(unanswered(why)));
+            }
+            Some(_) => {}
+            None => return Err(fault("SIP signalling has stopped")),
+        }
+    }
+}
+
+fn unanswered(why: End) -> CallEnding {
+    let mut ending = CallEnding::default();
+    match why {
+        End::Refused { status, q850, .. } => {
+            ending.sip = Some(SipEnding::Status(status));
+            ending.q850 = q850;
+        }
+        End::AuthFailed => ending.sip = Some(SipEnding::Status(407)),
+        End::RingTimeout => ending.sip = Some(SipEnding::NoAnswer),
+        End::SetupTimeout => ending.sip = Some(SipEnding::Status(408)),
+        End::Unreachable { error } => ending.sip = Some(SipEnding::Unreachable(error)),
+        End::Cancelled | End::LocalBye => {
+            ending.own_fault = Some("called off before the answer".into())
+        }
+        other => ending.own_fault = Some(format!("{other:?}")),
+    }
+    ending
+}
+
+async fn follow(mut session: Session<'_>, tx: &mpsc::Sender<CallEvent>) -> CallEnding {
+    tell(tx, CallEvent::Media(session.media())).await;
+    // The answer to "may page data go out?", once it was asked.
+    let mut permit: Option<tokio::sync::oneshot::Receiver<()>> = None;
+    loop {
+        let step = tokio::select! {
+            step = session.next() => step,
+            given = wait_for(&mut permit) => {
+                permit = None;
+                if given {
+                    let go = ToWorker::Go { call: session.worker.call };
+                    if session.worker.say(&go, Vec::new()).await.is_err() {
+                        tracing::debug!("the line worker is gone");
+                    }
+                } else {
+                    session.stop().await;
+                }
+                continue;
+            }
+        };
+        match step {
+            Step::SwitchedToT38 => tell(tx, CallEvent::Media(Media::T38)).await,
+            Step::Ended(ending) => return *ending,
+            Step::Worker(FromWorker::PageDataNext { .. }) => {
+                let (give, given) = tokio::sync::oneshot::channel();
+                permit = Some(given);
+                tell(tx, CallEvent::PageDataNext(give)).await;
+            }
+            Step::Worker(said) => {
+                if let Some(event) = event(said) {
+                    tell(tx, event).await;
+                }
+            }
+        }
+    }
+}
+
+async fn wait_for(permit: &mut Option<tokio::sync::oneshot::Receiver<()>>) -> bool {
+    match permit {
+        Some(given) => given.await.is_ok(),
+        None => std::future::pending().await,
+    }
+}
+
+fn event(said: FromWorker) -> Option<CallEvent> {
+    Some(match said {
+        FromWorker::Negotiated { what, .. } => CallEvent::Negotiated(what),
+        FromWorker::PageStarted { page, .. } => CallEvent::PageStarted { page },
+        FromWorker::PageProgress { page, percent, .. } => CallEvent::PageProgress { page, percent },
+        FromWorker::PageVerdict {
+            page,
+            verdict,
+            evidence,
+            ..
+        } => CallEvent::Page(PageVerdict {
+            page,
+            verdict,
+            evidence,
+        }),
+        _ => return None,
+    })
+}
+
+async fn tell(tx: &mpsc::Sender<CallEvent>, event: CallEvent) {
+    // Whoever placed the call and went away is told nothing more; the call still ends by itself.
+    let _ = tx.send(event).await;
+}

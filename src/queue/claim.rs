@@ -1,0 +1,192 @@
+//! Taking jobs to work on: one conditional update each, so that no two workers hold the same job.
+
+use sqlx::Row;
+
+use super::{records::page_number, state::State};
+use crate::{
+    clock::now_ms,
+    store::{Store, StoreError, Tx},
+};
+
+/// How long a claimed job is ours without renewal.
+pub(super) const LEASE_MS: i64 = 120_000;
+
+/// A job as its row tells it.
+#[derive(Clone, Debug)]
+pub(super) struct Job {
+    pub tenant_id: String,
+    pub job_id: String,
+    pub submission_id: String,
+    pub user_id: String,
+    pub destination: String,
+    pub state: State,
+    pub tries: u32,
+    pub rendition_id: Option<String>,
+    pub cover_custody_id: Option<String>,
+    pub pages_total: Option<u32>,
+    pub lease_owner: Option<String>,
+}
+
+const COLUMNS: &str = "tenant_id, job_id, submission_id, user_id, destination, state, tries,
+     rendition_id, cover_custody_id, pages_total, lease_owner";
+
+/// PostgreSQL lets claims pass each other; SQLite has one writer, so there is nothing to pass.
+fn skip_locked(store: &Store) -> &'static str {
+    if store.is_shared() {
+        "FOR UPDATE SKIP LOCKED"
+    } else {
+        ""
+    }
+}
+
+fn job(row: &sqlx::any::AnyRow) -> Result<Job, StoreError> {
+    let state: String = row.try_get("state")?;
+    Ok(Job {
+        tenant_id: row.try_get("tenant_id")?,
+        job_id: row.try_get("job_id")?,
+        submission_id: row.try_get("submission_id")?,
+        user_id: row.try_get("user_id")?,
+        destination: row.try_get("destination")?,
+        state: state
+            .parse()
+            .map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
+        tries: page_number(row.try_get("tries")?),
+        rendition_id: row.try_get("rendition_id")?,
+        cover_custody_id: row.try_get("cover_custody_id")?,
+        pages_total: row
+            .try_get::<Option<i64>, _>("pages_total")?
+            .map(page_number),
+        lease_owner: row.try_get("lease_owner")?,
+    })
+}
+
+/// Takes every queued job of the submission that has waited longest: they share its pages.
+pub(super) async fn to_render(store: &Store, owner: &str) -> Result<Vec<Job>, StoreError> {
+    let mut tx = store.begin().await?;
+    let now = now_ms();
+    let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+        "UPDATE job SET state = $1, state_since = $2, deadline = $3, lease_owner = $4, lease_until = $5
+         WHERE state = $6 AND submission_id = (
+             SELECT submission_id FROM job WHERE state = $6 AND run_at <= $2
+             ORDER BY priority, run_at, job_id LIMIT 1 {})
+         RETURNING {COLUMNS}",
+        skip_locked(store)
+    )))
+    .bind(State::Rendering.name())
+    .bind(now)
+    .bind(State::Rendering.deadline(now))
+    .bind(owner)
+    .bind(now + LEASE_MS)
+    .bind(State::Queued.name())
+    .fetch_all(tx.conn())
+    .await?;
+    let jobs = rows.iter().map(job).collect::<Result<Vec<_>, _>>()?;
+    tx.commit().await?;
+    Ok(jobs)
+}
+
+/// Takes the next job that may be called, counting the call; none while its destination is on the line.
+pub(super) async fn to_dial(
+    tx: &mut Tx,
+    store: &Store,
+    owner: &str,
+) -> Result<Option<Job>, StoreError> {
+    let now = now_ms();
+    let row = sqlx::query(sqlx::AssertSqlSafe(format!(
+        "UPDATE job SET state = $1, state_since = $2, deadline = $3, lease_owner = $4, lease_until = $5,
+                tries = tries + 1
+         WHERE job_id = (
+             SELECT job_id FROM job AS next WHERE next.state IN ($6, $7) AND next.run_at <= $2
+               AND NOT EXISTS (SELECT 1 FROM job AS busy WHERE busy.destination = next.destination
+                               AND busy.state IN ($8, $9))
+             ORDER BY next.priority, next.run_at, next.job_id LIMIT 1 {})
+           AND state IN ($6, $7)
+         RETURNING {COLUMNS}",
+        skip_locked(store)
+    )))
+    .bind(State::Dialling.name())
+    .bind(now)
+    .bind(State::Dialling.deadline(now))
+    .bind(owner)
+    .bind(now + LEASE_MS)
+    .bind(State::Ready.name())
+    .bind(State::Waiting.name())
+    .bind(State::Dialling.name())
+    .bind(State::Sending.name())
+    .fetch_optional(tx.conn())
+    .await?;
+    row.as_ref().map(job).transpose()
+}
+
+/// Keeps a job in work ours for another while.
+pub(super) async fn renew(store: &Store, job: &Job) -> Result<(), StoreError> {
+    let mut tx = store.begin().await?;
+    sqlx::query(
+        "UPDATE job SET lease_until = $1 WHERE tenant_id = $2 AND job_id = $3 AND lease_owner = $4",
+    )
+    .bind(now_ms() + LEASE_MS)
+    .bind(&job.tenant_id)
+    .bind(&job.job_id)
+    .bind(&job.lease_owner)
+    .execute(tx.conn())
+    .await?;
+    tx.commit().await
+}
+
+/// The jobs in work whose worker is gone: their lease is over, or it belongs to an earlier start of this node.
+pub(super) async fn abandoned(
+    store: &Store,
+    node: &str,
+    owner: &str,
+) -> Result<Vec<Job>, StoreError> {
+    let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+        "SELECT {COLUMNS} FROM job
+         WHERE state IN ($1, $2, $3)
+           AND (lease_until < $4 OR (lease_owner LIKE $5 AND lease_owner <> $6))"
+    )))
+    .bind(State::Rendering.name())
+    .bind(State::Dialling.name())
+    .bind(State::Sending.name())
+    .bind(now_ms())
+    .bind(format!("{node}/%"))
+    .bind(owner)
+    .fetch_all(store.reader())
+    .await?;
+    rows.iter().map(job).collect()
+}
+
+/// The jobs whose state has lasted longer than the table allows.
+pub(super) async fn overdue(store: &Store) -> Result<Vec<Job>, StoreError> {
+    let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+        "SELECT {COLUMNS} FROM job WHERE finished_at IS NULL AND deadline < $1"
+    )))
+    .bind(now_ms())
+    .fetch_all(store.reader())
+    .await?;
+    rows.iter().map(job).collect()
+}
+
+/// When the next waiting job may be claimed, Unix milliseconds.
+pub(super) async fn next_due(store: &Store) -> Result<Option<i64>, StoreError> {
+    let due: Option<i64> = sqlx::query_scalar(
+        "SELECT CAST(MIN(run_at) AS BIGINT) FROM job WHERE state IN ($1, $2) AND run_at > $3",
+    )
+    .bind(State::Ready.name())
+    .bind(State::Waiting.name())
+    .bind(now_ms())
+    .fetch_one(store.reader())
+    .await?;
+    Ok(due)
+}
+
+/// A job by its id.
+pub(super) async fn by_id(store: &Store, tenant_id: &str, job_id: &str) -> Result<Job, StoreError> {
+    let row = sqlx::query(sqlx::AssertSqlSafe(format!(
+        "SELECT {COLUMNS} FROM job WHERE tenant_id = $1 AND job_id = $2"
+    )))
+    .bind(tenant_id)
+    .bind(job_id)
+    .fetch_one(store.reader())
+    .await?;
+    job(&row)
+}

@@ -1,0 +1,104 @@
+//! Claims jobs for free channels and starts their calls.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{Inner, claim, in_call, moves, state::State};
+use crate::{
+    clock::now_ms,
+    numbers::{self, Trunk},
+    store::{StoreError, Topic},
+};
+
+/// Places calls until `stop`, then waits for those in progress: their ends are recorded.
+pub(super) async fn run(queue: Arc<Inner>, stop: CancellationToken) {
+    let mut calls = JoinSet::new();
+    let mut wake = queue.store.listen(Topic::Queue);
+    loop {
+        while calls.try_join_next().is_some() {}
+        let pause = match next(&queue).await {
+            Ok(Step::Call(call)) => {
+                calls.spawn(in_call::run(queue.clone(), *call));
+                continue;
+            }
+            Ok(Step::Idle(pause)) => pause,
+            Err(error) => {
+                tracing::warn!(%error, "jobs to dial can't be claimed; trying again");
+                Duration::from_secs(2)
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = wake.heard() => {}
+            () = tokio::time::sleep(pause) => {}
+            Some(_) = calls.join_next(), if !calls.is_empty() => {}
+        }
+    }
+    while calls.join_next().await.is_some() {}
+}
+
+enum Step {
+    Call(Box<in_call::Claimed>),
+    Idle(Duration),
+}
+
+async fn next(queue: &Inner) -> Result<Step, StoreError> {
+    let Some(trunk) = free_trunk(queue).await? else {
+        return Ok(Step::Idle(Duration::from_secs(5)));
+    };
+    let mut tx = queue.store.begin().await?;
+    let Some(job) = claim::to_dial(&mut tx, &queue.store, &queue.owner).await? else {
+        drop(tx);
+        return Ok(Step::Idle(until_due(queue).await?));
+    };
+    let pages = job.pages_total.unwrap_or(0);
+    let verdicts = super::records::verdicts(&mut tx, &job.tenant_id, &job.job_id, pages).await?;
+    let leg = in_call::leg_of(&job, &verdicts);
+    // One moment for the record and the header lines.
+    let at = now_ms();
+    let order = match in_call::order(queue, &job, &leg, &verdicts, &trunk, at).await {
+        Ok(order) => order,
+        Err(error) => {
+            tracing::error!(
+                job = job.job_id,
+                error = format!("{error:#}"),
+                "the pages can't be read; put off"
+            );
+            moves::advance_at(
+                &mut tx,
+                &job.tenant_id,
+                &job.job_id,
+                State::Dialling,
+                State::Waiting,
+                None,
+                now_ms() + 60_000,
+            )
+            .await?;
+            tx.commit().await?;
+            return Ok(Step::Idle(Duration::ZERO));
+        }
+    };
+    // The call is on record before it is placed: a crash finds it.
+    super::records::placed(&mut tx, &leg, &order, at).await?;
+    tx.commit().await?;
+    Ok(Step::Call(Box::new(in_call::Claimed { job, leg, order })))
+}
+
+/// The first active trunk, by priority, with a free channel.
+async fn free_trunk(queue: &Inner) -> Result<Option<Trunk>, StoreError> {
+    for trunk in numbers::trunks(&queue.store).await? {
+        if trunk.active && queue.calls.on_trunk(&trunk.trunk_id) < trunk.channels as usize {
+            return Ok(Some(trunk));
+        }
+    }
+    Ok(None)
+}
+
+async fn until_due(queue: &Inner) -> Result<Duration, StoreError> {
+    let longest = Duration::from_secs(5);
+    Ok(claim::next_due(&queue.store).await?.map_or(longest, |due| {
+        Duration::from_millis(u64::try_from(due - now_ms()).unwrap_or(0)).min(longest)
+    }))
+}

@@ -1,0 +1,225 @@
+//! One call from its order to its end: each event that counts is on record before the next step.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    Inner,
+    claim::{self, Job},
+    closing::{self, Closing},
+    ladder::{self, Next},
+    moves, pages,
+    records::{self, LegRecord},
+    state::State,
+};
+use crate::{
+    clock::{Millis, now_ms},
+    line::{CallEnding, CallEvent, CallOrder, Verdict},
+    numbers::Trunk,
+    outcome,
+    store::{StoreError, Topic, Tx, new_id},
+};
+
+/// A job that was claimed for a call, and the call.
+pub(super) struct Claimed {
+    pub job: Job,
+    pub leg: LegRecord,
+    pub order: CallOrder,
+}
+
+/// The leg that starts at the first page that isn't confirmed.
+pub(super) fn leg_of(job: &Job, verdicts: &[Verdict]) -> LegRecord {
+    let first = verdicts
+        .iter()
+        .position(|verdict| *verdict != Verdict::Confirmed)
+        .unwrap_or(0);
+    LegRecord {
+        tenant_id: job.tenant_id.clone(),
+        call_id: new_id(),
+        leg_id: new_id(),
+        job_id: job.job_id.clone(),
+        first_page: u32::try_from(first).unwrap_or(u32::MAX),
+    }
+}
+
+/// Settles everything about the call.
+pub(super) async fn order(
+    queue: &Inner,
+    job: &Job,
+    leg: &LegRecord,
+    verdicts: &[Verdict],
+    trunk: &Trunk,
+    at: Millis,
+) -> anyhow::Result<CallOrder> {
+    let pages = pages::for_call(&queue.store, &queue.custody, job, verdicts, at).await?;
+    Ok(CallOrder {
+        call_id: leg.call_id.clone(),
+        trunk_id: trunk.trunk_id.clone(),
+        from: pages.from,
+        to: job.destination.clone(),
+        ident: pages.ident,
+        pages: pages.pages,
+        ecm: true,
+        max_rate: 14_400,
+        t38: trunk.t38 != crate::numbers::T38Policy::Never,
+    })
+}
+
+/// Places the call and follows it.
+pub(super) async fn run(queue: Arc<Inner>, claimed: Claimed) {
+    let Claimed { job, leg, order } = claimed;
+    let total = job.pages_total.unwrap_or(0);
+    let _shown = queue
+        .calls
+        .begin(&order, &job.job_id, leg.first_page, total);
+    let mut state = State::Dialling;
+    let mut events = queue.line.place(order).await;
+    let mut renewal = tokio::time::interval(Duration::from_millis(claim::LEASE_MS as u64 / 3));
+    let ending = loop {
+        let event = tokio::select! {
+            event = events.recv() => event,
+            _ = renewal.tick() => {
+                if let Err(error) = claim::renew(&queue.store, &job).await {
+                    tracing::warn!(job = job.job_id, %error, "the lease can't be renewed");
+                }
+                continue;
+            }
+        };
+        match event {
+            Some(CallEvent::Ended(ending)) => break ending,
+            Some(event) => {
+                queue.calls.note(&leg.call_id, &event);
+                if let Err(error) = follow(&queue, &leg, &mut state, event).await {
+                    // Without a record the call must not go on: the permit is dropped with the event.
+                    tracing::error!(job = job.job_id, %error, "the call can't be recorded; hanging up");
+                    queue.line.hang_up(&leg.call_id);
+                }
+            }
+            None => {
+                break CallEnding {
+                    own_fault: Some("the line gave no ending".into()),
+                    ..CallEnding::default()
+                };
+            }
+        }
+    };
+    if let Err(error) = settle(&queue, &job, &leg, state, &ending).await {
+        tracing::error!(job = job.job_id, %error, "the call's end can't be recorded; the watchdog will settle it");
+    }
+    queue.store.wake(Topic::Queue);
+    queue.store.wake(Topic::Outbox);
+}
+
+async fn follow(
+    queue: &Inner,
+    leg: &LegRecord,
+    state: &mut State,
+    event: CallEvent,
+) -> Result<(), StoreError> {
+    match event {
+        CallEvent::Answered => {
+            let mut tx = queue.store.begin().await?;
+            records::answered(&mut tx, leg).await?;
+            tx.commit().await
+        }
+        CallEvent::PageDataNext(permit) => {
+            let mut tx = queue.store.begin().await?;
+            records::page_data_next(&mut tx, leg).await?;
+            let ours = moves::advance_at(
+                &mut tx,
+                &leg.tenant_id,
+                &leg.job_id,
+                State::Dialling,
+                State::Sending,
+                Some(moves::Lease {
+                    owner: &queue.owner,
+                    until: now_ms() + claim::LEASE_MS,
+                }),
+                0,
+            )
+            .await?;
+            tx.commit().await?;
+            if ours {
+                *state = State::Sending;
+                // A line that is gone meanwhile will end the call itself.
+                let _ = permit.send(());
+            }
+            Ok(())
+        }
+        CallEvent::Page(verdict) => {
+            let mut tx = queue.store.begin().await?;
+            records::page(&mut tx, leg, &verdict).await?;
+            tx.commit().await
+        }
+        CallEvent::Ringing
+        | CallEvent::Media(_)
+        | CallEvent::Negotiated(_)
+        | CallEvent::PageStarted { .. }
+        | CallEvent::PageProgress { .. }
+        | CallEvent::Ended(_) => Ok(()),
+    }
+}
+
+async fn settle(
+    queue: &Inner,
+    job: &Job,
+    leg: &LegRecord,
+    state: State,
+    ending: &CallEnding,
+) -> Result<(), StoreError> {
+    let outcome = outcome::classify(ending);
+    tracing::info!(
+        job = job.job_id,
+        call = leg.call_id,
+        outcome = outcome.key,
+        t30 = ending.t30,
+        duration_ms = ending.duration.as_millis() as u64,
+        "call ended"
+    );
+    let mut tx = queue.store.begin().await?;
+    records::ended(&mut tx, leg, ending, outcome.key).await?;
+    after_leg(&mut tx, queue, job, state, outcome.key, outcome.retry).await?;
+    tx.commit().await
+}
+
+/// Decides what comes after a leg whose page reports are on record.
+pub(super) async fn after_leg(
+    tx: &mut Tx,
+    queue: &Inner,
+    job: &Job,
+    state: State,
+    outcome: &str,
+    class: outcome::RetryClass,
+) -> Result<(), StoreError> {
+    let pages = job.pages_total.unwrap_or(0);
+    let verdicts = records::verdicts(tx, &job.tenant_id, &job.job_id, pages).await?;
+    match ladder::after_call(&verdicts, class, job.tries, &queue.policy) {
+        Next::Wait(ms) => {
+            moves::advance_at(
+                tx,
+                &job.tenant_id,
+                &job.job_id,
+                state,
+                State::Waiting,
+                None,
+                now_ms() + ms,
+            )
+            .await?;
+        }
+        Next::End(to) => {
+            closing::close(
+                tx,
+                &Closing {
+                    tenant_id: &job.tenant_id,
+                    job_id: &job.job_id,
+                    from: state,
+                    to,
+                    outcome: if to == State::Sent { "sent" } else { outcome },
+                    note: None,
+                    hostname: &queue.hostname,
+                },
+            )
+            .await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,178 @@
+//! The pages of one call: cover and rendition from the first page that is not confirmed, each with its
+//! header line.
+
+use faxpost_paper::{HeaderLine, Language as PaperLanguage, PageSetup, Paper, header_line, stamp};
+use faxpost_t4::{FaxPage, tiff};
+use jiff::{Timestamp, tz::TimeZone};
+use sqlx::Row;
+
+use super::claim::Job;
+use crate::{
+    clock::Millis,
+    line::Verdict,
+    people::{self, Language, Settings},
+    store::Store,
+    vault::Custody,
+};
+
+/// The page set-up that a user's settings ask for.
+pub(super) fn setup(settings: &Settings) -> PageSetup {
+    PageSetup {
+        width: 1728, // T.4 §2.1: A4, Letter and Legal
+        paper: match settings.paper {
+            people::Paper::A4 => Paper::A4,
+            people::Paper::Letter => Paper::Letter,
+            people::Paper::Legal => Paper::Legal,
+        },
+        resolution: settings.resolution,
+    }
+}
+
+/// The language of what is drawn.
+pub(super) fn language(settings: &Settings) -> PaperLanguage {
+    match settings.language {
+        Language::En => PaperLanguage::En,
+        Language::Fr => PaperLanguage::Fr,
+    }
+}
+
+/// Date and time where the user is, in the user's language.
+pub(super) fn local_date(at: Millis, settings: &Settings) -> String {
+    let zoned = zoned(at, settings);
+    match settings.language {
+        Language::En => zoned.strftime("%Y-%m-%d %H:%M %Z").to_string(),
+        Language::Fr => zoned.strftime("%d/%m/%Y %H:%M %Z").to_string(),
+    }
+}
+
+fn zoned(at: Millis, settings: &Settings) -> jiff::Zoned {
+    let zone = TimeZone::get(&settings.time_zone).unwrap_or(TimeZone::UTC);
+    Timestamp::from_millisecond(at)
+        .unwrap_or(Timestamp::UNIX_EPOCH)
+        .to_zoned(zone)
+}
+
+/// What a call carries.
+pub(super) struct CallPages {
+    /// From the first page that is not confirmed, header lines drawn.
+    pub pages: Vec<FaxPage>,
+    /// TSI.
+    pub ident: String,
+    /// Caller identity, E.164.
+    pub from: String,
+}
+
+/// Reads the job's pages out of custody and draws the header lines of this call.
+///
+/// `at` is when the call is placed: the same moment draws the same pages again.
+pub(super) async fn for_call(
+    store: &Store,
+    custody: &Custody,
+    job: &Job,
+    verdicts: &[Verdict],
+    at: Millis,
+) -> anyhow::Result<CallPages> {
+    let mut pages = Vec::new();
+    if let Some(cover) = &job.cover_custody_id {
+        let bytes = custody.open(store, &job.tenant_id, cover).await?;
+        pages.extend(tiff::read(&bytes)?);
+    }
+    if let Some(rendition) = &job.rendition_id {
+        let custody_id: String = sqlx::query_scalar(
+            "SELECT custody_id FROM rendition WHERE tenant_id = $1 AND rendition_id = $2",
+        )
+        .bind(&job.tenant_id)
+        .bind(rendition)
+        .fetch_one(store.reader())
+        .await?;
+        let bytes = custody.open(store, &job.tenant_id, &custody_id).await?;
+        pages.extend(tiff::read(&bytes)?);
+    }
+    let settings = people::settings_for(store, &job.tenant_id, &job.user_id).await?;
+    let user = people::user(store, &job.tenant_id, &job.user_id)
+        .await?
+        .ok_or_else(|| anyhow::anyhow!("the job's user is gone"))?;
+    let from = settings.caller_number.clone().unwrap_or_default();
+    let first = verdicts
+        .iter()
+        .position(|verdict| *verdict != Verdict::Confirmed)
+        .unwrap_or(0);
+    let total = u32::try_from(pages.len())?;
+    let date = local_date(at, &settings);
+    let setup = setup(&settings);
+    let stamped = pages
+        .iter()
+        .enumerate()
+        .skip(first)
+        .map(|(index, page)| {
+            let header = HeaderLine {
+                date: date.clone(),
+                sender: user.name.clone(),
+                tsi: from.clone(),
+                remark: if verdicts.get(index) == Some(&Verdict::Unknown) {
+                    possible_repeat(settings.language).to_owned()
+                } else {
+                    String::new()
+                },
+                page: u32::try_from(index + 1).unwrap_or(u32::MAX),
+                pages: Some(total),
+            };
+            let strip = PageSetup {
+                width: u32::try_from(page.width).unwrap_or(1728),
+                resolution: page.resolution,
+                ..setup
+            };
+            stamp(page, &header_line(&header, &strip))
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(CallPages {
+        pages: stamped,
+        ident: ident(&from),
+        from,
+    })
+}
+
+/// What the header line of a page says whose first arrival nobody knows.
+fn possible_repeat(language: Language) -> &'static str {
+    match language {
+        Language::En => "possible repeat",
+        Language::Fr => "répétition possible",
+    }
+}
+
+/// TSI or CSI: at most 20 of digits, `+` and space (T.30 §5.3.6.2.4).
+pub(crate) fn ident(number: &str) -> String {
+    number
+        .chars()
+        .filter(|c| c.is_ascii_digit() || matches!(c, '+' | ' '))
+        .take(20)
+        .collect()
+}
+
+/// The pages that the latest outgoing call had to send, as they were put on the line: drawn again from
+/// custody, which holds them until its day is over.
+///
+/// # Errors
+/// There was no call, or its pages are no longer in custody.
+pub async fn pages_of_last_call(store: &Store, custody: &Custody) -> anyhow::Result<Vec<FaxPage>> {
+    let row = sqlx::query(
+        "SELECT leg.tenant_id, leg.job_id, leg.first_page, call.placed_at
+         FROM leg JOIN call ON call.call_id = leg.call_id AND call.tenant_id = leg.tenant_id
+         WHERE call.direction = 'out' ORDER BY call.placed_at DESC, call.call_id DESC LIMIT 1",
+    )
+    .fetch_one(store.reader())
+    .await?;
+    let tenant_id: String = row.try_get("tenant_id")?;
+    let job_id: String = row.try_get("job_id")?;
+    let first: usize = usize::try_from(row.try_get::<i64, _>("first_page")?)?;
+    let job = super::claim::by_id(store, &tenant_id, &job_id).await?;
+    let mut verdicts = vec![Verdict::Unsent; job.pages_total.unwrap_or(0) as usize];
+    verdicts
+        .iter_mut()
+        .take(first)
+        .for_each(|verdict| *verdict = Verdict::Confirmed);
+    let placed_at = row.try_get("placed_at")?;
+    Ok(for_call(store, custody, &job, &verdicts, placed_at)
+        .await?
+        .pages)
+}

@@ -1,0 +1,270 @@
+//! What happened on the line, row by row: calls, legs and page reports.
+
+use sqlx::Row;
+
+use crate::{
+    clock::{Millis, now_ms},
+    line::{CallEnding, CallOrder, Media, Negotiated, PageVerdict, SipEnding, Verdict},
+    store::{Store, StoreError, Tx},
+};
+
+/// The call and its one leg, as they are recorded before the call is placed.
+#[derive(Clone, Debug)]
+pub struct LegRecord {
+    /// The tenant.
+    pub tenant_id: String,
+    /// The call.
+    pub call_id: String,
+    /// The leg.
+    pub leg_id: String,
+    /// The job that it carries.
+    pub job_id: String,
+    /// 0-based page of the job that the leg starts at.
+    pub first_page: u32,
+}
+
+/// Records that a call is about to be placed.
+pub(super) async fn placed(
+    tx: &mut Tx,
+    leg: &LegRecord,
+    order: &CallOrder,
+    at: Millis,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO call (call_id, tenant_id, trunk_id, direction, local_number, remote_number, placed_at)
+         VALUES ($1, $2, $3, 'out', $4, $5, $6)",
+    )
+    .bind(&leg.call_id)
+    .bind(&leg.tenant_id)
+    .bind(&order.trunk_id)
+    .bind(&order.from)
+    .bind(&order.to)
+    .bind(at)
+    .execute(tx.conn())
+    .await?;
+    sqlx::query(
+        "INSERT INTO leg (leg_id, tenant_id, call_id, job_id, first_page) VALUES ($1, $2, $3, $4, $5)",
+    )
+    .bind(&leg.leg_id)
+    .bind(&leg.tenant_id)
+    .bind(&leg.call_id)
+    .bind(&leg.job_id)
+    .bind(i64::from(leg.first_page))
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Records the answer.
+pub(super) async fn answered(tx: &mut Tx, leg: &LegRecord) -> Result<(), StoreError> {
+    sqlx::query("UPDATE call SET answered_at = $1 WHERE tenant_id = $2 AND call_id = $3")
+        .bind(now_ms())
+        .bind(&leg.tenant_id)
+        .bind(&leg.call_id)
+        .execute(tx.conn())
+        .await?;
+    Ok(())
+}
+
+/// Records that page data is about to go out.
+pub(super) async fn page_data_next(tx: &mut Tx, leg: &LegRecord) -> Result<(), StoreError> {
+    sqlx::query("UPDATE call SET page_data_at = $1 WHERE tenant_id = $2 AND call_id = $3")
+        .bind(now_ms())
+        .bind(&leg.tenant_id)
+        .bind(&leg.call_id)
+        .execute(tx.conn())
+        .await?;
+    Ok(())
+}
+
+/// Records what the far end said of a page; `page` counts from the leg's first. The first word stands.
+pub(super) async fn page(
+    tx: &mut Tx,
+    leg: &LegRecord,
+    verdict: &PageVerdict,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO page_report (leg_id, tenant_id, job_id, page, verdict, evidence, reported_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)
+         ON CONFLICT (leg_id, page) DO UPDATE SET verdict = excluded.verdict, evidence = excluded.evidence
+         WHERE page_report.verdict <> 'confirmed'",
+    )
+    .bind(&leg.leg_id)
+    .bind(&leg.tenant_id)
+    .bind(&leg.job_id)
+    .bind(i64::from(leg.first_page + verdict.page))
+    .bind(verdict_name(verdict.verdict))
+    .bind(&verdict.evidence)
+    .bind(now_ms())
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Records how the call ended.
+pub(super) async fn ended(
+    tx: &mut Tx,
+    leg: &LegRecord,
+    ending: &CallEnding,
+    outcome: &str,
+) -> Result<(), StoreError> {
+    let status = match &ending.sip {
+        Some(SipEnding::Status(status)) => Some(i64::from(*status)),
+        _ => None,
+    };
+    sqlx::query(
+        "UPDATE call SET ended_at = $1, sip_status = $2, q850 = $3, media = $4
+         WHERE tenant_id = $5 AND call_id = $6",
+    )
+    .bind(now_ms())
+    .bind(status)
+    .bind(ending.q850.map(i64::from))
+    .bind(ending.media.map(media_name))
+    .bind(&leg.tenant_id)
+    .bind(&leg.call_id)
+    .execute(tx.conn())
+    .await?;
+    let agreed: Option<&Negotiated> = ending.negotiated.as_ref();
+    sqlx::query(
+        "UPDATE leg SET t30_code = $1, remote_ident = $2, rate = $3, ecm = $4, resolution = $5,
+                duration_ms = $6, outcome = $7
+         WHERE tenant_id = $8 AND leg_id = $9",
+    )
+    .bind(ending.t30.map(i64::from))
+    .bind(agreed.and_then(|agreed| agreed.remote_ident.clone()))
+    .bind(agreed.map(|agreed| i64::from(agreed.rate)))
+    .bind(agreed.map(|agreed| i64::from(agreed.ecm)))
+    .bind(agreed.map(|agreed| agreed.vertical_dpi.to_string()))
+    .bind(i64::try_from(ending.duration.as_millis()).unwrap_or(i64::MAX))
+    .bind(outcome)
+    .bind(&leg.tenant_id)
+    .bind(&leg.leg_id)
+    .execute(tx.conn())
+    .await?;
+    for verdict in &ending.pages {
+        page(tx, leg, verdict).await?;
+    }
+    Ok(())
+}
+
+/// The legs of a job that a crash left open, with whether page data had begun.
+pub(super) async fn open_leg(
+    tx: &mut Tx,
+    tenant_id: &str,
+    job_id: &str,
+) -> Result<Option<(LegRecord, bool)>, StoreError> {
+    let row = sqlx::query(
+        "SELECT leg.leg_id, leg.call_id, leg.first_page, call.page_data_at
+         FROM leg JOIN call ON call.call_id = leg.call_id AND call.tenant_id = leg.tenant_id
+         WHERE leg.tenant_id = $1 AND leg.job_id = $2 AND call.ended_at IS NULL
+         ORDER BY call.placed_at DESC LIMIT 1",
+    )
+    .bind(tenant_id)
+    .bind(job_id)
+    .fetch_optional(tx.conn())
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let leg = LegRecord {
+        tenant_id: tenant_id.to_owned(),
+        call_id: row.try_get("call_id")?,
+        leg_id: row.try_get("leg_id")?,
+        job_id: job_id.to_owned(),
+        first_page: page_number(row.try_get("first_page")?),
+    };
+    let page_data: Option<i64> = row.try_get("page_data_at")?;
+    Ok(Some((leg, page_data.is_some())))
+}
+
+/// The best verdict on each page of a job over all its legs, page 0 first; what no leg speaks of is unsent.
+///
+/// Confirmed by any leg is confirmed; else the last word counts.
+pub(super) async fn verdicts(
+    tx: &mut Tx,
+    tenant_id: &str,
+    job_id: &str,
+    pages: u32,
+) -> Result<Vec<Verdict>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT page, verdict FROM page_report WHERE tenant_id = $1 AND job_id = $2
+         ORDER BY reported_at, leg_id",
+    )
+    .bind(tenant_id)
+    .bind(job_id)
+    .fetch_all(tx.conn())
+    .await?;
+    fold_verdicts(&rows, pages)
+}
+
+/// As [`verdicts`], outside a transaction, for reports.
+pub(super) async fn verdicts_of(
+    store: &Store,
+    tenant_id: &str,
+    job_id: &str,
+    pages: u32,
+) -> Result<Vec<Verdict>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT page, verdict FROM page_report WHERE tenant_id = $1 AND job_id = $2
+         ORDER BY reported_at, leg_id",
+    )
+    .bind(tenant_id)
+    .bind(job_id)
+    .fetch_all(store.reader())
+    .await?;
+    fold_verdicts(&rows, pages)
+}
+
+fn fold_verdicts(rows: &[sqlx::any::AnyRow], pages: u32) -> Result<Vec<Verdict>, StoreError> {
+    let mut verdicts = vec![Verdict::Unsent; pages as usize];
+    for row in rows {
+        let page: i64 = row.try_get("page")?;
+        let name: String = row.try_get("verdict")?;
+        let Some(slot) = usize::try_from(page)
+            .ok()
+            .and_then(|page| verdicts.get_mut(page))
+        else {
+            continue;
+        };
+        let verdict = verdict_of(&name);
+        // "Unsent" of a later leg takes nothing back from what an earlier one left unknown.
+        if *slot != Verdict::Confirmed && !(verdict == Verdict::Unsent && *slot != Verdict::Unsent)
+        {
+            *slot = verdict;
+        }
+    }
+    Ok(verdicts)
+}
+
+/// The column's word for a verdict.
+#[must_use]
+pub fn verdict_name(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Confirmed => "confirmed",
+        Verdict::Refused => "refused",
+        Verdict::Unknown => "unknown",
+        Verdict::Unsent => "unsent",
+    }
+}
+
+fn verdict_of(name: &str) -> Verdict {
+    match name {
+        "confirmed" => Verdict::Confirmed,
+        "refused" => Verdict::Refused,
+        "unsent" => Verdict::Unsent,
+        // What this version can't read is no evidence of arrival.
+        _ => Verdict::Unknown,
+    }
+}
+
+/// The column's word for a medium.
+#[must_use]
+pub fn media_name(media: Media) -> &'static str {
+    match media {
+        Media::T38 => "t38",
+        Media::G711 => "g711",
+    }
+}
+
+/// A count or page number from its column; the tables hold no negative ones.
+pub(super) fn page_number(column: i64) -> u32 {
+    u32::try_from(column).unwrap_or(0)
+}

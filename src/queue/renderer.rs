@@ -1,0 +1,414 @@
+//! From an accepted mail to pages: one rendition for all jobs of a submission, a cover for each.
+
+use std::{sync::Arc, time::Duration};
+
+use faxpost_paper::{Cover, Input, Limits, PageSetup};
+use faxpost_t4::{FaxPage, tiff};
+use sqlx::Row;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Inner, claim,
+    claim::Job,
+    closing::{self, Closing},
+    documents::{self, Contents, Kind, Unfit},
+    moves, pages,
+    state::State,
+};
+use crate::{
+    clock::now_ms,
+    people::{self, Settings},
+    store::{StoreError, Topic, new_id},
+    trouble::Trouble,
+    vault::{NewItem, What},
+    worker::paper::{PaperFailure, PaperRequest},
+};
+
+/// Renders until `stop`, one submission at a time.
+pub(super) async fn run(queue: Arc<Inner>, stop: CancellationToken) {
+    let mut wake = queue.store.listen(Topic::Queue);
+    loop {
+        match claim::to_render(&queue.store, &queue.owner).await {
+            Ok(jobs) if !jobs.is_empty() => {
+                render(&queue, jobs).await;
+                continue;
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "jobs to render can't be claimed; trying again"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = wake.heard() => {}
+            () = tokio::time::sleep(Duration::from_secs(5)) => {}
+        }
+    }
+}
+
+/// Why jobs can't get their pages.
+enum Failure {
+    /// The mail itself is at fault: the jobs fail with these words.
+    Mail { outcome: &'static str, note: String },
+    /// We are: the jobs go back to be rendered later.
+    Ours(String),
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Ours(error.to_string())
+    }
+}
+
+async fn render(queue: &Inner, jobs: Vec<Job>) {
+    let result = prepare(queue, &jobs).await;
+    for job in &jobs {
+        let ended = match &result {
+            Ok((rendition, contents)) => match finish(queue, job, rendition, contents).await {
+                Ok(()) => Ok(()),
+                Err(failure) => fail(queue, job, &failure).await,
+            },
+            Err(failure) => fail(queue, job, failure).await,
+        };
+        if let Err(error) = ended {
+            tracing::warn!(job = job.job_id, %error, "a rendered job can't be moved on; the watchdog will");
+        }
+    }
+    queue.store.wake(Topic::Queue);
+}
+
+async fn fail(queue: &Inner, job: &Job, failure: &Failure) -> Result<(), StoreError> {
+    let mut tx = queue.store.begin().await?;
+    match failure {
+        Failure::Mail { outcome, note } => {
+            closing::close(
+                &mut tx,
+                &Closing {
+                    tenant_id: &job.tenant_id,
+                    job_id: &job.job_id,
+                    from: State::Rendering,
+                    to: State::Failed,
+                    outcome,
+                    note: Some(note),
+                    hostname: &queue.hostname,
+                },
+            )
+            .await?;
+        }
+        Failure::Ours(reason) => {
+            tracing::warn!(job = job.job_id, reason, "rendering put off");
+            let later = now_ms() + 15_000;
+            moves::advance_at(
+                &mut tx,
+                &job.tenant_id,
+                &job.job_id,
+                State::Rendering,
+                State::Queued,
+                None,
+                later,
+            )
+            .await?;
+        }
+    }
+    tx.commit().await?;
+    queue.store.wake(Topic::Outbox);
+    Ok(())
+}
+
+/// The pages that all jobs of a submission share.
+struct Rendition {
+    rendition_id: Option<String>,
+    pages: u32,
+    setup: PageSetup,
+    settings: Settings,
+    sender: Sender,
+}
+
+struct Sender {
+    name: String,
+    company: String,
+    accepted_at: i64,
+}
+
+async fn prepare(queue: &Inner, jobs: &[Job]) -> Result<(Rendition, Contents), Failure> {
+    let job = &jobs[0];
+    let row = sqlx::query(
+        "SELECT custody_id, accepted_at FROM submission WHERE tenant_id = $1 AND submission_id = $2",
+    )
+    .bind(&job.tenant_id)
+    .bind(&job.submission_id)
+    .fetch_one(queue.store.reader())
+    .await
+    .map_err(StoreError::from)?;
+    let custody_id: String = row.try_get("custody_id").map_err(StoreError::from)?;
+    let accepted_at: i64 = row.try_get("accepted_at").map_err(StoreError::from)?;
+    let settings = people::settings_for(&queue.store, &job.tenant_id, &job.user_id).await?;
+    let user = people::user(&queue.store, &job.tenant_id, &job.user_id).await?;
+    let tenant = people::tenant(&queue.store, &job.tenant_id).await?;
+    let (Some(user), Some(tenant)) = (user, tenant) else {
+        return Err(Failure::Mail {
+            outcome: "no-user",
+            note: String::new(),
+        });
+    };
+    let message = queue
+        .custody
+        .open(&queue.store, &job.tenant_id, &custody_id)
+        .await
+        .map_err(|error| Failure::Ours(error.to_string()))?;
+    let contents = documents::read(&message).map_err(unfit)?;
+    let setup = pages::setup(&settings);
+    let key = serde_json::to_string(&setup).map_err(|error| Failure::Ours(error.to_string()))?;
+    let sender = Sender {
+        name: user.name,
+        company: tenant.name,
+        accepted_at,
+    };
+    let made = sqlx::query(
+        "SELECT rendition_id, pages FROM rendition
+         WHERE tenant_id = $1 AND submission_id = $2 AND page_setup = $3 AND pages IS NOT NULL",
+    )
+    .bind(&job.tenant_id)
+    .bind(&job.submission_id)
+    .bind(&key)
+    .fetch_optional(queue.store.reader())
+    .await
+    .map_err(StoreError::from)?;
+    if let Some(row) = made {
+        let rendition = Rendition {
+            rendition_id: Some(row.try_get("rendition_id").map_err(StoreError::from)?),
+            pages: super::records::page_number(row.try_get("pages").map_err(StoreError::from)?),
+            setup,
+            settings,
+            sender,
+        };
+        return Ok((rendition, contents));
+    }
+    let (drawn, notes) = draw(queue, &contents, &setup, &settings).await?;
+    let pages = u32::try_from(drawn.len()).unwrap_or(u32::MAX);
+    let rendition_id = if drawn.is_empty() {
+        None
+    } else {
+        Some(keep_rendition(queue, job, &key, &drawn, &notes).await?)
+    };
+    let rendition = Rendition {
+        rendition_id,
+        pages,
+        setup,
+        settings,
+        sender,
+    };
+    Ok((rendition, contents))
+}
+
+fn unfit(unfit: Unfit) -> Failure {
+    match unfit {
+        Unfit::NotAMail => Failure::Mail {
+            outcome: "mail-unreadable",
+            note: String::new(),
+        },
+        Unfit::Unsupported { name, media_type } => Failure::Mail {
+            outcome: "attachment-unsupported",
+            note: format!("{name} ({media_type})"),
+        },
+        Unfit::Empty => Failure::Mail {
+            outcome: "mail-empty",
+            note: String::new(),
+        },
+    }
+}
+
+/// Draws every document, each in a paper worker of its own.
+async fn draw(
+    queue: &Inner,
+    contents: &Contents,
+    setup: &PageSetup,
+    settings: &Settings,
+) -> Result<(Vec<FaxPage>, Vec<String>), Failure> {
+    let mut drawn = Vec::new();
+    let mut notes = Vec::new();
+    let body_is_page = !settings.cover && !contents.text.is_empty();
+    let body = body_is_page.then(|| Input::Text {
+        name: String::new(),
+        text: contents.text.clone(),
+    });
+    let attached = contents
+        .documents
+        .iter()
+        .map(|document| match document.kind {
+            Kind::Pdf => Input::Pdf {
+                name: document.name.clone(),
+                bytes: document.bytes.clone(),
+                password: None,
+            },
+            Kind::Text => Input::Text {
+                name: document.name.clone(),
+                text: String::from_utf8_lossy(&document.bytes).into_owned(),
+            },
+        });
+    for input in body.into_iter().chain(attached) {
+        let name = input.name().to_owned();
+        let request = PaperRequest::Render {
+            input,
+            setup: *setup,
+            limits: Limits {
+                max_pages: queue.max_pages,
+            },
+        };
+        let done = queue
+            .paper
+            .render(&request, queue.paper_deadline)
+            .await
+            .map_err(|failure| not_drawn(&name, &failure))?;
+        drawn.extend(done.pages);
+        notes.extend(done.notes.iter().map(|note| format!("{name}: {note}")));
+    }
+    Ok((drawn, notes))
+}
+
+fn not_drawn(name: &str, failure: &PaperFailure) -> Failure {
+    match failure.trouble() {
+        Trouble::Temporary => Failure::Ours(failure.to_string()),
+        Trouble::Permanent => Failure::Mail {
+            outcome: "attachment-unreadable",
+            note: format!("{name}: {failure}"),
+        },
+    }
+}
+
+fn written(pages: &[FaxPage]) -> Result<Vec<u8>, Failure> {
+    tiff::write(pages).map_err(|error| Failure::Ours(error.to_string()))
+}
+
+async fn keep_rendition(
+    queue: &Inner,
+    job: &Job,
+    key: &str,
+    drawn: &[FaxPage],
+    notes: &[String],
+) -> Result<String, Failure> {
+    let kept = queue
+        .custody
+        .keep_one(NewItem {
+            tenant_id: job.tenant_id.clone(),
+            what: What::Rendition,
+            bytes: written(drawn)?,
+        })
+        .await
+        .map_err(|error| Failure::Ours(error.to_string()))?;
+    let rendition_id = new_id();
+    let mut tx = queue.store.begin().await?;
+    queue
+        .custody
+        .record(&mut tx, &kept)
+        .await
+        .map_err(|error| Failure::Ours(error.to_string()))?;
+    sqlx::query(
+        "INSERT INTO rendition (rendition_id, tenant_id, submission_id, page_setup, pages, custody_id, notes, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind(&rendition_id)
+    .bind(&job.tenant_id)
+    .bind(&job.submission_id)
+    .bind(key)
+    .bind(i64::try_from(drawn.len()).unwrap_or(i64::MAX))
+    .bind(&kept.custody_id)
+    .bind(serde_json::to_string(notes).unwrap_or_else(|_| "[]".into()))
+    .bind(now_ms())
+    .execute(tx.conn())
+    .await
+    .map_err(StoreError::from)?;
+    tx.commit().await?;
+    Ok(rendition_id)
+}
+
+/// Makes the job's own cover and lets it be dialled.
+async fn finish(
+    queue: &Inner,
+    job: &Job,
+    rendition: &Rendition,
+    contents: &Contents,
+) -> Result<(), Failure> {
+    let cover = if rendition.settings.cover {
+        draw_cover(queue, job, rendition, contents).await?
+    } else {
+        Vec::new()
+    };
+    let kept = if cover.is_empty() {
+        None
+    } else {
+        let item = NewItem {
+            tenant_id: job.tenant_id.clone(),
+            what: What::Cover,
+            bytes: written(&cover)?,
+        };
+        Some(
+            queue
+                .custody
+                .keep_one(item)
+                .await
+                .map_err(|error| Failure::Ours(error.to_string()))?,
+        )
+    };
+    let total = rendition.pages + u32::try_from(cover.len()).unwrap_or(u32::MAX);
+    let mut tx = queue.store.begin().await?;
+    if let Some(kept) = &kept {
+        queue
+            .custody
+            .record(&mut tx, kept)
+            .await
+            .map_err(|error| Failure::Ours(error.to_string()))?;
+    }
+    sqlx::query(
+        "UPDATE job SET rendition_id = $1, cover_custody_id = $2, pages_total = $3
+         WHERE tenant_id = $4 AND job_id = $5 AND state = $6",
+    )
+    .bind(&rendition.rendition_id)
+    .bind(kept.as_ref().map(|kept| kept.custody_id.as_str()))
+    .bind(i64::from(total))
+    .bind(&job.tenant_id)
+    .bind(&job.job_id)
+    .bind(State::Rendering.name())
+    .execute(tx.conn())
+    .await
+    .map_err(StoreError::from)?;
+    moves::advance(
+        &mut tx,
+        &job.tenant_id,
+        &job.job_id,
+        State::Rendering,
+        State::Ready,
+    )
+    .await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+async fn draw_cover(
+    queue: &Inner,
+    job: &Job,
+    rendition: &Rendition,
+    contents: &Contents,
+) -> Result<Vec<FaxPage>, Failure> {
+    let cover = Cover {
+        organisation: rendition.sender.company.clone(),
+        from_name: rendition.sender.name.clone(),
+        from_number: rendition.settings.caller_number.clone().unwrap_or_default(),
+        to_name: String::new(),
+        to_number: job.destination.clone(),
+        date: pages::local_date(rendition.sender.accepted_at, &rendition.settings),
+        subject: contents.subject.clone(),
+        document_pages: rendition.pages,
+        message: contents.text.clone(),
+        notice: String::new(),
+        language: pages::language(&rendition.settings),
+    };
+    let request = PaperRequest::Cover {
+        cover,
+        setup: rendition.setup,
+    };
+    let done = queue
+        .paper
+        .render(&request, queue.paper_deadline)
+        .await
+        .map_err(|failure| not_drawn("cover", &failure))?;
+    Ok(done.pages)
+}

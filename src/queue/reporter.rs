@@ -1,0 +1,262 @@
+//! Writes the report of each submission that is closed: from the records, so that it says the same
+//! however often a restart interrupts it.
+
+use std::{sync::Arc, time::Duration};
+
+use faxpost_t4::tiff;
+use sqlx::Row;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Inner,
+    closing::{REPORT_PREFIX, report_purpose},
+    pages,
+    records::{self, page_number},
+};
+use crate::{
+    letter::{self, Attempt, Report, ReportJob},
+    people,
+    relay::{self, Draft},
+    store::Topic,
+    vault::{NewItem, What},
+};
+
+/// Drafts written in one go.
+const BATCH: i64 = 16;
+
+/// Writes reports until `stop`.
+pub(super) async fn run(queue: Arc<Inner>, stop: CancellationToken) {
+    let mut wake = queue.store.listen(Topic::Outbox);
+    loop {
+        match write_all(&queue).await {
+            Ok(0) => {}
+            Ok(_) => continue,
+            Err(error) => {
+                tracing::warn!(
+                    error = format!("{error:#}"),
+                    "reports can't be written; trying again"
+                );
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = wake.heard() => {}
+            () = tokio::time::sleep(Duration::from_secs(5)) => {}
+        }
+    }
+}
+
+async fn write_all(queue: &Inner) -> anyhow::Result<usize> {
+    let drafts = relay::to_compose(&queue.store, REPORT_PREFIX, BATCH).await?;
+    let mut written = 0;
+    for draft in drafts {
+        match write(queue, &draft).await {
+            Ok(()) => written += 1,
+            Err(error) => {
+                tracing::error!(
+                    mail = draft.mail_id,
+                    error = format!("{error:#}"),
+                    "a report can't be written"
+                );
+            }
+        }
+    }
+    Ok(written)
+}
+
+async fn write(queue: &Inner, draft: &Draft) -> anyhow::Result<()> {
+    let submission_id = draft
+        .purpose
+        .strip_prefix(REPORT_PREFIX)
+        .unwrap_or(&draft.purpose);
+    debug_assert_eq!(report_purpose(submission_id), draft.purpose);
+    let mail = letter::report(&facts(queue, draft, submission_id).await?)?;
+    let kept = queue
+        .custody
+        .keep_one(NewItem {
+            tenant_id: draft.tenant_id.clone(),
+            what: What::Mail,
+            bytes: mail,
+        })
+        .await?;
+    let mut tx = queue.store.begin().await?;
+    queue.custody.record(&mut tx, &kept).await?;
+    relay::ready(&mut tx, &draft.mail_id, &kept.custody_id).await?;
+    release(queue, &mut tx, &draft.tenant_id, submission_id).await?;
+    tx.commit().await?;
+    queue.store.wake(Topic::Outbox);
+    Ok(())
+}
+
+/// With the report written, the submission's own custody has served: message, rendition and covers.
+async fn release(
+    queue: &Inner,
+    tx: &mut crate::store::Tx,
+    tenant_id: &str,
+    submission_id: &str,
+) -> anyhow::Result<()> {
+    let rows = sqlx::query(
+        "SELECT custody_id FROM submission WHERE tenant_id = $1 AND submission_id = $2
+         UNION SELECT custody_id FROM rendition
+             WHERE tenant_id = $1 AND submission_id = $2 AND custody_id IS NOT NULL
+         UNION SELECT cover_custody_id FROM job
+             WHERE tenant_id = $1 AND submission_id = $2 AND cover_custody_id IS NOT NULL",
+    )
+    .bind(tenant_id)
+    .bind(submission_id)
+    .fetch_all(tx.conn())
+    .await?;
+    for row in rows {
+        let custody_id: String = row.try_get(0)?;
+        queue.custody.done(tx, tenant_id, &custody_id).await?;
+    }
+    Ok(())
+}
+
+async fn facts(queue: &Inner, draft: &Draft, submission_id: &str) -> anyhow::Result<Report> {
+    let submission = sqlx::query(
+        "SELECT user_id, message_id, subject, accepted_at FROM submission
+         WHERE tenant_id = $1 AND submission_id = $2",
+    )
+    .bind(&draft.tenant_id)
+    .bind(submission_id)
+    .fetch_one(queue.store.reader())
+    .await?;
+    let user_id: String = submission.try_get("user_id")?;
+    let settings = people::settings_for(&queue.store, &draft.tenant_id, &user_id).await?;
+    let rows = sqlx::query(
+        "SELECT job_id, destination, state, tries, rendition_id, cover_custody_id, pages_total,
+                pages_confirmed, outcome, outcome_note, finished_at
+         FROM job WHERE tenant_id = $1 AND submission_id = $2 ORDER BY job_id",
+    )
+    .bind(&draft.tenant_id)
+    .bind(submission_id)
+    .fetch_all(queue.store.reader())
+    .await?;
+    let mut jobs = Vec::new();
+    let mut picture = None;
+    for row in &rows {
+        let job_id: String = row.try_get("job_id")?;
+        let pages = page_number(row.try_get::<Option<i64>, _>("pages_total")?.unwrap_or(0));
+        if picture.is_none() {
+            picture = first_page(queue, &draft.tenant_id, row).await?;
+        }
+        jobs.push(ReportJob {
+            destination: row.try_get("destination")?,
+            state: row
+                .try_get::<String, _>("state")?
+                .parse::<super::State>()?
+                .name()
+                .to_owned(),
+            outcome: row
+                .try_get::<Option<String>, _>("outcome")?
+                .unwrap_or_default(),
+            note: row.try_get("outcome_note")?,
+            pages,
+            confirmed: page_number(row.try_get("pages_confirmed")?),
+            verdicts: records::verdicts_of(&queue.store, &draft.tenant_id, &job_id, pages).await?,
+            calls: page_number(row.try_get("tries")?),
+            last: last_attempt(queue, &draft.tenant_id, &job_id, &settings).await?,
+        });
+    }
+    Ok(Report {
+        message_id: draft.message_id.clone(),
+        from: queue.report_from.clone(),
+        to: draft.recipient.clone(),
+        date_ms: crate::clock::now_ms(),
+        language: settings.language,
+        time_zone: settings.time_zone.clone(),
+        in_reply_to: submission.try_get("message_id")?,
+        subject: submission.try_get("subject")?,
+        submission_id: submission_id.to_owned(),
+        jobs,
+        notes: rendition_notes(queue, &draft.tenant_id, submission_id).await?,
+        first_page_png: picture,
+    })
+}
+
+async fn last_attempt(
+    queue: &Inner,
+    tenant_id: &str,
+    job_id: &str,
+    settings: &people::Settings,
+) -> anyhow::Result<Option<Attempt>> {
+    let row = sqlx::query(
+        "SELECT leg.remote_ident, leg.rate, leg.ecm, leg.duration_ms, leg.t30_code, leg.outcome,
+                call.placed_at, call.sip_status, call.q850, call.media
+         FROM leg JOIN call ON call.call_id = leg.call_id AND call.tenant_id = leg.tenant_id
+         WHERE leg.tenant_id = $1 AND leg.job_id = $2 ORDER BY call.placed_at DESC, leg.leg_id DESC LIMIT 1",
+    )
+    .bind(tenant_id)
+    .bind(job_id)
+    .fetch_optional(queue.store.reader())
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let number = |name: &str| -> anyhow::Result<Option<u32>> {
+        Ok(row.try_get::<Option<i64>, _>(name)?.map(page_number))
+    };
+    Ok(Some(Attempt {
+        started: pages::local_date(row.try_get("placed_at")?, settings),
+        duration_ms: number("duration_ms")?,
+        rate: number("rate")?,
+        ecm: number("ecm")?.map(|ecm| ecm != 0),
+        remote_ident: row.try_get("remote_ident")?,
+        media: row.try_get("media")?,
+        t30_code: number("t30_code")?,
+        sip_status: number("sip_status")?,
+        q850: number("q850")?,
+    }))
+}
+
+async fn rendition_notes(
+    queue: &Inner,
+    tenant_id: &str,
+    submission_id: &str,
+) -> anyhow::Result<Vec<String>> {
+    let notes: Vec<String> = sqlx::query_scalar(
+        "SELECT notes FROM rendition WHERE tenant_id = $1 AND submission_id = $2 ORDER BY rendition_id",
+    )
+    .bind(tenant_id)
+    .bind(submission_id)
+    .fetch_all(queue.store.reader())
+    .await?;
+    let mut all = Vec::new();
+    for list in notes {
+        all.extend(serde_json::from_str::<Vec<String>>(&list)?);
+    }
+    Ok(all)
+}
+
+/// The picture of the first page of the first job that has one: its cover, else the rendition.
+async fn first_page(
+    queue: &Inner,
+    tenant_id: &str,
+    job: &sqlx::any::AnyRow,
+) -> anyhow::Result<Option<Vec<u8>>> {
+    let custody_id: Option<String> =
+        match job.try_get("cover_custody_id")? {
+            Some(cover) => Some(cover),
+            None => match job.try_get::<Option<String>, _>("rendition_id")? {
+                Some(rendition) => sqlx::query_scalar(
+                    "SELECT custody_id FROM rendition WHERE tenant_id = $1 AND rendition_id = $2",
+                )
+                .bind(tenant_id)
+                .bind(rendition)
+                .fetch_one(queue.store.reader())
+                .await?,
+                None => None,
+            },
+        };
+    let Some(custody_id) = custody_id else {
+        return Ok(None);
+    };
+    let bytes = queue
+        .custody
+        .open(&queue.store, tenant_id, &custody_id)
+        .await?;
+    let pages = tiff::read(&bytes)?;
+    let Some(page) = pages.first() else {
+        return Ok(None);
+    };
+    Ok(Some(letter::page_picture(page)?))
+}

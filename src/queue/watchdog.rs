@@ -1,0 +1,171 @@
+//! Everything ends: jobs whose worker is gone are taken back, jobs that overstay are ended, honestly.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Inner,
+    claim::{self, Job},
+    closing::{self, Closing},
+    in_call, moves, records,
+    state::State,
+};
+use crate::{
+    clock::now_ms,
+    line::{CallEnding, PageVerdict, Verdict},
+    outcome::RetryClass,
+    store::{StoreError, Topic},
+};
+
+/// What a leg ended by that was cut off by the end of our process.
+const CUT_OFF: &str = "gateway-restarted";
+
+/// Walks behind the others until `stop`.
+pub(super) async fn run(queue: Arc<Inner>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(Duration::from_secs(10)) => {}
+        }
+        if let Err(error) = take_back(&queue).await {
+            tracing::warn!(%error, "abandoned jobs can't be taken back; trying again");
+        }
+        if let Err(error) = end_overdue(&queue).await {
+            tracing::warn!(%error, "overdue jobs can't be ended; trying again");
+        }
+    }
+}
+
+/// Takes back the jobs whose worker is gone.
+pub(super) async fn take_back(queue: &Inner) -> Result<(), StoreError> {
+    let node = queue.owner.split('/').next().unwrap_or_default();
+    for job in claim::abandoned(&queue.store, node, &queue.owner).await? {
+        take_back_one(queue, &job).await?;
+        tracing::warn!(job = job.job_id, state = %job.state, "taken back from a worker that is gone");
+    }
+    queue.store.wake(Topic::Queue);
+    queue.store.wake(Topic::Outbox);
+    Ok(())
+}
+
+async fn take_back_one(queue: &Inner, job: &Job) -> Result<(), StoreError> {
+    let mut tx = queue.store.begin().await?;
+    match job.state {
+        State::Rendering => {
+            moves::advance(
+                &mut tx,
+                &job.tenant_id,
+                &job.job_id,
+                State::Rendering,
+                State::Queued,
+            )
+            .await?;
+        }
+        State::Dialling | State::Sending => {
+            if let Some((leg, page_data)) =
+                records::open_leg(&mut tx, &job.tenant_id, &job.job_id).await?
+            {
+                let total = job.pages_total.unwrap_or(0);
+                let known = records::verdicts(&mut tx, &job.tenant_id, &job.job_id, total).await?;
+                let ending = CallEnding {
+                    pages: cut_off_pages(&known, leg.first_page, page_data),
+                    own_fault: Some("the gateway was stopped during the call".into()),
+                    ..CallEnding::default()
+                };
+                records::ended(&mut tx, &leg, &ending, CUT_OFF).await?;
+            }
+            in_call::after_leg(
+                &mut tx,
+                queue,
+                job,
+                job.state,
+                CUT_OFF,
+                RetryClass::Protocol,
+            )
+            .await?;
+        }
+        _ => {}
+    }
+    tx.commit().await
+}
+
+/// After page data began, the first page without a word of the far end is unknown, never a guess: its
+/// confirmation may have been on the wire. Those behind it can't have been complete.
+fn cut_off_pages(known: &[Verdict], first_page: u32, page_data: bool) -> Vec<PageVerdict> {
+    let open = known
+        .iter()
+        .enumerate()
+        .skip(first_page as usize)
+        .find(|(_, verdict)| **verdict != Verdict::Confirmed);
+    match open {
+        Some((index, _)) if page_data => vec![PageVerdict {
+            page: u32::try_from(index).unwrap_or(u32::MAX) - first_page,
+            verdict: Verdict::Unknown,
+            evidence: "the gateway was stopped during the call".into(),
+        }],
+        _ => Vec::new(),
+    }
+}
+
+/// Sends each job that overstays where the table says.
+async fn end_overdue(queue: &Inner) -> Result<(), StoreError> {
+    for job in claim::overdue(&queue.store).await? {
+        let Some(to) = job.state.rule().overdue else {
+            continue;
+        };
+        let mut tx = queue.store.begin().await?;
+        if to.is_final() {
+            closing::close(
+                &mut tx,
+                &Closing {
+                    tenant_id: &job.tenant_id,
+                    job_id: &job.job_id,
+                    from: job.state,
+                    to,
+                    outcome: "deadline",
+                    note: None,
+                    hostname: &queue.hostname,
+                },
+            )
+            .await?;
+        } else {
+            moves::advance_at(
+                &mut tx,
+                &job.tenant_id,
+                &job.job_id,
+                job.state,
+                to,
+                None,
+                now_ms(),
+            )
+            .await?;
+        }
+        tx.commit().await?;
+        tracing::warn!(job = job.job_id, state = %job.state, to = %to, "overdue");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Verdict::{Confirmed, Unsent};
+
+    #[test]
+    fn promise_3_a_crash_after_page_data_leaves_the_open_page_unknown() {
+        let pages = cut_off_pages(&[Confirmed, Confirmed, Unsent, Unsent], 1, true);
+        assert_eq!(pages.len(), 1);
+        assert_eq!((pages[0].page, pages[0].verdict), (1, Verdict::Unknown));
+    }
+
+    #[test]
+    fn a_crash_before_page_data_leaves_nothing_unknown() {
+        assert!(cut_off_pages(&[Unsent, Unsent], 0, false).is_empty());
+    }
+
+    #[test]
+    fn a_crash_after_the_last_confirmation_leaves_nothing_unknown() {
+        assert!(cut_off_pages(&[Confirmed, Confirmed], 0, true).is_empty());
+    }
+}
