@@ -117,6 +117,9 @@ async fn follow(demo: &mut Demo, mail: Mail) -> anyhow::Result<Vec<u8>> {
     let style = ProgressStyle::with_template("   page {prefix} [{bar:40}] {msg}")
         .context("the bar's template")?
         .progress_chars("=> ");
+    // Bars need a terminal; elsewhere each page gets a line.
+    let plain = bars.is_hidden();
+    let mut told = 0;
     let watch = async {
         loop {
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -132,6 +135,10 @@ async fn follow(demo: &mut Demo, mail: Mail) -> anyhow::Result<Vec<u8>> {
                 let bar = bars.add(ProgressBar::new(100).with_style(style.clone()));
                 bar.set_prefix(format!("{} of {of}", pages.len() + 1));
                 pages.push(bar);
+            }
+            if plain && number("confirmed") > told {
+                told = number("confirmed");
+                println!("   page {told} of {of} confirmed");
             }
             for (index, bar) in pages.iter().enumerate() {
                 let index = index as u64 + 1;

@@ -69,7 +69,7 @@ pub enum CallEvent {
     /// Capabilities are agreed (DCS sent or received).
     Negotiated(Negotiated),
     /// Page data comes next and waits for this permit, so that what a crash leaves unknown is on record
-    /// before. Sent once a call; a permit that is dropped, or not given within 2 s, ends the call.
+    /// before. Sent once a call; a permit that is dropped, or not given within 4 s of line time, ends the call.
     PageDataNext(oneshot::Sender<()>),
     /// Page data begins.
     PageStarted {

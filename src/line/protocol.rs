@@ -103,7 +103,7 @@ pub enum FromWorker {
         /// The agreement.
         what: Negotiated,
     },
-    /// A sender's training succeeded (CFR): line time stands still until [`ToWorker::Go`], 2 s at most.
+    /// A sender's training succeeded (CFR): line time stands still until [`ToWorker::Go`], 4 s at most.
     /// Sent once a call.
     PageDataNext {
         /// The call.

@@ -247,7 +247,7 @@ pub enum Cause {
     Silence,
     /// A received page could not be kept, or not in time.
     PageNotKept,
-    /// The permit for page data did not come within 2 s.
+    /// The permit for page data did not come within 4 s.
     NoPermit,
     /// The engine's page count and the frames disagree: which page is on the line can't be told.
     PageCountLost,

@@ -10,7 +10,7 @@ use crate::queue;
 /// Compares both ways and prints each page's verdict.
 pub(super) async fn all(args: &Args, demo: &Demo, fax: &[u8]) -> anyhow::Result<bool> {
     let sent = queue::pages_of_last_call(&demo.store, &demo.custody).await?;
-    let path = args.out.join("far-end").join("fax-1.tif");
+    let path = super::peers::last_fax(&args.out);
     let bytes =
         std::fs::read(&path).with_context(|| format!("{}: can't be read", path.display()))?;
     let received = tiff::read(&bytes)?;

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The three pages that are mailed.
-const SAMPLE: &[u8] = include_bytes!("../../../crates/paper/testdata/sample.pdf");
+const SAMPLE: &[u8] = include_bytes!("../../../testdata/three-pages.pdf");
 
 /// Which mail is awaited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,7 +151,7 @@ impl Demo {
         number: &'static str,
     ) -> impl Future<Output = anyhow::Result<()>> + use<> {
         let port = args.far_port.saturating_add(1);
-        let file = args.out.join("far-end").join("fax-1.tif");
+        let file = last_fax(&args.out);
         let state = args.out.join("state");
         let speed = args.speed.to_string();
         let peer = local(args.sip_port).to_string();
@@ -213,6 +213,16 @@ impl Demo {
     }
 }
 
+/// The fax that the far end received last: more than one when a call broke off and was placed again.
+pub(super) fn last_fax(out: &Path) -> PathBuf {
+    let file = |number: u32| out.join("far-end").join(format!("fax-{number}.tif"));
+    let last = (1..)
+        .take_while(|number| file(*number).exists())
+        .last()
+        .unwrap_or(1);
+    file(last)
+}
+
 fn spawn(command: &mut Command, log: &Path) -> anyhow::Result<Child> {
     let file = std::fs::File::create(log)
         .with_context(|| format!("{}: can't be written", log.display()))?;
@@ -229,14 +239,24 @@ fn spawn(command: &mut Command, log: &Path) -> anyhow::Result<Child> {
 
 fn write_config(args: &Args, state: &Path) -> anyhow::Result<PathBuf> {
     let path = state.join("faxpost.toml");
+    // As a real gateway's, but that a call which breaks off is placed again at once.
+    let policies = state.join("policies");
+    std::fs::create_dir_all(&policies)?;
+    std::fs::write(
+        policies.join("sending.toml"),
+        "max_calls = 4\nrepeat_unknown = true\n[wait_s]\nbusy = [2, 2, 2]\nno_answer = [2, 2, 2]\n\
+         protocol = [2, 2, 2]\ntrunk = [2, 2, 2]\nno_fax = [2, 2, 2]\n",
+    )?;
     let text = format!(
-        "hostname = \"gateway.localhost\"\ndata_dir = {data:?}\n\n\
+        "hostname = \"gateway.localhost\"\ndata_dir = {data:?}\n\
+         policies_dir = {policies:?}\n\n\
          [smtp]\nlisten = [\"{smtp}\"]\nmin_free_disk = 16777216\n\n\
          [relay]\nhost = \"127.0.0.1\"\nport = {sink}\n\n\
          [sip]\nlisten = \"{sip}\"\n\n\
          [line]\nspeed = {speed}\nworkers = 1\n\n\
          [web]\nlisten = \"{web}\"\n",
         data = state.join("gateway").display().to_string(),
+        policies = policies.display().to_string(),
         smtp = local(args.smtp_port),
         sink = args.sink_port,
         sip = local(args.sip_port),
