@@ -1,0 +1,6 @@
+//! The promises, held against the real daemon: its own process, real sockets, a far end and a mail sink.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod journeys;
