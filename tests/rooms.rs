@@ -14,7 +14,8 @@ const FLOORS: &[&[&str]] = &[
     &["line"],
     &["relay"],
     &["letter"],
-    &["people", "numbers"],
+    &["people"],
+    &["numbers"],
     &["ledger"],
     &["sender", "dial"],
     &["vault"],
@@ -110,7 +111,8 @@ fn rooms_call_downward_only() {
             .as_os_str()
             .to_string_lossy();
         let room = first.trim_end_matches(".rs").to_owned();
-        if room == "lib" || room == "main" {
+        // A room's tests may call whom they need to try it.
+        if room == "lib" || room == "main" || file.ends_with("tests.rs") {
             continue;
         }
         let own = floor_of(&room).unwrap_or_else(|| panic!("{room} has no place in FLOORS"));
