@@ -129,6 +129,7 @@ CREATE TABLE job (
     state       TEXT NOT NULL,            -- see queue/state.rs: the one table of states
     state_since BIGINT NOT NULL,
     deadline    BIGINT NOT NULL,          -- when the watchdog acts on this state
+    expires_at  BIGINT NOT NULL,          -- the latest time: no wait lasts longer, whatever its state
     run_at      BIGINT NOT NULL,          -- not claimed before
     priority    BIGINT NOT NULL,          -- lower first
     lease_owner TEXT,                     -- the node and worker at work on it
@@ -205,7 +206,7 @@ CREATE TABLE received_fax (
     tenant_id   TEXT NOT NULL,
     number_id   TEXT NOT NULL REFERENCES number (number_id),
     call_id     TEXT NOT NULL,
-    state       TEXT NOT NULL,            -- 'receiving', 'received', 'delivered', 'failed'
+    state       TEXT NOT NULL,            -- 'receiving', 'received' (its mails are under way), 'delivered', 'failed'
     remote_number TEXT NOT NULL,          -- the caller's, as the trunk gave it
     tsi         TEXT,
     pages       BIGINT NOT NULL,          -- committed

@@ -23,6 +23,8 @@ use crate::{
     worker::{Program, paper::PaperPool},
 };
 
+/// How often custody is looked through for days that are over.
+const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 /// How often the trunks are read anew.
 const TRUNKS_EVERY: Duration = Duration::from_secs(5);
 
@@ -101,6 +103,7 @@ async fn start(
     let (run_inbox, token) = (inbox.clone(), stop.clone());
     tasks.spawn(async move { Ok(run_inbox.run(token).await?) });
     line.set_answerer(Arc::new(inbox));
+    tasks.spawn(sweep(store.clone(), custody.clone(), stop.clone()));
     tasks.spawn(follow_trunks(store.clone(), line.clone(), stop.clone()));
     let relay = Relay::start(
         store.clone(),
@@ -172,6 +175,20 @@ pub(super) async fn start_line(config: &Config) -> anyhow::Result<SipFaxLine> {
         workers: config.line.workers,
     })
     .await
+}
+
+/// Destroys the keys and blobs of days whose last item is delivered and whose bounce window is over.
+async fn sweep(store: Store, custody: Custody, stop: CancellationToken) -> anyhow::Result<()> {
+    loop {
+        match custody.sweep(&store).await {
+            Ok(swept) => tracing::debug!(?swept, "custody swept"),
+            Err(error) => tracing::warn!(%error, "custody can't be swept; trying again"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(SWEEP_EVERY) => {}
+        }
+    }
 }
 
 /// Takes up trunks that an administrator adds or changes, without a restart.

@@ -33,9 +33,7 @@ pub(super) async fn run(inbox: Arc<Inner>, stop: CancellationToken) {
                 );
             }
         }
-        if inbox.store.is_shared() {
-            take_back(&inbox).await;
-        }
+        tidy(&inbox).await;
         tokio::select! {
             () = stop.cancelled() => return,
             () = wake.heard() => {}
@@ -44,18 +42,22 @@ pub(super) async fn run(inbox: Arc<Inner>, stop: CancellationToken) {
     }
 }
 
-/// Among several machines: faxes of one that is gone.
-async fn take_back(inbox: &Inner) {
-    let taken = async {
-        for open in records::left_open(&inbox.store).await? {
+/// Ends what overstays: faxes that nobody receives any more, and those whose mails are settled.
+async fn tidy(inbox: &Inner) {
+    let tidied = async {
+        for open in records::left_open(&inbox.store, now_ms()).await? {
+            tracing::warn!(
+                fax = open.received_id,
+                "overdue: delivered as far as it came"
+            );
             inbox
-                .close(&open.tenant_id, &open.received_id, "gateway-restarted")
+                .close(&open.tenant_id, &open.received_id, "deadline")
                 .await?;
         }
-        Ok::<_, crate::store::StoreError>(())
+        records::settle_deliveries(&inbox.store).await
     };
-    if let Err(error) = taken.await {
-        tracing::warn!(%error, "abandoned faxes can't be taken back; trying again");
+    if let Err(error) = tidied.await {
+        tracing::warn!(%error, "received faxes can't be tidied; trying again");
     }
 }
 
@@ -111,14 +113,6 @@ async fn write(inbox: &Inner, draft: &Draft) -> anyhow::Result<()> {
         for custody_id in &custody {
             inbox.custody.done(&mut tx, tenant_id, custody_id).await?;
         }
-        sqlx::query(
-            "UPDATE received_fax SET state = 'delivered'
-             WHERE tenant_id = $1 AND received_id = $2 AND state = 'received'",
-        )
-        .bind(tenant_id)
-        .bind(&received_id)
-        .execute(tx.conn())
-        .await?;
     }
     tx.commit().await?;
     inbox.store.wake(Topic::Outbox);

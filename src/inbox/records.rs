@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 use sqlx::Row;
 
 use crate::{
-    clock::now_ms,
+    clock::{Millis, now_ms},
     line::{CallEnding, IncomingCall, ReceivedPage},
     numbers::Number,
     relay::{self, NewMail},
@@ -227,14 +227,8 @@ fn short_digest(recipient: &str) -> String {
         .collect()
 }
 
-/// The faxes that nobody receives any more: the process that did is gone. On one machine that is every
-/// one at the start; among several, those that are past their deadline.
-pub(super) async fn left_open(store: &Store) -> Result<Vec<Open>, StoreError> {
-    let before = if store.is_shared() {
-        now_ms()
-    } else {
-        i64::MAX
-    };
+/// The faxes that have been received since before `before`: nobody receives them any more.
+pub(super) async fn left_open(store: &Store, before: Millis) -> Result<Vec<Open>, StoreError> {
     let rows = sqlx::query(
         "SELECT tenant_id, received_id FROM received_fax WHERE state = 'receiving' AND deadline < $1",
     )
@@ -249,6 +243,22 @@ pub(super) async fn left_open(store: &Store) -> Result<Vec<Open>, StoreError> {
             })
         })
         .collect()
+}
+
+/// Faxes whose mails are all settled: delivered when the relay took each of them.
+pub(super) async fn settle_deliveries(store: &Store) -> Result<(), StoreError> {
+    const OPEN: &str = "'compose', 'ready', 'sending'";
+    const MAILS: &str = "SELECT 1 FROM outbox WHERE outbox.tenant_id = received_fax.tenant_id
+                         AND outbox.purpose LIKE 'fax:' || received_fax.received_id || ':%'";
+    let mut tx = store.begin().await?;
+    sqlx::query(sqlx::AssertSqlSafe(format!(
+        "UPDATE received_fax
+         SET state = CASE WHEN EXISTS ({MAILS} AND outbox.state = 'failed') THEN 'failed' ELSE 'delivered' END
+         WHERE state = 'received' AND NOT EXISTS ({MAILS} AND outbox.state IN ({OPEN}))"
+    )))
+    .execute(tx.conn())
+    .await?;
+    tx.commit().await
 }
 
 /// Received faxes in one state.

@@ -133,7 +133,7 @@ async fn follow(
                 last,
                 ..
             }) => {
-                let committed = keep(offered, answerer, page, &tiff, bad_rows, last).await;
+                let committed = keep(offered, answerer, page, &tiff.0, bad_rows, last).await;
                 let kept = ToWorker::Kept {
                     call: session.worker.call,
                     page,

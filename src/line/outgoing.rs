@@ -15,6 +15,7 @@ use super::{
         sdp::{Codec, Local, LocalMedia, Remote},
     },
 };
+use crate::worker::Blob;
 
 /// The far end's gateway usually offers T.38; this long after the answer we do, in line time.
 const OFFER_T38_AFTER: Duration = Duration::from_secs(6);
@@ -96,7 +97,7 @@ async fn place(
         audio,
         remote,
         role: Role::Send {
-            tiff,
+            tiff: Blob(tiff),
             pages: u32::try_from(order.pages.len()).unwrap_or(u32::MAX),
         },
         ident: order.ident.clone(),

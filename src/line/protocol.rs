@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Negotiated, Verdict};
+use crate::worker::Blob;
 
 /// Calls that one line worker carries at most.
 pub const CALLS_PER_WORKER: usize = 32;
@@ -65,7 +66,7 @@ pub enum Role {
     /// Sends a document.
     Send {
         /// TIFF-F, all pages of the order.
-        tiff: Vec<u8>,
+        tiff: Blob,
         /// Its pages.
         pages: u32,
     },
@@ -143,7 +144,7 @@ pub enum FromWorker {
         /// 0-based page.
         page: u32,
         /// TIFF-F of this one page.
-        tiff: Vec<u8>,
+        tiff: Blob,
         /// Damaged rows.
         bad_rows: u32,
         /// EOP came after it.

@@ -1,12 +1,10 @@
 //! Jobs come into the queue.
 
+use super::State;
 use crate::{
     clock::{Millis, now_ms},
     store::{Cell, Insert, StoreError, Tx},
 };
-
-/// The first state.
-const QUEUED: &str = "queued";
 
 /// A job to queue.
 #[derive(Clone, Debug)]
@@ -29,7 +27,7 @@ pub struct NewJob {
     pub notify: Option<String>,
     /// DSN ORCPT (RFC 3461 §4.2).
     pub orcpt: Option<String>,
-    /// When the watchdog acts on it, unless it was begun.
+    /// The latest time: it is not begun after, nor tried again.
     pub deadline: Millis,
     /// Not begun before.
     pub run_at: Millis,
@@ -52,9 +50,9 @@ pub async fn enqueue(tx: &mut Tx, job: &NewJob) -> Result<(), StoreError> {
 pub async fn enqueue_all(tx: &mut Tx, jobs: &[NewJob]) -> Result<(), StoreError> {
     static ROWS: Insert = Insert::new(
         "INSERT INTO job (job_id, tenant_id, submission_id, user_id, group_id, destination, recipient,
-                          notify, orcpt, state, state_since, deadline, run_at, priority, tries,
-                          pages_confirmed)",
-        16,
+                          notify, orcpt, state, state_since, deadline, expires_at, run_at, priority,
+                          tries, pages_confirmed)",
+        17,
     );
     let now = now_ms();
     let rows = jobs.iter().map(|job| {
@@ -68,8 +66,9 @@ pub async fn enqueue_all(tx: &mut Tx, jobs: &[NewJob]) -> Result<(), StoreError>
             job.recipient.as_str().into(),
             job.notify.clone().into(),
             job.orcpt.clone().into(),
-            QUEUED.into(),
+            State::Queued.name().into(),
             now.into(),
+            job.deadline.into(),
             job.deadline.into(),
             job.run_at.into(),
             job.priority.into(),

@@ -46,8 +46,11 @@ pub async fn advance_at(
 ) -> Result<bool, StoreError> {
     debug_assert!(from.leads_to(to), "the table has no arrow {from} -> {to}");
     let now = now_ms();
+    // A call that is up may end; every other state waits, and no wait outlasts the job's latest time.
+    let in_call = matches!(to, State::Dialling | State::Sending);
     let done = sqlx::query(
-        "UPDATE job SET state = $1, state_since = $2, deadline = $3, run_at = $4,
+        "UPDATE job SET state = $1, state_since = $2,
+                deadline = CASE WHEN $11 = 0 AND $3 > expires_at THEN expires_at ELSE $3 END, run_at = $4,
                 lease_owner = $5, lease_until = $6, finished_at = $7
          WHERE tenant_id = $8 AND job_id = $9 AND state = $10",
     )
@@ -61,6 +64,7 @@ pub async fn advance_at(
     .bind(tenant_id)
     .bind(job_id)
     .bind(from.name())
+    .bind(i64::from(in_call))
     .execute(tx.conn())
     .await?;
     Ok(done.rows_affected() == 1)

@@ -59,13 +59,15 @@ impl From<StoreError> for Failure {
 }
 
 async fn render(queue: &Inner, jobs: Vec<Job>) {
-    let result = prepare(queue, &jobs).await;
+    let result = leased(queue, &jobs, prepare(queue, &jobs)).await;
     for job in &jobs {
         let ended = match &result {
-            Ok((rendition, contents)) => match finish(queue, job, rendition, contents).await {
-                Ok(()) => Ok(()),
-                Err(failure) => fail(queue, job, &failure).await,
-            },
+            Ok((rendition, contents)) => {
+                match leased(queue, &jobs, finish(queue, job, rendition, contents)).await {
+                    Ok(()) => Ok(()),
+                    Err(failure) => fail(queue, job, &failure).await,
+                }
+            }
             Err(failure) => fail(queue, job, failure).await,
         };
         if let Err(error) = ended {
@@ -73,6 +75,25 @@ async fn render(queue: &Inner, jobs: Vec<Job>) {
         }
     }
     queue.store.wake(Topic::Queue);
+}
+
+/// Does some of the work and keeps the jobs ours meanwhile: drawing may outlast a lease.
+async fn leased<T>(queue: &Inner, jobs: &[Job], work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    let mut renewal = tokio::time::interval(Duration::from_millis(claim::LEASE_MS as u64 / 3));
+    renewal.tick().await; // the first comes at once, and the lease is fresh
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            _ = renewal.tick() => {
+                for job in jobs {
+                    if let Err(error) = claim::renew(&queue.store, job).await {
+                        tracing::warn!(job = job.job_id, %error, "the lease can't be renewed");
+                    }
+                }
+            }
+        }
+    }
 }
 
 async fn fail(queue: &Inner, job: &Job, failure: &Failure) -> Result<(), StoreError> {

@@ -51,7 +51,7 @@ pub(super) fn run(
     let speed = speed.max(1);
     let work = match role {
         Role::Send { tiff, .. } => Work::Send {
-            tiff,
+            tiff: tiff.0,
             first_page: 0,
             sub_address: None,
             password: None,

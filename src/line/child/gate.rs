@@ -9,7 +9,7 @@ use faxpost_fax::{Kept, PageGate, ReceivedPage};
 use faxpost_t4::tiff;
 
 use super::Voice;
-use crate::line::protocol::FromWorker;
+use crate::{line::protocol::FromWorker, worker::Blob};
 
 /// How long a confirmation may be awaited with the line standing still, in line time (half of what a
 /// round of RNR costs).
@@ -68,7 +68,7 @@ impl PageGate for Gate {
         self.voice.say(&FromWorker::PageReceived {
             call: self.voice.call,
             page: page.index,
-            tiff,
+            tiff: Blob(tiff),
             bad_rows: page.bad_rows,
             last: page.last,
         });
