@@ -102,25 +102,55 @@ impl SipFaxLine {
         Ok(line)
     }
 
-    /// Makes `trunks` the ones that calls go over and come from. Calls in progress go on.
+    /// Makes `trunks` the ones that calls go over and come from. Calls in progress go on. A trunk that
+    /// can't be used keeps no other from being set.
     ///
     /// # Errors
-    /// A trunk's host has no address, or signalling refuses it: a sentence that names the trunk.
+    /// A trunk's host has no address, or signalling refuses it: a sentence that names the first such trunk.
     pub async fn set_trunks(&self, trunks: &[Trunk]) -> anyhow::Result<()> {
+        let mut done = Ok(());
         for trunk in trunks {
-            let number = self.inner.number_of(trunk);
-            let sip = if trunk.active {
-                Some(self.inner.sip_trunk(trunk, number).await?)
-            } else {
-                None
-            };
-            self.inner
-                .sip
-                .set_trunk(number, sip)
-                .await
-                .map_err(|error| anyhow::anyhow!("trunk {}: {error}", trunk.name))?;
+            if let Err(error) = self.set_trunk(trunk).await {
+                done = done.and(Err(error));
+            }
         }
-        Ok(())
+        done
+    }
+
+    async fn set_trunk(&self, trunk: &Trunk) -> anyhow::Result<()> {
+        let number = self.inner.number_of(trunk);
+        let sip = if trunk.active {
+            Some(self.inner.sip_trunk(trunk, number).await?)
+        } else {
+            None
+        };
+        self.inner
+            .sip
+            .set_trunk(number, sip)
+            .await
+            .map_err(|error| anyhow::anyhow!("trunk {}: {error}", trunk.name))
+    }
+
+    /// Takes no more calls and lets those in progress end by themselves for `patience`; then hangs them up.
+    /// Returns when every end was told.
+    pub async fn close(&self, patience: Duration) {
+        *self
+            .inner
+            .answerer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = None;
+        let ended = async || {
+            while self.calls() > 0 {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        if tokio::time::timeout(patience, ended()).await.is_err() {
+            for hang_up in self.inner.calls().ours.values() {
+                // A call that ended this moment needs no telling.
+                let _ = hang_up.send(());
+            }
+            ended().await;
+        }
     }
 
     /// Calls in progress, both ways.
@@ -275,12 +305,11 @@ impl Inner {
         })
     }
 
-    fn trunk_id(&self, number: TrunkId) -> String {
+    fn known(&self, number: TrunkId) -> Option<Known> {
         self.trunks()
             .iter()
             .find(|known| known.number == number)
-            .map(|known| known.trunk_id.clone())
-            .unwrap_or_default()
+            .cloned()
     }
 }
 
@@ -335,11 +364,13 @@ fn offered(
     };
     let (tx, events) = mpsc::unbounded_channel();
     inner.calls().events.insert(call, tx);
+    let known = inner.known(trunk);
+    let plain = known.as_ref().is_some_and(|known| known.plain_numbers);
     let offered = IncomingCall {
         call_id: new_id(),
-        trunk_id: inner.trunk_id(trunk),
-        to,
-        from,
+        trunk_id: known.map(|known| known.trunk_id).unwrap_or_default(),
+        to: read_number(to, plain),
+        from: read_number(from, plain),
     };
     let inner = inner.clone();
     tokio::spawn(async move {
@@ -356,12 +387,22 @@ fn offered(
         )
         .await;
         inner.forget(call);
-        inner.calls().ours.remove(&offered.call_id);
         if let Some(ending) = ending {
             log_end(&offered, &ending, started);
             answerer.ended(&offered, ending).await;
         }
+        inner.calls().ours.remove(&offered.call_id);
     });
+}
+
+/// A number as the trunk wrote it: one that writes country code first and no plus sign gets the sign back.
+fn read_number(number: String, plain: bool) -> String {
+    let is_plain = |c: char| c.is_ascii_digit() && c != '0';
+    if plain && number.starts_with(is_plain) && number.bytes().all(|b| b.is_ascii_digit()) {
+        format!("+{number}")
+    } else {
+        number
+    }
 }
 
 fn log_end(call: &IncomingCall, ending: &CallEnding, started: i64) {
@@ -372,4 +413,19 @@ fn log_end(call: &IncomingCall, ending: &CallEnding, started: i64) {
         duration_ms = now_ms() - started,
         "incoming call ended"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::read_number;
+
+    #[test]
+    fn a_plain_trunk_writes_numbers_without_their_sign() {
+        let read = |number: &str, plain| read_number(number.to_owned(), plain);
+        assert_eq!(read("33199001122", true), "+33199001122");
+        assert_eq!(read("33199001122", false), "33199001122");
+        for as_it_is in ["+33199001122", "0199001122", "anonymous", ""] {
+            assert_eq!(read(as_it_is, true), as_it_is);
+        }
+    }
 }

@@ -27,13 +27,12 @@ pub(super) async fn run(
     tx: &mpsc::Sender<CallEvent>,
     hang_up: mpsc::UnboundedReceiver<()>,
 ) -> CallEnding {
-    let pages = order.pages.len();
+    let pages = u32::try_from(order.pages.len()).unwrap_or(u32::MAX);
     let mut ending = match place(inner, order, tx, hang_up).await {
         Ok(ending) => ending,
         Err(ending) => *ending,
     };
     for page in 0..pages {
-        let page = u32::try_from(page).unwrap_or(u32::MAX);
         if !ending.pages.iter().any(|verdict| verdict.page == page) {
             ending.pages.push(PageVerdict {
                 page,
@@ -111,7 +110,8 @@ async fn place(
         inner.forget(call);
         fault(error)
     })?;
-    Ok(follow(session, tx).await)
+    let pages = u32::try_from(order.pages.len()).unwrap_or(u32::MAX);
+    Ok(follow(session, pages, tx).await)
 }
 
 /// Waits for the answer: its SDP, or why there is none.
@@ -170,8 +170,9 @@ fn unanswered(why: End) -> CallEnding {
     ending
 }
 
-async fn follow(mut session: Session<'_>, tx: &mpsc::Sender<CallEvent>) -> CallEnding {
+async fn follow(mut session: Session<'_>, pages: u32, tx: &mpsc::Sender<CallEvent>) -> CallEnding {
     tell(tx, CallEvent::Media(session.media())).await;
+    let mut on_line = OnLine::new(pages);
     // The answer to "may page data go out?", once it was asked.
     let mut permit: Option<tokio::sync::oneshot::Receiver<()>> = None;
     loop {
@@ -180,6 +181,7 @@ async fn follow(mut session: Session<'_>, tx: &mpsc::Sender<CallEvent>) -> CallE
             given = wait_for(&mut permit) => {
                 permit = None;
                 if given {
+                    on_line.begins(0);
                     let go = ToWorker::Go { call: session.worker.call };
                     if session.worker.say(&go, Vec::new()).await.is_err() {
                         tracing::debug!("the line worker is gone");
@@ -192,7 +194,12 @@ async fn follow(mut session: Session<'_>, tx: &mpsc::Sender<CallEvent>) -> CallE
         };
         match step {
             Step::SwitchedToT38 => tell(tx, CallEvent::Media(Media::T38)).await,
-            Step::Ended(ending) => return *ending,
+            Step::Ended(mut ending) => {
+                if ending.pages.is_empty() {
+                    ending.pages = on_line.broken_off();
+                }
+                return *ending;
+            }
             Step::Worker(FromWorker::PageDataNext { .. }) => {
                 let (give, given) = tokio::sync::oneshot::channel();
                 permit = Some(given);
@@ -200,10 +207,69 @@ async fn follow(mut session: Session<'_>, tx: &mpsc::Sender<CallEvent>) -> CallE
             }
             Step::Worker(said) => {
                 if let Some(event) = event(said) {
+                    on_line.note(&event);
                     tell(tx, event).await;
                 }
             }
         }
+    }
+}
+
+/// What is known of the pages while the call lasts, for a worker that can't say it any more.
+struct OnLine {
+    pages: u32,
+    /// The page whose data may be on the line.
+    open: Option<u32>,
+    told: Vec<PageVerdict>,
+}
+
+impl OnLine {
+    fn new(pages: u32) -> Self {
+        Self {
+            pages,
+            open: None,
+            told: Vec::new(),
+        }
+    }
+
+    fn begins(&mut self, page: u32) {
+        self.open = (page < self.pages).then_some(page);
+    }
+
+    fn note(&mut self, event: &CallEvent) {
+        match event {
+            CallEvent::PageStarted { page } => self.begins(*page),
+            CallEvent::Page(verdict) => {
+                self.told.retain(|told| told.page != verdict.page);
+                self.told.push(verdict.clone());
+                match verdict.verdict {
+                    // The next page follows at once: its start may not have been told.
+                    Verdict::Confirmed => self.begins(verdict.page + 1),
+                    _ => self.open = None,
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The verdicts when the worker is gone: page data without an answer leaves its page unknown.
+    fn broken_off(self) -> Vec<PageVerdict> {
+        let mut verdicts = self.told;
+        if let Some(open) = self.open {
+            let confirmed = verdicts
+                .iter()
+                .any(|told| told.page == open && told.verdict == Verdict::Confirmed);
+            if !confirmed {
+                verdicts.retain(|told| told.page != open);
+                verdicts.push(PageVerdict {
+                    page: open,
+                    verdict: Verdict::Unknown,
+                    evidence: "the call broke off on our side while the page was on the line"
+                        .into(),
+                });
+            }
+        }
+        verdicts
     }
 }
 
@@ -236,4 +302,48 @@ fn event(said: FromWorker) -> Option<CallEvent> {
 async fn tell(tx: &mpsc::Sender<CallEvent>, event: CallEvent) {
     // Whoever placed the call and went away is told nothing more; the call still ends by itself.
     let _ = tx.send(event).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(page: u32, verdict: Verdict) -> CallEvent {
+        CallEvent::Page(PageVerdict {
+            page,
+            verdict,
+            evidence: String::new(),
+        })
+    }
+
+    fn left(pages: u32, permitted: bool, events: &[CallEvent]) -> Vec<(u32, Verdict)> {
+        let mut on_line = OnLine::new(pages);
+        if permitted {
+            on_line.begins(0);
+        }
+        events.iter().for_each(|event| on_line.note(event));
+        let mut left: Vec<_> = on_line
+            .broken_off()
+            .into_iter()
+            .map(|told| (told.page, told.verdict))
+            .collect();
+        left.sort_by_key(|(page, _)| *page);
+        left
+    }
+
+    #[test]
+    fn promise_3_a_lost_worker_leaves_the_page_on_the_line_unknown() {
+        use Verdict::{Confirmed, Refused, Unknown};
+        assert!(left(3, false, &[]).is_empty());
+        assert_eq!(left(3, true, &[]), [(0, Unknown)]);
+        let started = CallEvent::PageStarted { page: 1 };
+        assert_eq!(
+            left(3, true, &[page(0, Confirmed), started]),
+            [(0, Confirmed), (1, Unknown)]
+        );
+        assert_eq!(left(1, true, &[page(0, Confirmed)]), [(0, Confirmed)]);
+        assert_eq!(left(2, true, &[page(0, Refused)]), [(0, Refused)]);
+        let again = CallEvent::PageStarted { page: 0 };
+        assert_eq!(left(2, true, &[page(0, Refused), again]), [(0, Unknown)]);
+    }
 }

@@ -5,7 +5,11 @@ mod call;
 mod gate;
 mod media;
 
-use std::{collections::HashMap, process::ExitCode, sync::mpsc};
+use std::{
+    collections::HashMap,
+    process::ExitCode,
+    sync::{Arc, Weak, mpsc},
+};
 
 use super::protocol::{FromWorker, ToWorker};
 use crate::worker::{FrameSocket, frame::FrameSender};
@@ -23,6 +27,8 @@ enum Order {
 struct Running {
     orders: mpsc::Sender<Order>,
     kept: mpsc::Sender<(u32, bool)>,
+    /// Dead when the call's thread is.
+    alive: Weak<()>,
 }
 
 /// The worker's main: calls come and go until the parent closes the socket.
@@ -60,12 +66,30 @@ fn take(
                 call,
                 sender: sender.clone(),
             };
+            // Calls that ended by themselves were not taken off.
+            calls.retain(|_, running| running.alive.strong_count() > 0);
+            let thread = Arc::new(());
+            let alive = Arc::downgrade(&thread);
             let started = std::thread::Builder::new()
                 .name(format!("call-{call}"))
-                .spawn(move || call::run(order, fd, &voice, &their_orders, their_kept));
+                .spawn(move || {
+                    let _thread = thread;
+                    let run = || call::run(order, fd, &voice, &their_orders, their_kept);
+                    // A call that falls must not leave the gateway waiting for its end.
+                    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).is_err() {
+                        refuse(&voice.sender, call);
+                    }
+                });
             match started {
                 Ok(_) => {
-                    calls.insert(call, Running { orders, kept });
+                    calls.insert(
+                        call,
+                        Running {
+                            orders,
+                            kept,
+                            alive,
+                        },
+                    );
                 }
                 Err(_) => refuse(sender, call),
             }
