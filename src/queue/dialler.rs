@@ -5,18 +5,28 @@ use std::{sync::Arc, time::Duration};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Inner, claim, in_call, moves, state::State};
+use super::{
+    Inner, claim,
+    claim::Job,
+    closing::{self, Closing},
+    in_call, ladder, moves, records,
+    state::State,
+};
 use crate::{
     clock::now_ms,
+    line::Verdict,
     numbers::{self, Trunk},
     store::{StoreError, Topic},
 };
+
+/// How long calls in progress may go on after the stop; then they are hung up, which leaves time to record it.
+const LAST_CALLS: Duration = Duration::from_secs(15);
 
 /// Places calls until `stop`, then waits for those in progress: their ends are recorded.
 pub(super) async fn run(queue: Arc<Inner>, stop: CancellationToken) {
     let mut calls = JoinSet::new();
     let mut wake = queue.store.listen(Topic::Queue);
-    loop {
+    while !stop.is_cancelled() {
         while calls.try_join_next().is_some() {}
         let pause = match next(&queue).await {
             Ok(Step::Call(call)) => {
@@ -36,7 +46,13 @@ pub(super) async fn run(queue: Arc<Inner>, stop: CancellationToken) {
             Some(_) = calls.join_next(), if !calls.is_empty() => {}
         }
     }
-    while calls.join_next().await.is_some() {}
+    let rest = async { while calls.join_next().await.is_some() {} };
+    if tokio::time::timeout(LAST_CALLS, rest).await.is_err() {
+        for call in queue.calls.list() {
+            queue.line.hang_up(&call.call_id);
+        }
+        while calls.join_next().await.is_some() {}
+    }
 }
 
 enum Step {
@@ -53,8 +69,11 @@ async fn next(queue: &Inner) -> Result<Step, StoreError> {
         drop(tx);
         return Ok(Step::Idle(until_due(queue).await?));
     };
+    // The claim is ours now. Pages are read and drawn with no transaction open: a page that comes in
+    // meanwhile waits for the same database.
+    tx.commit().await?;
     let pages = job.pages_total.unwrap_or(0);
-    let verdicts = super::records::verdicts(&mut tx, &job.tenant_id, &job.job_id, pages).await?;
+    let verdicts = records::verdicts_of(&queue.store, &job.tenant_id, &job.job_id, pages).await?;
     let leg = in_call::leg_of(&job, &verdicts);
     // One moment for the record and the header lines.
     let at = now_ms();
@@ -66,24 +85,58 @@ async fn next(queue: &Inner) -> Result<Step, StoreError> {
                 error = format!("{error:#}"),
                 "the pages can't be read; put off"
             );
-            moves::advance_at(
-                &mut tx,
-                &job.tenant_id,
-                &job.job_id,
-                State::Dialling,
-                State::Waiting,
-                None,
-                now_ms() + 60_000,
-            )
-            .await?;
-            tx.commit().await?;
+            put_off(queue, &job, &verdicts).await?;
             return Ok(Step::Idle(Duration::ZERO));
         }
     };
     // The call is on record before it is placed: a crash finds it.
-    super::records::placed(&mut tx, &leg, &order, at).await?;
+    let mut tx = queue.store.begin().await?;
+    records::placed(&mut tx, &leg, &order, at).await?;
     tx.commit().await?;
-    Ok(Step::Call(Box::new(in_call::Claimed { job, leg, order })))
+    // The channel is taken before the next look for a free one.
+    let shown = queue
+        .calls
+        .begin(&order, &job.job_id, leg.first_page, pages);
+    Ok(Step::Call(Box::new(in_call::Claimed {
+        job,
+        leg,
+        order,
+        shown,
+    })))
+}
+
+/// Tries a claimed job later whose call can't be made up. Each time counts as a call, so it ends.
+async fn put_off(queue: &Inner, job: &Job, verdicts: &[Verdict]) -> Result<(), StoreError> {
+    let mut tx = queue.store.begin().await?;
+    if job.tries < queue.policy.max_calls {
+        moves::advance_at(
+            &mut tx,
+            &job.tenant_id,
+            &job.job_id,
+            State::Dialling,
+            State::Waiting,
+            None,
+            now_ms() + 60_000,
+        )
+        .await?;
+    } else {
+        closing::close(
+            &mut tx,
+            &Closing {
+                tenant_id: &job.tenant_id,
+                job_id: &job.job_id,
+                from: State::Dialling,
+                to: ladder::given_up(verdicts),
+                outcome: "own-fault",
+                note: None,
+                hostname: &queue.hostname,
+            },
+        )
+        .await?;
+    }
+    tx.commit().await?;
+    queue.store.wake(Topic::Outbox);
+    Ok(())
 }
 
 /// The first active trunk, by priority, with a free channel.

@@ -66,11 +66,6 @@ pub(super) fn read(message: &[u8]) -> Result<Contents, Unfit> {
         .unwrap_or_default();
     let mut documents = Vec::new();
     for (index, part) in mail.attachments().enumerate() {
-        // A picture that the HTML body shows by its Content-ID is part of the letter's look (a logo, a
-        // signature), not a document.
-        if part.content_id().is_some() && matches!(part.body, PartType::InlineBinary(_)) {
-            continue;
-        }
         let media_type = part.content_type().map_or_else(
             || "application/octet-stream".to_owned(),
             |kind| match kind.subtype() {
@@ -78,6 +73,14 @@ pub(super) fn read(message: &[u8]) -> Result<Contents, Unfit> {
                 None => kind.ctype().to_ascii_lowercase(),
             },
         );
+        // A picture that the HTML body shows by its Content-ID is part of the letter's look (a logo, a
+        // signature), not a document. Some mail programs send documents inline with a Content-ID too.
+        if part.content_id().is_some()
+            && matches!(part.body, PartType::InlineBinary(_))
+            && media_type.starts_with("image/")
+        {
+            continue;
+        }
         let name = part
             .attachment_name()
             .map_or_else(|| format!("attachment {}", index + 1), str::to_owned);
@@ -132,6 +135,17 @@ mod tests {
         let names: Vec<_> = contents.documents.iter().map(|d| d.name.as_str()).collect();
         assert_eq!(names, ["z.pdf", "a.pdf"]);
         assert!(contents.documents.iter().all(|d| d.kind == Kind::Pdf));
+    }
+
+    #[test]
+    fn an_inline_document_is_a_document_and_an_inline_picture_is_not() {
+        let contents = read(&mail(
+            "--b\r\nContent-Type: application/pdf; name=\"a.pdf\"\r\nContent-Disposition: inline; filename=\"a.pdf\"\r\nContent-ID: <a@x>\r\n\r\n%PDF-1.4 a\r\n\
+             --b\r\nContent-Type: image/png; name=\"logo.png\"\r\nContent-Disposition: inline; filename=\"logo.png\"\r\nContent-ID: <l@x>\r\n\r\nPNG\r\n",
+        ))
+        .expect("contents");
+        let names: Vec<_> = contents.documents.iter().map(|d| d.name.as_str()).collect();
+        assert_eq!(names, ["a.pdf"]);
     }
 
     #[test]

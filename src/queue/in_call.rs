@@ -7,7 +7,7 @@ use super::{
     claim::{self, Job},
     closing::{self, Closing},
     ladder::{self, Next},
-    moves, pages,
+    moves, overview, pages,
     records::{self, LegRecord},
     state::State,
 };
@@ -17,13 +17,21 @@ use crate::{
     numbers::Trunk,
     outcome,
     store::{StoreError, Topic, Tx, new_id},
+    trouble::Trouble,
 };
+
+/// How often the end of a call is recorded at most, when the database is in trouble: what the far end
+/// said last is known nowhere else.
+const SETTLE_TRIES: u32 = 8;
+const SETTLE_PAUSE: Duration = Duration::from_secs(2);
 
 /// A job that was claimed for a call, and the call.
 pub(super) struct Claimed {
     pub job: Job,
     pub leg: LegRecord,
     pub order: CallOrder,
+    /// Holds the trunk's channel.
+    pub shown: overview::Shown,
 }
 
 /// The leg that starts at the first page that isn't confirmed.
@@ -66,11 +74,12 @@ pub(super) async fn order(
 
 /// Places the call and follows it.
 pub(super) async fn run(queue: Arc<Inner>, claimed: Claimed) {
-    let Claimed { job, leg, order } = claimed;
-    let total = job.pages_total.unwrap_or(0);
-    let _shown = queue
-        .calls
-        .begin(&order, &job.job_id, leg.first_page, total);
+    let Claimed {
+        job,
+        leg,
+        order,
+        shown: _shown,
+    } = claimed;
     let mut state = State::Dialling;
     let mut events = queue.line.place(order).await;
     let mut renewal = tokio::time::interval(Duration::from_millis(claim::LEASE_MS as u64 / 3));
@@ -102,8 +111,15 @@ pub(super) async fn run(queue: Arc<Inner>, claimed: Claimed) {
             }
         }
     };
-    if let Err(error) = settle(&queue, &job, &leg, state, &ending).await {
-        tracing::error!(job = job.job_id, %error, "the call's end can't be recorded; the watchdog will settle it");
+    let mut tries = 0;
+    while let Err(error) = settle(&queue, &job, &leg, state, &ending).await {
+        tries += 1;
+        if tries == SETTLE_TRIES || error.trouble() == Trouble::Permanent {
+            tracing::error!(job = job.job_id, %error, "the call's end can't be recorded; the watchdog will settle it");
+            break;
+        }
+        tracing::warn!(job = job.job_id, %error, "the call's end can't be recorded; trying again");
+        tokio::time::sleep(SETTLE_PAUSE).await;
     }
     queue.store.wake(Topic::Queue);
     queue.store.wake(Topic::Outbox);

@@ -15,18 +15,18 @@ pub(super) enum Next {
 /// Decides by the pages' verdicts (of all legs, page 0 first), why the call ended, and how many calls
 /// were placed, this one included.
 ///
-/// A retry starts at the first page that isn't confirmed. If that page is unknown, it is repeated only
-/// where the policy says so.
+/// A retry starts at the first page that isn't confirmed and sends all from there; if one of them is
+/// unknown, it is repeated only where the policy says so.
 pub(super) fn after_call(
     verdicts: &[Verdict],
     class: RetryClass,
     calls: u32,
     policy: &Sending,
 ) -> Next {
-    let Some(first_open) = verdicts.iter().position(|v| *v != Verdict::Confirmed) else {
-        return Next::End(State::Sent);
-    };
-    if verdicts[first_open] == Verdict::Unknown && !policy.repeat_unknown {
+    if verdicts.is_empty() || verdicts.iter().all(|v| *v == Verdict::Confirmed) {
+        return Next::End(given_up(verdicts));
+    }
+    if verdicts.contains(&Verdict::Unknown) && !policy.repeat_unknown {
         return Next::End(State::Unknown);
     }
     match wait(class, calls, policy) {
@@ -108,10 +108,23 @@ mod tests {
             after_call(&pages, RetryClass::Protocol, 1, &policy),
             Next::End(State::Unknown)
         );
+        // Behind a refused page it would be repeated all the same.
+        assert_eq!(
+            after_call(&[Refused, Unknown], RetryClass::Protocol, 1, &policy),
+            Next::End(State::Unknown)
+        );
         policy.repeat_unknown = true;
         assert_eq!(
             after_call(&pages, RetryClass::Protocol, 1, &policy),
             Next::Wait(60_000)
+        );
+    }
+
+    #[test]
+    fn a_fax_without_pages_is_never_sent() {
+        assert_eq!(
+            after_call(&[], RetryClass::Protocol, 1, &policy()),
+            Next::End(State::Failed)
         );
     }
 

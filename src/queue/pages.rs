@@ -12,7 +12,7 @@ use crate::{
     line::Verdict,
     people::{self, Language, Settings},
     store::Store,
-    vault::Custody,
+    vault::{Clear, Custody},
 };
 
 /// The page set-up that a user's settings ask for.
@@ -72,10 +72,9 @@ pub(super) async fn for_call(
     verdicts: &[Verdict],
     at: Millis,
 ) -> anyhow::Result<CallPages> {
-    let mut pages = Vec::new();
+    let mut kept = Vec::new();
     if let Some(cover) = &job.cover_custody_id {
-        let bytes = custody.open(store, &job.tenant_id, cover).await?;
-        pages.extend(tiff::read(&bytes)?);
+        kept.push(custody.open(store, &job.tenant_id, cover).await?);
     }
     if let Some(rendition) = &job.rendition_id {
         let custody_id: String = sqlx::query_scalar(
@@ -85,51 +84,70 @@ pub(super) async fn for_call(
         .bind(rendition)
         .fetch_one(store.reader())
         .await?;
-        let bytes = custody.open(store, &job.tenant_id, &custody_id).await?;
-        pages.extend(tiff::read(&bytes)?);
+        kept.push(custody.open(store, &job.tenant_id, &custody_id).await?);
     }
     let settings = people::settings_for(store, &job.tenant_id, &job.user_id).await?;
     let user = people::user(store, &job.tenant_id, &job.user_id)
         .await?
         .ok_or_else(|| anyhow::anyhow!("the job's user is gone"))?;
     let from = settings.caller_number.clone().unwrap_or_default();
+    let tsi = from.clone();
+    let verdicts = verdicts.to_vec();
+    // Tens of milliseconds a page: not on a thread that others wait for.
+    let pages = tokio::task::spawn_blocking(move || {
+        stamped(&kept, &settings, user.name, tsi, &verdicts, at)
+    })
+    .await??;
+    Ok(CallPages {
+        pages,
+        ident: ident(&from),
+        from,
+    })
+}
+
+/// The pages of `kept` (TIFF-F each) from the first that is not confirmed, header lines drawn.
+fn stamped(
+    kept: &[Clear],
+    settings: &Settings,
+    sender: String,
+    tsi: String,
+    verdicts: &[Verdict],
+    at: Millis,
+) -> anyhow::Result<Vec<FaxPage>> {
+    let mut pages = Vec::new();
+    for bytes in kept {
+        pages.extend(tiff::read(bytes)?);
+    }
     let first = verdicts
         .iter()
         .position(|verdict| *verdict != Verdict::Confirmed)
         .unwrap_or(0);
     let total = u32::try_from(pages.len())?;
-    let date = local_date(at, &settings);
-    let setup = setup(&settings);
-    let stamped = pages
-        .iter()
-        .enumerate()
-        .skip(first)
-        .map(|(index, page)| {
-            let header = HeaderLine {
-                date: date.clone(),
-                sender: user.name.clone(),
-                tsi: from.clone(),
-                remark: if verdicts.get(index) == Some(&Verdict::Unknown) {
-                    possible_repeat(settings.language).to_owned()
-                } else {
-                    String::new()
-                },
-                page: u32::try_from(index + 1).unwrap_or(u32::MAX),
-                pages: Some(total),
-            };
-            let strip = PageSetup {
-                width: u32::try_from(page.width).unwrap_or(1728),
-                resolution: page.resolution,
-                ..setup
-            };
-            stamp(page, &header_line(&header, &strip))
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(CallPages {
-        pages: stamped,
-        ident: ident(&from),
-        from,
-    })
+    let mut header = HeaderLine {
+        date: local_date(at, settings),
+        sender,
+        tsi,
+        remark: String::new(),
+        page: 0,
+        pages: Some(total),
+    };
+    let setup = setup(settings);
+    let mut stamped = Vec::new();
+    for (index, page) in pages.iter().enumerate().skip(first) {
+        header.page = u32::try_from(index + 1).unwrap_or(u32::MAX);
+        header.remark = if verdicts.get(index) == Some(&Verdict::Unknown) {
+            possible_repeat(settings.language).to_owned()
+        } else {
+            String::new()
+        };
+        let strip = PageSetup {
+            width: u32::try_from(page.width).unwrap_or(1728),
+            resolution: page.resolution,
+            ..setup
+        };
+        stamped.push(stamp(page, &header_line(&header, &strip))?);
+    }
+    Ok(stamped)
 }
 
 /// What the header line of a page says whose first arrival nobody knows.

@@ -20,14 +20,14 @@ use crate::{
     people::{self, Settings},
     store::{StoreError, Topic, new_id},
     trouble::Trouble,
-    vault::{NewItem, What},
+    vault::{CustodyError, NewItem, What},
     worker::paper::{PaperFailure, PaperRequest},
 };
 
 /// Renders until `stop`, one submission at a time.
 pub(super) async fn run(queue: Arc<Inner>, stop: CancellationToken) {
     let mut wake = queue.store.listen(Topic::Queue);
-    loop {
+    while !stop.is_cancelled() {
         match claim::to_render(&queue.store, &queue.owner).await {
             Ok(jobs) if !jobs.is_empty() => {
                 render(&queue, jobs).await;
@@ -174,8 +174,11 @@ async fn prepare(queue: &Inner, jobs: &[Job]) -> Result<(Rendition, Contents), F
         .custody
         .open(&queue.store, &job.tenant_id, &custody_id)
         .await
-        .map_err(|error| Failure::Ours(error.to_string()))?;
-    let contents = documents::read(&message).map_err(unfit)?;
+        .map_err(|error| not_read(&error))?;
+    let contents = tokio::task::spawn_blocking(move || documents::read(&message))
+        .await
+        .map_err(|error| Failure::Ours(error.to_string()))?
+        .map_err(unfit)?;
     let setup = pages::setup(&settings);
     let key = serde_json::to_string(&setup).map_err(|error| Failure::Ours(error.to_string()))?;
     let sender = Sender {
@@ -204,6 +207,18 @@ async fn prepare(queue: &Inner, jobs: &[Job]) -> Result<(Rendition, Contents), F
         return Ok((rendition, contents));
     }
     let (drawn, notes) = draw(queue, &contents, &setup, &settings).await?;
+    if drawn.is_empty() && !contents.documents.is_empty() {
+        // A cover alone would be called sent, and the document with it.
+        let names: Vec<_> = contents
+            .documents
+            .iter()
+            .map(|document| document.name.as_str())
+            .collect();
+        return Err(Failure::Mail {
+            outcome: "attachment-unreadable",
+            note: format!("{}: no page in it", names.join(", ")),
+        });
+    }
     let pages = u32::try_from(drawn.len()).unwrap_or(u32::MAX);
     let rendition_id = if drawn.is_empty() {
         None
@@ -218,6 +233,20 @@ async fn prepare(queue: &Inner, jobs: &[Job]) -> Result<(Rendition, Contents), F
         sender,
     };
     Ok((rendition, contents))
+}
+
+/// A message that is gone or damaged won't come back.
+fn not_read(error: &CustodyError) -> Failure {
+    match error.trouble() {
+        Trouble::Temporary => Failure::Ours(error.to_string()),
+        Trouble::Permanent => {
+            tracing::error!(%error, "an accepted mail can't be read");
+            Failure::Mail {
+                outcome: "own-fault",
+                note: String::new(),
+            }
+        }
+    }
 }
 
 fn unfit(unfit: Unfit) -> Failure {
@@ -370,6 +399,12 @@ async fn finish(
         )
     };
     let total = rendition.pages + u32::try_from(cover.len()).unwrap_or(u32::MAX);
+    if total == 0 {
+        return Err(Failure::Mail {
+            outcome: "mail-empty",
+            note: String::new(),
+        });
+    }
     let mut tx = queue.store.begin().await?;
     if let Some(kept) = &kept {
         queue
@@ -391,7 +426,7 @@ async fn finish(
     .execute(tx.conn())
     .await
     .map_err(StoreError::from)?;
-    moves::advance(
+    let moved = moves::advance(
         &mut tx,
         &job.tenant_id,
         &job.job_id,
@@ -399,7 +434,10 @@ async fn finish(
         State::Ready,
     )
     .await?;
-    tx.commit().await?;
+    if moved {
+        tx.commit().await?;
+    }
+    // Else somebody took it back meanwhile: a cover that no job has must not stay in custody.
     Ok(())
 }
 

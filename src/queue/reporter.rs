@@ -27,7 +27,7 @@ const BATCH: i64 = 16;
 /// Writes reports until `stop`.
 pub(super) async fn run(queue: Arc<Inner>, stop: CancellationToken) {
     let mut wake = queue.store.listen(Topic::Outbox);
-    loop {
+    while !stop.is_cancelled() {
         match write_all(&queue).await {
             Ok(0) => {}
             Ok(_) => continue,
@@ -81,7 +81,10 @@ async fn write(queue: &Inner, draft: &Draft) -> anyhow::Result<()> {
         .await?;
     let mut tx = queue.store.begin().await?;
     queue.custody.record(&mut tx, &kept).await?;
-    relay::ready(&mut tx, &draft.mail_id, &kept.custody_id).await?;
+    if !relay::ready(&mut tx, &draft.mail_id, &kept.custody_id).await? {
+        // Written by another node meanwhile: what nobody sends must not stay in custody.
+        return Ok(());
+    }
     release(queue, &mut tx, &draft.tenant_id, submission_id).await?;
     tx.commit().await?;
     queue.store.wake(Topic::Outbox);
@@ -139,7 +142,17 @@ async fn facts(queue: &Inner, draft: &Draft, submission_id: &str) -> anyhow::Res
         let job_id: String = row.try_get("job_id")?;
         let pages = page_number(row.try_get::<Option<i64>, _>("pages_total")?.unwrap_or(0));
         if picture.is_none() {
-            picture = first_page(queue, &draft.tenant_id, row).await?;
+            picture = first_page(queue, &draft.tenant_id, row)
+                .await
+                .unwrap_or_else(|error| {
+                    // A report without a picture is still the report that is owed.
+                    tracing::warn!(
+                        job = job_id,
+                        error = format!("{error:#}"),
+                        "no picture for a report"
+                    );
+                    None
+                });
         }
         jobs.push(ReportJob {
             destination: row.try_get("destination")?,
@@ -254,9 +267,9 @@ async fn first_page(
         .custody
         .open(&queue.store, tenant_id, &custody_id)
         .await?;
-    let pages = tiff::read(&bytes)?;
-    let Some(page) = pages.first() else {
-        return Ok(None);
-    };
-    Ok(Some(letter::page_picture(page)?))
+    tokio::task::spawn_blocking(move || {
+        let pages = tiff::read(&bytes)?;
+        Ok(pages.first().map(letter::page_picture).transpose()?)
+    })
+    .await?
 }

@@ -107,7 +107,7 @@ pub const TABLE: [Rule; 13] = {
             state: Dialling,
             lasts: Some(5 * MINUTE),
             owner: Owner::Call,
-            exits: &[Sending, Waiting, Failed, Partly],
+            exits: &[Sending, Waiting, Failed, Partly, Unknown],
             overdue: Some(Waiting),
         },
         Rule {
