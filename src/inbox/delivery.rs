@@ -22,7 +22,7 @@ const BATCH: i64 = 16;
 /// Writes until `stop`.
 pub(super) async fn run(inbox: Arc<Inner>, stop: CancellationToken) {
     let mut wake = inbox.store.listen(Topic::Outbox);
-    loop {
+    while !stop.is_cancelled() {
         match write_all(&inbox).await {
             Ok(0) => {}
             Ok(_) => continue,
@@ -99,7 +99,10 @@ async fn write(inbox: &Inner, draft: &Draft) -> anyhow::Result<()> {
         .await?;
     let mut tx = inbox.store.begin().await?;
     inbox.custody.record(&mut tx, &kept).await?;
-    relay::ready(&mut tx, &draft.mail_id, &kept.custody_id).await?;
+    if !relay::ready(&mut tx, &draft.mail_id, &kept.custody_id).await? {
+        // Written by another node meanwhile: what nobody sends must not stay in custody.
+        return Ok(());
+    }
     let waiting: i64 = sqlx::query_scalar(
         "SELECT CAST(COUNT(*) AS BIGINT) FROM outbox
          WHERE tenant_id = $1 AND purpose LIKE $2 AND state = 'compose'",

@@ -113,6 +113,17 @@ impl Inner {
         let Some(number) = self.number(&call.to).await? else {
             return Ok(Decision::Refuse(NOT_OURS));
         };
+        if numbers::recipients_of(&self.store, &number.tenant_id, &number.number_id)
+            .await?
+            .is_empty()
+        {
+            // To confirm pages that nobody will ever see would be to lose them.
+            tracing::error!(
+                number = number.number_id,
+                "a number without recipients is called: refused unanswered"
+            );
+            return Ok(Decision::Refuse(NO_ROOM));
+        }
         match self.custody.free_space() {
             Ok(free) if free >= self.min_free_disk => {}
             Ok(free) => {
@@ -209,7 +220,7 @@ impl Answerer for Inbox {
                 .await
         };
         if let Err(error) = closed.await {
-            tracing::error!(call = call.call_id, %error, "the end of a fax can't be recorded; the next start delivers it");
+            tracing::error!(call = call.call_id, %error, "the end of a fax can't be recorded; it is delivered when its time is up");
         }
     }
 }
