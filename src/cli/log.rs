@@ -1,7 +1,5 @@
 //! The log: to standard error, `FAXPOST_LOG` sets the detail (`info`, `faxpost::line=debug`).
 
-use std::io::IsTerminal as _;
-
 use tracing_subscriber::EnvFilter;
 
 use crate::line::sip::LOG_FILTER;
@@ -14,8 +12,6 @@ pub(super) fn start(default: &str) {
         .unwrap_or_else(|_| EnvFilter::new(format!("info,{LOG_FILTER}")));
     let started = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        // Colours are for people; a file or a journal gets none.
-        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .try_init();
     if started.is_err() {

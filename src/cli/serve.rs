@@ -27,6 +27,8 @@ use crate::{
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 /// How often the trunks are read anew.
 const TRUNKS_EVERY: Duration = Duration::from_secs(5);
+/// How long calls in progress may go on after the stop.
+const LAST_CALLS: Duration = Duration::from_secs(15);
 
 pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     log::start("info");
@@ -34,7 +36,11 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
     let mut tasks = start(config, &stop).await?;
     tokio::select! {
         signal = signalled() => tracing::info!(signal, "stopping"),
-        () = stop.cancelled() => {}
+        () = stop.cancelled() => {
+            // A part gave up: whoever watches over us must see that it was no orderly end.
+            drain(tasks).await;
+            anyhow::bail!("a part of the gateway failed; its reason is in the log");
+        }
         Some(ended) = tasks.join_next() => {
             stop.cancel();
             drain(tasks).await;
@@ -73,7 +79,6 @@ async fn start(
         paper_limits(&config),
     ));
     let line = start_line(&config).await?;
-    line.set_trunks(&numbers::trunks(&store).await?).await?;
 
     let inbox = Inbox::new(inbox::Setup {
         store: store.clone(),
@@ -98,13 +103,20 @@ async fn start(
     });
 
     let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
+    follow_trunks_once(&store, &line, &mut Vec::new()).await;
     let (run_queue, token) = (queue.clone(), stop.clone());
     tasks.spawn(async move { Ok(run_queue.run(token).await?) });
     let (run_inbox, token) = (inbox.clone(), stop.clone());
     tasks.spawn(async move { Ok(run_inbox.run(token).await?) });
     line.set_answerer(Arc::new(inbox));
-    tasks.spawn(sweep(store.clone(), custody.clone(), stop.clone()));
+    let (closing, token) = (line.clone(), stop.clone());
+    tasks.spawn(async move {
+        token.cancelled().await;
+        closing.close(LAST_CALLS).await;
+        Ok(())
+    });
     tasks.spawn(follow_trunks(store.clone(), line.clone(), stop.clone()));
+    tasks.spawn(sweep(store.clone(), custody.clone(), stop.clone()));
     let relay = Relay::start(
         store.clone(),
         custody.clone(),
@@ -177,20 +189,6 @@ pub(super) async fn start_line(config: &Config) -> anyhow::Result<SipFaxLine> {
     .await
 }
 
-/// Destroys the keys and blobs of days whose last item is delivered and whose bounce window is over.
-async fn sweep(store: Store, custody: Custody, stop: CancellationToken) -> anyhow::Result<()> {
-    loop {
-        match custody.sweep(&store).await {
-            Ok(swept) => tracing::debug!(?swept, "custody swept"),
-            Err(error) => tracing::warn!(%error, "custody can't be swept; trying again"),
-        }
-        tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            () = tokio::time::sleep(SWEEP_EVERY) => {}
-        }
-    }
-}
-
 /// Takes up trunks that an administrator adds or changes, without a restart.
 async fn follow_trunks(
     store: Store,
@@ -199,19 +197,43 @@ async fn follow_trunks(
 ) -> anyhow::Result<()> {
     let mut known = Vec::new();
     loop {
-        match numbers::trunks(&store).await {
-            Ok(trunks) if trunks != known => {
-                if let Err(error) = line.set_trunks(&trunks).await {
-                    tracing::error!(error = format!("{error:#}"), "a trunk can't be used");
-                }
-                known = trunks;
-            }
-            Ok(_) => {}
-            Err(error) => tracing::warn!(%error, "the trunks can't be read; trying again"),
-        }
+        follow_trunks_once(&store, &line, &mut known).await;
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             () = tokio::time::sleep(TRUNKS_EVERY) => {}
+        }
+    }
+}
+
+/// A trunk that can't be used now (its name has no address yet) is tried again, and stops nobody else.
+async fn follow_trunks_once(store: &Store, line: &SipFaxLine, known: &mut Vec<numbers::Trunk>) {
+    match numbers::trunks(store).await {
+        Ok(trunks) if trunks != *known => match line.set_trunks(&trunks).await {
+            Ok(()) => *known = trunks,
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "a trunk can't be used");
+            }
+        },
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "the trunks can't be read; trying again"),
+    }
+}
+
+/// Ends the days of custody whose items have all been delivered: the keys go, then the bytes.
+async fn sweep(store: Store, custody: Custody, stop: CancellationToken) -> anyhow::Result<()> {
+    loop {
+        match custody.sweep(&store).await {
+            Ok(swept) if swept.days.is_empty() => {}
+            Ok(swept) => tracing::info!(
+                days = swept.days.len(),
+                segments = swept.segments,
+                "custody ended; its keys are destroyed"
+            ),
+            Err(error) => tracing::error!(%error, "custody can't be swept; trying again"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(SWEEP_EVERY) => {}
         }
     }
 }
