@@ -14,7 +14,7 @@ test: deps
 	$(CARGO) test --workspace --locked
 	@echo
 	@echo "Left to make test-interop (it installs independent peers and runs private instances of them):"
-	@tests/interop.sh --list
+	@sed -n 's/^# suite: /  /p' tests/interop.sh
 
 test-interop: deps
 	deploy/deps.sh interop

@@ -23,6 +23,7 @@
 //! DSN RET ENVID NOTIFY ORCPT   its DSN parameters, "-" for one that it hasn't got
 //! REPEAT 5 C: NOOP             the line, so many times
 //! ```
+#![allow(clippy::unwrap_used)]
 
 use std::{
     collections::VecDeque,

@@ -1,6 +1,7 @@
 //! The paper workers' pool, with a worker that misbehaves as its document says: whatever a
 //! document does costs that document only.
 #![cfg(debug_assertions)]
+#![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
 use std::time::Duration;

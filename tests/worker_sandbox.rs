@@ -4,6 +4,7 @@
 //! The tests ask for a whole sandbox where the kernel allows one. Where a container refuses a
 //! part, they say so and check the parts that are there.
 #![cfg(debug_assertions)]
+#![allow(clippy::unwrap_used)]
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek};

@@ -57,7 +57,7 @@ fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
         line: error.span().map_or(1, |span| line_of(text, span.start)),
         message: error.message().to_owned(),
     })?;
-    for (setting, fault) in faults(&config) {
+    if let Some((setting, fault)) = faults(&config).into_iter().next() {
         return Err(ConfigError::Value {
             path: path.to_owned(),
             line: line_of_setting(text, setting),

@@ -41,6 +41,30 @@ pub fn page_picture(page: &FaxPage) -> Result<Vec<u8>, PictureError> {
     png_of(&grey, size(width), size(height))
 }
 
+/// A page as a black and white PNG, pixel for pixel, with its resolution.
+///
+/// # Errors
+/// [`PictureError`].
+pub fn page_png(page: &FaxPage) -> Result<Vec<u8>, PictureError> {
+    let bitmap = page.decode()?;
+    let mut png = Vec::new();
+    let (width, height) = (bitmap.width() as u32, bitmap.height() as u32);
+    let mut encoder = png::Encoder::new(&mut png, width, height);
+    encoder.set_color(png::ColorType::Grayscale);
+    encoder.set_depth(png::BitDepth::One);
+    let (x, y) = page.resolution.dpi();
+    let per_metre = |dpi: f32| (dpi / 0.0254).round() as u32;
+    encoder.set_pixel_dims(Some(png::PixelDimensions {
+        xppu: per_metre(x),
+        yppu: per_metre(y),
+        unit: png::Unit::Meter,
+    }));
+    // A set bit is black in a fax and white in a PNG.
+    let inverted: Vec<u8> = bitmap.data().iter().map(|byte| !byte).collect();
+    encoder.write_header()?.write_image_data(&inverted)?;
+    Ok(png)
+}
+
 #[cfg(test)]
 mod tests {
     use faxpost_t4::{Bitmap, Coding, Resolution};
@@ -89,28 +113,4 @@ mod tests {
             );
         }
     }
-}
-
-/// A page as a black and white PNG, pixel for pixel, with its resolution.
-///
-/// # Errors
-/// [`PictureError`].
-pub fn page_png(page: &FaxPage) -> Result<Vec<u8>, PictureError> {
-    let bitmap = page.decode()?;
-    let mut png = Vec::new();
-    let (width, height) = (bitmap.width() as u32, bitmap.height() as u32);
-    let mut encoder = png::Encoder::new(&mut png, width, height);
-    encoder.set_color(png::ColorType::Grayscale);
-    encoder.set_depth(png::BitDepth::One);
-    let (x, y) = page.resolution.dpi();
-    let per_metre = |dpi: f32| (dpi / 0.0254).round() as u32;
-    encoder.set_pixel_dims(Some(png::PixelDimensions {
-        xppu: per_metre(x),
-        yppu: per_metre(y),
-        unit: png::Unit::Meter,
-    }));
-    // A set bit is black in a fax and white in a PNG.
-    let inverted: Vec<u8> = bitmap.data().iter().map(|byte| !byte).collect();
-    encoder.write_header()?.write_image_data(&inverted)?;
-    Ok(png)
 }

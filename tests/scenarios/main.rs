@@ -1,4 +1,5 @@
 //! The promises, held against the real daemon: its own process, real sockets, a far end and a mail sink.
+#![allow(clippy::unwrap_used)]
 
 #[path = "../support/mod.rs"]
 mod support;

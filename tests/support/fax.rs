@@ -8,8 +8,8 @@ pub fn page(number: usize, resolution: Resolution, height: usize) -> FaxPage {
     let mut bitmap = Bitmap::new(1728, height);
     for y in 0..height {
         for x in 0..1728 {
-            let frame = x < 8 || x >= 1720 || y < 8 || y + 8 >= height;
-            let bars = (x / 16 + y / 16 * (number + 1)) % (7 + number) == 0;
+            let frame = !(8..1720).contains(&x) || y < 8 || y + 8 >= height;
+            let bars = (x / 16 + y / 16 * (number + 1)).is_multiple_of(7 + number);
             if frame || bars {
                 bitmap.set_black(x, y);
             }
