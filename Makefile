@@ -14,7 +14,7 @@ test: deps
 	$(CARGO) test --workspace --locked
 	@echo
 	@echo "Left to make test-interop (it installs independent peers and runs private instances of them):"
-	@sed -n 's/^# suite: /  /p' tests/interop.sh
+	@tests/interop.sh --list
 
 test-interop: deps
 	deploy/deps.sh interop

@@ -8,7 +8,8 @@ set -eu
 build="gcc make pkg-config libtiff-dev libclang1-14 libclang-common-14-dev"
 tests="libtiff-tools poppler-utils"
 # Peers. None of them is left running: the tests start private instances.
-interop="efax sip-tester tshark swaks postfix postgresql"
+# swaks speaks TLS by libnet-ssleay-perl, which it only recommends.
+interop="efax sip-tester tshark swaks libnet-ssleay-perl postfix postgresql"
 
 wanted="$build $tests"
 if [ "${1:-}" = interop ]; then
@@ -39,20 +40,26 @@ echo "deps: installing$missing"
 # Packages that bring a service must not start it: the policy says no while we install.
 policy=/usr/sbin/policy-rc.d
 made_policy=""
+log=$(mktemp)
+clean() {
+    [ -z "$made_policy" ] || $as_root rm -f "$policy"
+    rm -f "$log"
+}
+trap clean EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 if [ ! -e "$policy" ]; then
+    made_policy=yes
     printf '#!/bin/sh\nexit 101\n' | $as_root tee "$policy" >/dev/null
     $as_root chmod 755 "$policy"
-    made_policy=yes
 fi
 status=0
 {
     $as_root apt-get update -qq &&
         $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
-} >/tmp/faxpost-deps.$$ 2>&1 || status=$?
-[ -z "$made_policy" ] || $as_root rm -f "$policy"
+} >"$log" 2>&1 || status=$?
 if [ "$status" -ne 0 ]; then
-    cat /tmp/faxpost-deps.$$ >&2
+    cat "$log" >&2
     echo "deps: the packages can't be installed; install by hand:$missing" >&2
 fi
-rm -f /tmp/faxpost-deps.$$
 exit "$status"

@@ -1,12 +1,112 @@
 #!/usr/bin/env bash
-# The tests against independent peers. Private instances, stopped at the end; deploy/deps.sh interop
-# has installed them.
+# The tests against independent peers: private instances, stopped and removed at the end.
 #
-# suite: PostgreSQL: the store's tests and the submission on a private cluster
-# suite: efax: three pages each way through a soft modem, and a late flush
-# suite: sipp: a trunk that refuses T.38 with 488, and one that is busy
-# suite: tshark: the T.38 dissector over a captured call
+#   tests/interop.sh          runs every suite
+#   tests/interop.sh --list   names them
+#
+# The peers come with `deploy/deps.sh interop`. Root and any other user may run it; root needs the
+# user postgres, which the Debian package makes, because PostgreSQL refuses to run as root.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 CARGO=${CARGO:-cargo}
-$CARGO test --workspace --locked --features interop
+# The whole workspace, as in `make test`: with other packages, other features of the dependencies
+# would be chosen and all of them built again.
+TEST="$CARGO test --workspace --locked --features interop"
+
+suites() {
+    suite "PostgreSQL, store: the store's tests on a private server" --lib on_postgres
+    suite "PostgreSQL, daemon: both journeys, kill -9, two gateways on one database" \
+        --test interop_postgres
+    suite "sipp: trunks that are busy, silent, ring for ever, or refuse T.38 with 488" \
+        --test interop_sipp
+    suite "swaks: a mail with STARTTLS and a password" --test interop_swaks
+    suite "efax: three pages each way through a soft modem, and a late flush" --test efax
+    suite "tshark: the T.38 dissector over a captured call" --test tshark
+}
+
+if [ "${1:-}" = --list ]; then
+    suite() { echo "  $1"; }
+    suites
+    exit 0
+fi
+
+say() { printf '\n== %s\n' "$*"; }
+fail() {
+    echo "interop: $*" >&2
+    exit 1
+}
+
+for peer in efax sipp tshark swaks; do
+    command -v "$peer" >/dev/null 2>&1 ||
+        fail "$peer is missing: deploy/deps.sh interop installs it"
+done
+# Debian keeps the server's programs out of the PATH, one folder a version.
+postgres_bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
+[ -n "$postgres_bin" ] || postgres_bin=$(dirname "$(command -v initdb || echo /none/initdb)")
+[ -x "$postgres_bin/initdb" ] && [ -x "$postgres_bin/pg_ctl" ] ||
+    fail "the PostgreSQL server is missing: deploy/deps.sh interop installs it"
+
+as_owner=""
+if [ "$(id -u)" -eq 0 ]; then
+    id postgres >/dev/null 2>&1 ||
+        fail "PostgreSQL refuses to run as root and there is no user postgres: run this as another user"
+    as_owner="runuser -u postgres --"
+fi
+
+# A short path: a socket's name may have 107 characters.
+place=$(mktemp -d /tmp/faxpost-pg.XXXXXX)
+cluster_runs=""
+clean() {
+    if [ -n "$cluster_runs" ]; then
+        $as_owner "$postgres_bin/pg_ctl" -D "$place/data" -m immediate -w stop >/dev/null 2>&1 ||
+            echo "interop: the private PostgreSQL server in $place can't be stopped" >&2
+    fi
+    rm -rf "$place"
+}
+trap clean EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+[ -z "$as_owner" ] || chown postgres "$place"
+(
+    cd "$place" # which its owner may read
+    $as_owner "$postgres_bin/initdb" -D data -U faxpost -A trust -E UTF8 --locale=C >initdb.log 2>&1
+) || { cat "$place/initdb.log" >&2; fail "initdb failed"; }
+# No TCP; the folder of the socket is the owner's alone. fsync stays on: what we test is durable.
+cat >>"$place/data/postgresql.conf" <<CONF
+listen_addresses = ''
+unix_socket_directories = '$place'
+max_connections = 400
+fsync = on
+CONF
+(
+    cd "$place"
+    $as_owner "$postgres_bin/pg_ctl" -D data -l server.log -w start >/dev/null 2>&1
+) || { cat "$place/server.log" >&2; fail "the private PostgreSQL server does not start"; }
+cluster_runs=yes
+$as_owner "$postgres_bin/createdb" -h "$place" -U faxpost faxpost
+export FAXPOST_TEST_POSTGRES="postgres://faxpost@localhost/faxpost?host=$place"
+say "$("$postgres_bin/postgres" --version) runs in $place"
+
+results=()
+failed=0
+suite() {
+    local name=$1 began=$SECONDS
+    shift
+    say "$name"
+    if $TEST "$@"; then
+        results+=("passed  $name ($((SECONDS - began)) s)")
+    else
+        results+=("FAILED  $name ($((SECONDS - began)) s)")
+        failed=$((failed + 1))
+    fi
+}
+
+suites
+
+say "Interop"
+printf '  %s\n' "${results[@]}"
+if [ "$failed" -gt 0 ]; then
+    fail "$failed of ${#results[@]} suites failed"
+fi
+echo "All ${#results[@]} suites passed."

@@ -1,5 +1,7 @@
 //! The log: to standard error, `FAXPOST_LOG` sets the detail (`info`, `faxpost::line=debug`).
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::EnvFilter;
 
 use crate::line::sip::LOG_FILTER;
@@ -12,6 +14,8 @@ pub(super) fn start(default: &str) {
         .unwrap_or_else(|_| EnvFilter::new(format!("info,{LOG_FILTER}")));
     let started = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // Colours are for people; a file or a journal gets none.
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .try_init();
     if started.is_err() {

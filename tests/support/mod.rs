@@ -69,6 +69,7 @@ pub struct RigBuilder {
     channels: u32,
     language: Language,
     policies: Vec<(String, String)>,
+    settings: Vec<(String, String)>,
     far_end: Option<Vec<String>>,
 }
 
@@ -82,6 +83,7 @@ impl Default for RigBuilder {
             channels: 4,
             language: Language::En,
             policies: Vec::new(),
+            settings: Vec::new(),
             far_end: Some(Vec::new()),
         }
     }
@@ -127,6 +129,13 @@ impl RigBuilder {
     #[must_use]
     pub fn policy(mut self, file: &str, text: &str) -> Self {
         self.policies.push((file.to_owned(), text.to_owned()));
+        self
+    }
+
+    /// A line in a section of the configuration.
+    #[must_use]
+    pub fn setting(mut self, section: &str, line: &str) -> Self {
+        self.settings.push((section.to_owned(), line.to_owned()));
         self
     }
 
@@ -250,7 +259,7 @@ impl Rig {
     }
 
     fn write_config(&self) {
-        let text = format!(
+        let mut text = format!(
             "hostname = \"gateway.localhost\"\ndata_dir = {data:?}\npolicies_dir = {policies:?}\n\n\
              [database]\nurl = {url:?}\n\n\
              [smtp]\nlisten = [\"{smtp}\"]\nmin_free_disk = {min_free_disk}\n\n\
@@ -273,6 +282,11 @@ impl Rig {
             workers = self.how.line_workers,
             web = self.web,
         );
+        for (section, line) in &self.how.settings {
+            let head = format!("[{section}]\n");
+            assert!(text.contains(&head), "no section {section}");
+            text = text.replacen(&head, &format!("{head}{line}\n"), 1);
+        }
         std::fs::write(self.config_path(), text).unwrap();
     }
 
