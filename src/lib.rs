@@ -6,8 +6,8 @@
 //!
 //! A mail becomes a fax: [`front`] takes the mail, [`sender`] and [`dial`] say who sent it and where
 //! to, [`submission`] commits it before the answer, [`queue`] renders it in a [`worker`] and places
-//! the call through [`line`], [`ledger`] settles, [`letter`] writes the report and [`relay`] mails it.
-//! A fax becomes a mail: [`line`] answers, [`inbox`] keeps each page before it is confirmed and mails
+//! the call through [`mod@line`], [`ledger`] settles, [`letter`] writes the report and [`relay`] mails it.
+//! A fax becomes a mail: [`mod@line`] answers, [`inbox`] keeps each page before it is confirmed and mails
 //! the whole. `docs/flow.md` walks both, function by function.
 #![forbid(unsafe_code)]
 

@@ -1,6 +1,6 @@
 //! The mail doors: SMTP today, LMTP and IMAP to come.
 //!
-//! [`smtp`] speaks the protocol, [`intake`] decides (who sent it, where to, is it fit), and the
+//! [`smtp`] speaks the protocol, `intake` decides (who sent it, where to, is it fit), and the
 //! [`House`] behind them keeps what was accepted: [`Rooms`], or a test's.
 
 mod answer;

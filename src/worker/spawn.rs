@@ -278,7 +278,7 @@ impl ChildSender {
     /// Sends a message; waits while the child is slow to take what was sent before.
     ///
     /// # Errors
-    /// [`SendError::Gone`] when it has ended; the others if `message` can't be a frame. That it
+    /// `SendError::Gone` when it has ended; the others if `message` can't be a frame. That it
     /// was sent does not mean that it is read: only an answer does.
     pub async fn send<T: Serialize + ?Sized>(&self, message: &T) -> Result<(), SendError> {
         self.send_with(message, Vec::new()).await

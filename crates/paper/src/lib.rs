@@ -2,13 +2,13 @@
 //!
 //! The crate opens no file, no socket and no clock, and holds no key: bytes in, pages out, the same
 //! bytes for the same input. It is made to run in a sandboxed child, so every font is embedded
-//! ([`fonts`]) or handed in as bytes ([`warm_with`]).
+//! (`fonts`) or handed in as bytes ([`warm_with`]).
 //!
 //! In the order a document passes them:
-//! [`setup`] says how large a page is, [`pdf`] and [`text`] draw a document in grey ([`grey`]),
-//! [`bilevel`] makes it black and white ([`panels`] and [`tone`] look after fills and photographs),
-//! [`cover`] draws cover pages through [`typeset`], and [`header`] prints the header line at call
-//! time. [`error`] has what can go wrong and what is worth telling.
+//! `setup` says how large a page is, `pdf` and `text` draw a document in grey (`grey`),
+//! `bilevel` makes it black and white (`panels` and `tone` look after fills and photographs),
+//! [`cover`] draws cover pages through `typeset`, and `header` prints the header line at call
+//! time. `error` has what can go wrong and what is worth telling.
 #![forbid(unsafe_code)]
 
 mod bilevel;

@@ -11,11 +11,11 @@ pub fn write(pages: &[FaxPage]) -> Result<Vec<u8>, TiffError> {
     write_all(pages.iter().map(|page| (page, None)))
 }
 
-/// [`write`] for pages from the line, which tells with each MH and MR page how it came (RFC 3949
+/// [`write()`] for pages from the line, which tells with each MH and MR page how it came (RFC 3949
 /// §4.3: BadFaxLines, CleanFaxData, ConsecutiveBadFaxLines).
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_received(pages: &[(FaxPage, Damage)]) -> Result<Vec<u8>, TiffError> {
     write_all(pages.iter().map(|(page, damage)| (page, Some(damage))))
 }
