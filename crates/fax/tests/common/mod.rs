@@ -144,6 +144,12 @@ impl Shelf {
             .collect()
     }
 
+    /// Damaged rows of each page.
+    pub fn bad_rows(&self) -> Vec<u32> {
+        let pages = self.pages.lock().unwrap();
+        pages.iter().map(|page| page.bad_rows).collect()
+    }
+
     /// Ticks that the gate blocked and the far end must still pass alone.
     pub fn take_blocked(&self) -> u32 {
         self.blocked.swap(0, Ordering::Relaxed)
