@@ -5,11 +5,12 @@
 //! ```
 //! Line time is ticks, here as everywhere; but the program lives in real time, so [`Rig::run`] ticks at
 //! `speed` times real time. It never ticks while the program has something to do: that keeps the 55 ms
-//! in which a Class 1 program must react, whatever the machine does besides.
-#![allow(dead_code)]
+//! in which a Class 1 program must react, whatever else the machine does.
+#![allow(dead_code, unused_imports)]
 
 mod line;
 mod modem;
+mod pcap;
 mod program;
 mod pty;
 
@@ -19,6 +20,7 @@ use faxpost_fax::{Call, Ending, Event, Station, TICK_SAMPLES, TICKS_PER_SECOND, 
 
 pub use line::{Line, Path, Way};
 pub use modem::{Gateway, Modem, Request};
+pub use pcap::capture;
 pub use program::{Efax, Job};
 pub use pty::Pty;
 
@@ -29,15 +31,20 @@ pub type Samples = [i16; TICK_SAMPLES];
 const WATCHDOG: Duration = Duration::from_secs(240);
 
 /// A tick waits for a program that computes no longer than this.
-const PATIENCE: Duration = Duration::from_millis(200);
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A tick waits for what the program is to say no longer than this: efax pauses for a second before a page.
+const REPLY: Duration = Duration::from_secs(2);
+
+/// In ticks: what a program takes to react, on a real line. It must be less than 55 ms (efax(1)), and more
+/// than nothing: it makes the silence between two modulations that T.30 asks for.
+const REACTION: u32 = 2;
 
 /// Between two looks at whether it still computes.
 const GLANCE: Duration = Duration::from_micros(200);
 
 /// Line time may pass so much faster than real time while the program stays in step.
 const SPEED: f64 = 10.0;
-// FIXME
-fn speed() -> f64 { std::env::var("SPEED").map_or(SPEED, |it| it.parse().unwrap()) }
 
 /// From the end of our call to the far end's hearing of it: the line and the switch.
 const HANG_UP_TICKS: u32 = 10;
@@ -49,6 +56,8 @@ pub struct Rig {
     pub events: Vec<Event>,
     pty: Pty,
     modem: Modem,
+    /// A command during the call, and in how many ticks the modem takes it.
+    command: Option<(Vec<u8>, u32)>,
     station: Station,
     path: Path,
     work: Option<Work>,
@@ -72,6 +81,7 @@ impl Rig {
             events: Vec::new(),
             pty,
             modem: Modem::new(),
+            command: None,
             station: station.clone(),
             path,
             work: Some(work),
@@ -80,7 +90,7 @@ impl Rig {
             ended: 0,
             on_hook: true,
             frozen: 0,
-            speed: speed(),
+            speed: SPEED,
         }
     }
 
@@ -98,7 +108,7 @@ impl Rig {
     pub fn ending(&self) -> &Ending {
         match self.events.last() {
             Some(Event::Ended(ending)) => ending,
-            other => panic!("our call didn't end: {other:?}\n{}", self.efax.log()),
+            other => panic!("our call didn't end: {other:?}"),
         }
     }
 
@@ -126,18 +136,18 @@ impl Rig {
     pub fn run_with(&mut self, mut meddle: impl FnMut(&mut Self)) {
         let start = Instant::now();
         let tick = Duration::from_secs_f64(1.0 / f64::from(TICKS_PER_SECOND) / self.speed);
+        let full_speed = Duration::from_secs_f64(1.0 / f64::from(TICKS_PER_SECOND) / SPEED);
         let mut rx = [0; TICK_SAMPLES];
         let mut due = start;
         while !self.is_over() {
             assert!(
                 start.elapsed() < WATCHDOG,
-                "no end after {WATCHDOG:?}; our events: {:?}; efax says:\n{}",
-                self.events,
-                self.efax.log()
+                "no end after {WATCHDOG:?}; our events: {:?}",
+                self.events
             );
             self.wait(due);
-            // What was lost waiting is not made up for: the program would see a tick too short.
-            due = (due + tick).max(Instant::now() - tick);
+            // Time that was lost waiting is made up for, at full speed and no faster.
+            due = (due + tick).max(Instant::now() + tick.min(full_speed));
             self.tick(&mut rx);
             meddle(self);
         }
@@ -162,14 +172,23 @@ impl Rig {
             self.pty.wait(due - now);
         }
         let begin = Instant::now();
-        while !self.program_waits() && begin.elapsed() < PATIENCE {
+        while !self.program_waits(begin.elapsed()) {
             self.pty.wait(GLANCE);
             self.converse();
         }
     }
 
-    fn program_waits(&mut self) -> bool {
-        self.efax.status().is_some()
+    /// The program waits for something to happen on the line; line time has stood still for `since`.
+    fn program_waits(&mut self, since: Duration) -> bool {
+        if self.efax.status().is_some() {
+            return true;
+        }
+        // A pty takes its time to pass octets on, in which neither side has them: so if we know that the
+        // program has something to say, we wait until it comes.
+        if !self.on_hook && self.command.is_none() && self.modem.awaits_program() && since < REPLY {
+            return false;
+        }
+        since > PATIENCE
             || self.modem.to_program().is_empty()
                 && self.pty.unread().expect("a pty of ours") == 0
                 && self.efax.is_waiting()
@@ -182,10 +201,17 @@ impl Rig {
             let written = self.pty.write(octets).expect("a pty of ours");
             self.modem.to_program().drain(..written);
             let mut octets = [0; 1024];
-            let room = self.modem.room().min(octets.len());
+            let room = if self.command.is_some() {
+                0
+            } else {
+                self.modem.room().min(octets.len())
+            };
             let read = self.pty.read(&mut octets[..room]).expect("a pty of ours");
-            if read > 0 {
-                self.modem.from_program(&octets[..read]);
+            let octets = &octets[..read];
+            if octets.starts_with(b"AT") && !self.on_hook {
+                self.command = Some((octets.to_vec(), REACTION));
+            } else if read > 0 {
+                self.modem.from_program(octets);
             }
             if read == 0 && written == 0 {
                 break;
@@ -194,6 +220,13 @@ impl Rig {
     }
 
     fn tick(&mut self, rx: &mut Samples) {
+        if let Some((command, ticks)) = &mut self.command {
+            *ticks -= 1;
+            if *ticks == 0 {
+                self.modem.from_program(command);
+                self.command = None;
+            }
+        }
         while let Some(request) = self.modem.next_request() {
             match request {
                 Request::Dial => {

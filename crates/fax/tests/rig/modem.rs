@@ -25,6 +25,13 @@ const AT_CALL_EVENT_CONNECTED: c_int = 2;
 const AT_CALL_EVENT_ANSWERED: c_int = 3;
 const AT_CALL_EVENT_HANGUP: c_int = 7;
 
+/// Octets that the modem's buffer for image data holds (spandsp/private/t31.h), and how few are too few.
+const BUFFER: usize = 4096;
+const LOW: usize = 256;
+
+const DLE: u8 = 0x10;
+const ETX: u8 = 0x03;
+
 const LEN: c_int = TICK_SAMPLES as c_int;
 
 /// What the program asks of its modem.
@@ -45,6 +52,12 @@ pub struct Modem {
 struct Outside {
     to_program: VecDeque<u8>,
     requests: VecDeque<Request>,
+    /// The program is to speak next.
+    awaits_program: bool,
+    /// Its last command was to send.
+    sends: bool,
+    /// What it sends is image data, of which more is to come.
+    awaits_data: bool,
 }
 
 impl Modem {
@@ -84,16 +97,33 @@ impl Modem {
         self.outside().requests.pop_front()
     }
 
+    /// The program is to speak next: it heard how its last command ended, or is to say what to send, or the
+    /// modem would soon have to fill up for want of image data.
+    pub fn awaits_program(&mut self) -> bool {
+        let starves = self.room() > BUFFER - LOW;
+        let outside = self.outside();
+        outside.awaits_program || outside.awaits_data && starves
+    }
+
     /// Octets that it can take from the program now.
     pub fn room(&mut self) -> usize {
         // SAFETY: `state` is live; this reads fields.
         let room = unsafe { sys::t31_at_rx_free_space(self.state.as_ptr()) };
         // It drops what comes when its buffer is full to the last octet.
-        usize::try_from(room - 2).unwrap_or(0)
+        usize::try_from(room).unwrap_or(0).saturating_sub(2)
     }
 
     /// Octets came from the program.
     pub fn from_program(&mut self, octets: &[u8]) {
+        let outside = self.outside();
+        outside.awaits_program = false;
+        if octets.starts_with(b"AT") {
+            outside.sends = octets.starts_with(b"AT+FT") && !octets.starts_with(b"AT+FTS");
+            outside.awaits_data = octets.starts_with(b"AT+FTM");
+        } else if let [.., before, DLE, ETX] = octets {
+            // A DLE that is data comes twice (T.31 §8.3.3.1).
+            outside.awaits_data &= *before == DLE;
+        }
         let len = c_int::try_from(octets.len()).expect("a pty gives few octets at once");
         // SAFETY: `state` is live; the octets are readable and not kept.
         unsafe { sys::t31_at_rx(self.state.as_ptr(), octets.as_ptr().cast(), len) };
@@ -151,6 +181,12 @@ unsafe extern "C" fn on_output(user: *mut c_void, octets: *const u8, len: usize)
         )
     };
     outside.to_program.extend(octets);
+    // A result code comes by itself.
+    outside.awaits_program |= match octets {
+        b"OK" | b"NO CARRIER" | b"ERROR" => true,
+        b"CONNECT" => outside.sends,
+        _ => false,
+    };
     0
 }
 
@@ -190,9 +226,8 @@ impl Gateway {
         let tx = NonNull::from(Box::leak(Box::<Packets>::default()));
         // SAFETY: a null state asks the engine to allocate one. The user pointer is the box, which
         // outlives the engine's state (see `drop`).
-        let state = unsafe {
-            sys::t38_gateway_init(ptr::null_mut(), Some(on_packet), tx.as_ptr().cast())
-        };
+        let state =
+            unsafe { sys::t38_gateway_init(ptr::null_mut(), Some(on_packet), tx.as_ptr().cast()) };
         let state = NonNull::new(state).expect("memory for a gateway");
         // SAFETY: `state` is live; these set fields of it.
         unsafe {

@@ -1,7 +1,6 @@
 //! A program of the far end: `efax` in a directory of its own.
 
 use std::{
-    ffi::OsStr,
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -80,7 +79,10 @@ impl Efax {
         // proc(5): "pid (name) state ...".
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
         stat.is_ok_and(|stat| {
-            let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
+            let state = stat
+                .rsplit(") ")
+                .next()
+                .and_then(|rest| rest.chars().next());
             matches!(state, Some('S' | 'Z'))
         })
     }
@@ -99,17 +101,17 @@ impl Efax {
 
     /// The pages that it received.
     pub fn received(&self) -> Vec<FaxPage> {
-        let mut files: Vec<PathBuf> = fs::read_dir(&self.directory)
-            .expect("its directory is there")
-            .map(|entry| entry.expect("its directory can be read").path())
-            .filter(|path| path.file_stem() == Some(OsStr::new("in")))
-            .collect();
-        files.sort();
-        let pages = files.iter().flat_map(|path| {
-            let file = fs::read(path).expect("its file can be read");
-            tiff::read(&file).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-        });
+        let pages = (1..).map_while(|number| self.received_page(number));
         pages.collect()
+    }
+
+    /// A page that it received, counted from 1.
+    pub fn received_page(&self, number: u32) -> Option<FaxPage> {
+        let file = fs::read(self.directory.join(format!("in.{number:03}"))).ok()?;
+        let mut pages = tiff::read(&file)
+            .unwrap_or_else(|error| panic!("page {number} that efax received: {error}"));
+        assert_eq!(pages.len(), 1, "efax writes a page a file");
+        pages.pop()
     }
 }
 
@@ -117,6 +119,9 @@ impl Drop for Efax {
     fn drop(&mut self) {
         if self.status().is_none() {
             self.kill();
+        }
+        if std::thread::panicking() {
+            eprintln!("efax says:\n{}", self.log());
         }
         let _ = fs::remove_dir_all(&self.directory);
     }
