@@ -75,6 +75,7 @@ impl Drop for Capture {
         let _ = fs::remove_file(&self.file);
     }
 }
+
 // Facsimile control fields without their X bit (T.30 §5.3.6.1).
 const DIS: u8 = 0x01;
 const CSI: u8 = 0x02;
@@ -154,6 +155,16 @@ fn a_call_that_loses_three_packets_in_a_row_is_well_formed() {
     }
     let capture = Capture::write("holes", &there, &back);
     capture.assert_well_formed();
+}
+
+/// What the other tests rest on: tshark tells when something is wrong.
+#[test]
+fn a_datagram_that_was_cut_short_is_seen() {
+    let (mut there, back) = call_ourselves(None);
+    let (_, datagram) = there.arrived.last_mut().expect("a datagram");
+    datagram.truncate(datagram.len() - 3);
+    let capture = Capture::write("cut", &there, &back);
+    assert_eq!(capture.ask("_ws.malformed", "frame.number").len(), 1);
 }
 
 #[test]
