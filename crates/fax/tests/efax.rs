@@ -1,5 +1,7 @@
 //! efax, a fax machine that isn't ours, sends to us and receives from us.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 mod rig;
 

@@ -189,7 +189,7 @@ impl Rig {
             return false;
         }
         since > PATIENCE
-            || self.modem.to_program().is_empty()
+            || self.modem.output().is_empty()
                 && self.pty.unread().expect("a pty of ours") == 0
                 && self.efax.is_waiting()
     }
@@ -197,9 +197,9 @@ impl Rig {
     /// Moves octets between the program and its modem.
     fn converse(&mut self) {
         loop {
-            let (octets, _) = self.modem.to_program().as_slices();
+            let (octets, _) = self.modem.output().as_slices();
             let written = self.pty.write(octets).expect("a pty of ours");
-            self.modem.to_program().drain(..written);
+            self.modem.output().drain(..written);
             let mut octets = [0; 1024];
             let room = if self.command.is_some() {
                 0
@@ -211,7 +211,7 @@ impl Rig {
             if octets.starts_with(b"AT") && !self.on_hook {
                 self.command = Some((octets.to_vec(), REACTION));
             } else if read > 0 {
-                self.modem.from_program(octets);
+                self.modem.take(octets);
             }
             if read == 0 && written == 0 {
                 break;
@@ -223,7 +223,7 @@ impl Rig {
         if let Some((command, ticks)) = &mut self.command {
             *ticks -= 1;
             if *ticks == 0 {
-                self.modem.from_program(command);
+                self.modem.take(command);
                 self.command = None;
             }
         }

@@ -89,7 +89,7 @@ impl Modem {
     }
 
     /// Octets for the program, oldest first.
-    pub fn to_program(&mut self) -> &mut VecDeque<u8> {
+    pub fn output(&mut self) -> &mut VecDeque<u8> {
         &mut self.outside().to_program
     }
 
@@ -114,7 +114,7 @@ impl Modem {
     }
 
     /// Octets came from the program.
-    pub fn from_program(&mut self, octets: &[u8]) {
+    pub fn take(&mut self, octets: &[u8]) {
         let outside = self.outside();
         outside.awaits_program = false;
         if octets.starts_with(b"AT") {
