@@ -20,7 +20,7 @@ suites() {
     suite "sipp: trunks that are busy, silent, ring for ever, or refuse T.38 with 488" \
         --test interop_sipp
     suite "swaks: a mail with STARTTLS and a password" --test interop_swaks
-    suite "efax: three pages each way through a soft modem, and a late flush" --test efax
+    suite "efax: three pages each way through a soft modem, and a late flush" --test efax -- --test-threads=8
     suite "tshark: the T.38 dissector over a captured call" --test tshark
 }
 
