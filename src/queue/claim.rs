@@ -25,10 +25,12 @@ pub(super) struct Job {
     pub cover_custody_id: Option<String>,
     pub pages_total: Option<u32>,
     pub lease_owner: Option<String>,
+    lease_until: Option<i64>,
+    deadline: i64,
 }
 
 const COLUMNS: &str = "tenant_id, job_id, submission_id, user_id, destination, state, tries,
-     rendition_id, cover_custody_id, pages_total, lease_owner";
+     rendition_id, cover_custody_id, pages_total, lease_owner, lease_until, deadline";
 
 /// PostgreSQL lets claims pass each other; SQLite has one writer, so there is nothing to pass.
 fn skip_locked(store: &Store) -> &'static str {
@@ -57,6 +59,8 @@ fn job(row: &sqlx::any::AnyRow) -> Result<Job, StoreError> {
             .try_get::<Option<i64>, _>("pages_total")?
             .map(page_number),
         lease_owner: row.try_get("lease_owner")?,
+        lease_until: row.try_get("lease_until")?,
+        deadline: row.try_get("deadline")?,
     })
 }
 
@@ -153,6 +157,25 @@ pub(super) async fn abandoned(
     .fetch_all(store.reader())
     .await?;
     rows.iter().map(job).collect()
+}
+
+/// Whether a job is still as it was read: neither moved on nor renewed meanwhile. It stays so until the
+/// transaction ends.
+pub(super) async fn is_unchanged(tx: &mut Tx, job: &Job) -> Result<bool, StoreError> {
+    let same = sqlx::query(
+        "UPDATE job SET deadline = deadline
+         WHERE tenant_id = $1 AND job_id = $2 AND state = $3 AND deadline = $4
+           AND COALESCE(lease_owner, '') = $5 AND COALESCE(lease_until, 0) = $6",
+    )
+    .bind(&job.tenant_id)
+    .bind(&job.job_id)
+    .bind(job.state.name())
+    .bind(job.deadline)
+    .bind(job.lease_owner.as_deref().unwrap_or_default())
+    .bind(job.lease_until.unwrap_or(0))
+    .execute(tx.conn())
+    .await?;
+    Ok(same.rows_affected() == 1)
 }
 
 /// The jobs whose state has lasted longer than the table allows.

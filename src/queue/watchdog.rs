@@ -15,7 +15,7 @@ use crate::{
     clock::now_ms,
     line::{CallEnding, PageVerdict, Verdict},
     outcome::RetryClass,
-    store::{StoreError, Topic},
+    store::{StoreError, Topic, Tx},
 };
 
 /// What a leg ended by that was cut off by the end of our process.
@@ -51,6 +51,9 @@ pub(super) async fn take_back(queue: &Inner) -> Result<(), StoreError> {
 
 async fn take_back_one(queue: &Inner, job: &Job) -> Result<(), StoreError> {
     let mut tx = queue.store.begin().await?;
+    if !claim::is_unchanged(&mut tx, job).await? {
+        return Ok(());
+    }
     match job.state {
         State::Rendering => {
             moves::advance(
@@ -63,25 +66,12 @@ async fn take_back_one(queue: &Inner, job: &Job) -> Result<(), StoreError> {
             .await?;
         }
         State::Dialling | State::Sending => {
-            if let Some((leg, page_data)) =
-                records::open_leg(&mut tx, &job.tenant_id, &job.job_id).await?
-            {
-                let total = job.pages_total.unwrap_or(0);
-                let known = records::verdicts(&mut tx, &job.tenant_id, &job.job_id, total).await?;
-                let ending = CallEnding {
-                    pages: cut_off_pages(&known, leg.first_page, page_data),
-                    own_fault: Some("the gateway was stopped during the call".into()),
-                    ..CallEnding::default()
-                };
-                records::ended(&mut tx, &leg, &ending, CUT_OFF).await?;
-            }
-            in_call::after_leg(
+            cut_off(
                 &mut tx,
                 queue,
                 job,
-                job.state,
                 CUT_OFF,
-                RetryClass::Protocol,
+                "the gateway was stopped during the call",
             )
             .await?;
         }
@@ -90,9 +80,37 @@ async fn take_back_one(queue: &Inner, job: &Job) -> Result<(), StoreError> {
     tx.commit().await
 }
 
+/// Ends a job's open leg by what is on record of its pages, and decides what comes after it.
+async fn cut_off(
+    tx: &mut Tx,
+    queue: &Inner,
+    job: &Job,
+    outcome: &str,
+    why: &str,
+) -> Result<(), StoreError> {
+    if let Some((leg, page_data)) = records::open_leg(tx, &job.tenant_id, &job.job_id).await? {
+        // If the call is up after all, and ours, it must not go on unrecorded.
+        queue.line.hang_up(&leg.call_id);
+        let total = job.pages_total.unwrap_or(0);
+        let known = records::verdicts(tx, &job.tenant_id, &job.job_id, total).await?;
+        let ending = CallEnding {
+            pages: cut_off_pages(&known, leg.first_page, page_data, why),
+            own_fault: Some(why.into()),
+            ..CallEnding::default()
+        };
+        records::ended(tx, &leg, &ending, outcome).await?;
+    }
+    in_call::after_leg(tx, queue, job, job.state, outcome, RetryClass::Protocol).await
+}
+
 /// After page data began, the first page without a word of the far end is unknown, never a guess: its
 /// confirmation may have been on the wire. Those behind it can't have been complete.
-fn cut_off_pages(known: &[Verdict], first_page: u32, page_data: bool) -> Vec<PageVerdict> {
+fn cut_off_pages(
+    known: &[Verdict],
+    first_page: u32,
+    page_data: bool,
+    why: &str,
+) -> Vec<PageVerdict> {
     let open = known
         .iter()
         .enumerate()
@@ -102,7 +120,7 @@ fn cut_off_pages(known: &[Verdict], first_page: u32, page_data: bool) -> Vec<Pag
         Some((index, _)) if page_data => vec![PageVerdict {
             page: u32::try_from(index).unwrap_or(u32::MAX) - first_page,
             verdict: Verdict::Unknown,
-            evidence: "the gateway was stopped during the call".into(),
+            evidence: why.into(),
         }],
         _ => Vec::new(),
     }
@@ -115,7 +133,13 @@ async fn end_overdue(queue: &Inner) -> Result<(), StoreError> {
             continue;
         };
         let mut tx = queue.store.begin().await?;
-        if to.is_final() {
+        if !claim::is_unchanged(&mut tx, &job).await? {
+            continue;
+        }
+        if matches!(job.state, State::Dialling | State::Sending) {
+            // What became of the pages decides, not the table alone.
+            cut_off(&mut tx, queue, &job, "deadline", "the call took too long").await?;
+        } else if to.is_final() {
             closing::close(
                 &mut tx,
                 &Closing {
@@ -142,7 +166,7 @@ async fn end_overdue(queue: &Inner) -> Result<(), StoreError> {
             .await?;
         }
         tx.commit().await?;
-        tracing::warn!(job = job.job_id, state = %job.state, to = %to, "overdue");
+        tracing::warn!(job = job.job_id, state = %job.state, "overdue");
     }
     Ok(())
 }
@@ -154,18 +178,18 @@ mod tests {
 
     #[test]
     fn promise_3_a_crash_after_page_data_leaves_the_open_page_unknown() {
-        let pages = cut_off_pages(&[Confirmed, Confirmed, Unsent, Unsent], 1, true);
+        let pages = cut_off_pages(&[Confirmed, Confirmed, Unsent, Unsent], 1, true, "x");
         assert_eq!(pages.len(), 1);
         assert_eq!((pages[0].page, pages[0].verdict), (1, Verdict::Unknown));
     }
 
     #[test]
     fn a_crash_before_page_data_leaves_nothing_unknown() {
-        assert!(cut_off_pages(&[Unsent, Unsent], 0, false).is_empty());
+        assert!(cut_off_pages(&[Unsent, Unsent], 0, false, "x").is_empty());
     }
 
     #[test]
     fn a_crash_after_the_last_confirmation_leaves_nothing_unknown() {
-        assert!(cut_off_pages(&[Confirmed, Confirmed], 0, true).is_empty());
+        assert!(cut_off_pages(&[Confirmed, Confirmed], 0, true, "x").is_empty());
     }
 }
