@@ -73,6 +73,7 @@ async fn write_all(inbox: &Inner) -> anyhow::Result<usize> {
                     error = format!("{error:#}"),
                     "a fax can't be written as a mail"
                 );
+                relay::put_off_draft(&inbox.store, &draft.mail_id).await?;
             }
         }
     }

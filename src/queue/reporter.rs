@@ -58,6 +58,7 @@ async fn write_all(queue: &Inner) -> anyhow::Result<usize> {
                     error = format!("{error:#}"),
                     "a report can't be written"
                 );
+                relay::put_off_draft(&queue.store, &draft.mail_id).await?;
             }
         }
     }

@@ -12,7 +12,7 @@ mod sender;
 mod session;
 mod wire;
 
-pub use outbox::{Draft, NewMail, OutboxStatus, enqueue, ready, status, to_compose};
+pub use outbox::{Draft, NewMail, OutboxStatus, enqueue, put_off_draft, ready, status, to_compose};
 pub use sender::Relay;
 pub use session::submit;
 

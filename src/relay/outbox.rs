@@ -94,6 +94,20 @@ pub async fn enqueue(tx: &mut Tx, mail: &NewMail) -> Result<bool, StoreError> {
     Ok(done.rows_affected() == 1)
 }
 
+/// Puts a draft off that could not be written: those behind it come first meanwhile.
+///
+/// # Errors
+/// What the database says.
+pub async fn put_off_draft(store: &Store, mail_id: &str) -> Result<(), StoreError> {
+    let mut tx = store.begin().await?;
+    sqlx::query("UPDATE outbox SET run_at = $1 WHERE mail_id = $2 AND state = 'compose'")
+        .bind(now_ms() + pace::DRAFT)
+        .bind(mail_id)
+        .execute(tx.conn())
+        .await?;
+    tx.commit().await
+}
+
 /// The mails to be composed whose purpose begins with `prefix` (letters, digits and `:`), oldest first.
 ///
 /// # Errors
@@ -101,9 +115,11 @@ pub async fn enqueue(tx: &mut Tx, mail: &NewMail) -> Result<bool, StoreError> {
 pub async fn to_compose(store: &Store, prefix: &str, limit: i64) -> Result<Vec<Draft>, StoreError> {
     let rows = sqlx::query(
         "SELECT mail_id, tenant_id, purpose, message_id, recipient FROM outbox
-         WHERE state = 'compose' AND purpose LIKE $1 ORDER BY created_at, mail_id LIMIT $2",
+         WHERE state = 'compose' AND purpose LIKE $1 AND run_at <= $2
+         ORDER BY created_at, mail_id LIMIT $3",
     )
     .bind(format!("{prefix}%"))
+    .bind(now_ms())
     .bind(limit)
     .fetch_all(store.reader())
     .await?;

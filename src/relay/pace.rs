@@ -18,6 +18,9 @@ const LADDER: [Millis; 6] = [
     30 * 60 * SECOND,
 ];
 
+/// How long a draft rests that could not be written.
+pub(super) const DRAFT: Millis = 60 * SECOND;
+
 /// How long no mail is tried after the relay could not be reached.
 pub(super) const REST: Millis = 15 * SECOND;
 
