@@ -245,7 +245,7 @@ pub(super) async fn left_open(store: &Store, before: Millis) -> Result<Vec<Open>
         .collect()
 }
 
-/// Faxes whose mails are all settled: delivered when the relay took each of them.
+/// Faxes whose mails are all settled: delivered when there were any and the relay took each of them.
 pub(super) async fn settle_deliveries(store: &Store) -> Result<(), StoreError> {
     const OPEN: &str = "'compose', 'ready', 'sending'";
     const MAILS: &str = "SELECT 1 FROM outbox WHERE outbox.tenant_id = received_fax.tenant_id
@@ -253,7 +253,8 @@ pub(super) async fn settle_deliveries(store: &Store) -> Result<(), StoreError> {
     let mut tx = store.begin().await?;
     sqlx::query(sqlx::AssertSqlSafe(format!(
         "UPDATE received_fax
-         SET state = CASE WHEN EXISTS ({MAILS} AND outbox.state = 'failed') THEN 'failed' ELSE 'delivered' END
+         SET state = CASE WHEN EXISTS ({MAILS}) AND NOT EXISTS ({MAILS} AND outbox.state = 'failed')
+                          THEN 'delivered' ELSE 'failed' END
          WHERE state = 'received' AND NOT EXISTS ({MAILS} AND outbox.state IN ({OPEN}))"
     )))
     .execute(tx.conn())
