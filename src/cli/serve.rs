@@ -111,8 +111,10 @@ async fn start(
     line.set_answerer(Arc::new(inbox));
     let (closing, token) = (line.clone(), stop.clone());
     tasks.spawn(async move {
-        token.cancelled().await;
-        closing.close(LAST_CALLS).await;
+        tokio::select! {
+            () = token.cancelled() => closing.close(LAST_CALLS).await,
+            () = closing.over() => anyhow::bail!("SIP signalling has stopped"),
+        }
         Ok(())
     });
     tasks.spawn(follow_trunks(store.clone(), line.clone(), stop.clone()));

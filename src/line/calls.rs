@@ -9,6 +9,7 @@ use std::{
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Answerer, CallEnding, CallEvent, CallOrder, FaxLine, IncomingCall, SipEnding, incoming,
@@ -55,6 +56,8 @@ pub(super) struct Inner {
     calls: Mutex<Calls>,
     trunks: Mutex<Vec<Known>>,
     answerer: Mutex<Option<Arc<dyn Answerer>>>,
+    /// Cancelled when the signalling gives no more events.
+    over: CancellationToken,
 }
 
 #[derive(Default)]
@@ -96,6 +99,7 @@ impl SipFaxLine {
                 calls: Mutex::default(),
                 trunks: Mutex::default(),
                 answerer: Mutex::default(),
+                over: CancellationToken::new(),
             }),
         };
         tokio::spawn(dispatch(line.inner.clone(), events));
@@ -129,6 +133,11 @@ impl SipFaxLine {
             .set_trunk(number, sip)
             .await
             .map_err(|error| anyhow::anyhow!("trunk {}: {error}", trunk.name))
+    }
+
+    /// Returns when the signalling has stopped: no call will come or go any more.
+    pub async fn over(&self) {
+        self.inner.over.cancelled().await;
     }
 
     /// Takes no more calls and lets those in progress end by themselves for `patience`; then hangs them up.
@@ -343,6 +352,7 @@ async fn dispatch(inner: Arc<Inner>, mut events: mpsc::Receiver<Event>) {
         }
     }
     tracing::error!("SIP signalling has stopped");
+    inner.over.cancel();
 }
 
 fn offered(
