@@ -1,6 +1,8 @@
 //! The daemon on PostgreSQL. `FAXPOST_TEST_POSTGRES` names the server, and the rig takes a fresh schema
 //! of it; `tests/interop.sh` starts a private one.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, process::Stdio};

@@ -1,5 +1,7 @@
 //! Trunks that sipp plays (`tests/sipp/*.xml`), and what the sender is told.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::{

@@ -1,5 +1,7 @@
 //! swaks, a mail client that isn't ours, against the real listener.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::process::{Output, Stdio};
