@@ -42,7 +42,7 @@ enum Command {
     /// Read the configuration and policies, try the parts, and say what is wrong and what to do.
     Check,
     /// Run the gateway.
-    Serve,
+    Serve(serve::Args),
     /// Run one command of the administrator's language: `faxpost admin help` lists them.
     Admin(admin::Args),
     /// Be a fax machine at the far end of a SIP line: receive into a folder, send a document.
@@ -71,7 +71,7 @@ pub fn run() -> ExitCode {
         match args.command {
             Command::Init(init) => init::run(&args.config, init).await,
             Command::Check => check::run(&args.config).await,
-            Command::Serve => serve::run(load(&args.config)?).await,
+            Command::Serve(serve) => serve::run(load(&args.config)?, serve).await,
             Command::Admin(admin) => admin::run(load(&args.config)?, admin).await,
             Command::Answer(answer) => answer::run(answer).await,
             Command::Demo(demo) => demo::run(demo).await,

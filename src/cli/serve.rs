@@ -14,7 +14,7 @@ use crate::{
     line::{self, FaxLine, SipFaxLine, sip},
     numbers,
     policy::Policies,
-    queue::{self, Queue},
+    queue::{self, Queue, Work},
     relay::Relay,
     store::{Store, Topic},
     submission::Submitter,
@@ -30,10 +30,22 @@ const TRUNKS_EVERY: Duration = Duration::from_secs(5);
 /// How long calls in progress may go on after the stop.
 const LAST_CALLS: Duration = Duration::from_secs(15);
 
-pub(super) async fn run(config: Config) -> anyhow::Result<()> {
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Accept mail and answer calls, but neither render nor dial: for maintenance.
+    ///
+    /// What is accepted waits in the queue until the gateway runs without this. Reports of faxes that
+    /// ended before, and mail to the relay, still go out; a job that waits past its deadline is
+    /// reported as expired.
+    #[arg(long)]
+    hold: bool,
+}
+
+pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<()> {
     log::start("info");
     let stop = CancellationToken::new();
-    let mut tasks = start(config, &stop).await?;
+    let work = if args.hold { Work::Held } else { Work::All };
+    let mut tasks = start(config, work, &stop).await?;
     tokio::select! {
         signal = signalled() => tracing::info!(signal, "stopping"),
         () = stop.cancelled() => {
@@ -60,6 +72,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<()> {
 /// Opens everything, then starts the parts, doors last.
 async fn start(
     config: Config,
+    work: Work,
     stop: &CancellationToken,
 ) -> anyhow::Result<JoinSet<anyhow::Result<()>>> {
     let policies = Policies::load(config.policies_dir.as_deref())?;
@@ -105,7 +118,7 @@ async fn start(
     let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
     follow_trunks_once(&store, &line, &mut Vec::new()).await;
     let (run_queue, token) = (queue.clone(), stop.clone());
-    tasks.spawn(async move { Ok(run_queue.run(token).await?) });
+    tasks.spawn(async move { Ok(run_queue.run(work, token).await?) });
     let (run_inbox, token) = (inbox.clone(), stop.clone());
     tasks.spawn(async move { Ok(run_inbox.run(token).await?) });
     line.set_answerer(Arc::new(inbox));

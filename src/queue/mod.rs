@@ -83,6 +83,15 @@ pub struct Setup {
     pub node: String,
 }
 
+/// What a running queue does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Everything.
+    All,
+    /// It neither renders nor dials: jobs wait as they are. Reports are written and deadlines are kept.
+    Held,
+}
+
 impl Queue {
     /// A queue at rest.
     #[must_use]
@@ -105,17 +114,26 @@ impl Queue {
         }
     }
 
-    /// Takes back what an earlier start left in work, then works until `stop`.
+    /// Takes back what an earlier start left in work, then does `work` until `stop`.
     ///
     /// # Errors
     /// The database can't be read at the start; later failures are logged and tried again.
-    pub async fn run(&self, stop: CancellationToken) -> Result<(), crate::store::StoreError> {
+    pub async fn run(
+        &self,
+        work: Work,
+        stop: CancellationToken,
+    ) -> Result<(), crate::store::StoreError> {
         watchdog::take_back(&self.inner).await?;
         let mut tasks = JoinSet::new();
-        for _ in 0..self.inner.renderers {
-            tasks.spawn(renderer::run(self.inner.clone(), stop.clone()));
+        match work {
+            Work::All => {
+                for _ in 0..self.inner.renderers {
+                    tasks.spawn(renderer::run(self.inner.clone(), stop.clone()));
+                }
+                tasks.spawn(dialler::run(self.inner.clone(), stop.clone()));
+            }
+            Work::Held => tracing::warn!("jobs are held: nothing is rendered or dialled"),
         }
-        tasks.spawn(dialler::run(self.inner.clone(), stop.clone()));
         tasks.spawn(reporter::run(self.inner.clone(), stop.clone()));
         tasks.spawn(watchdog::run(self.inner.clone(), stop.clone()));
         while let Some(ended) = tasks.join_next().await {
