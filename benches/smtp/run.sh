@@ -227,8 +227,8 @@ rate() {
     printf "$row" "$server" "$3" "$sessions" "$mails" "$rate" "$cpu" "" ""
 }
 
-# times SERVER SESSIONS MAILS-A-SESSION TITLE: our own client. Sets `least` and `p99` (ms).
-times() {
+# single SERVER SESSIONS MAILS-A-SESSION TITLE: our own client. Sets `least` and `p99` (ms).
+single() {
     local server=$1 said before words
     before=$(cpu_ms "$server")
     said=$("$work/load" send "127.0.0.1:$(port_of "$server")" "$2" "$3" "$work/mail.eml" "$from" "$to") ||
@@ -250,7 +250,7 @@ start_gateway
 start_postfix
 # Once without counting: processes are started, statements prepared, the day's key made.
 for server in postfix faxpost; do
-    times "$server" "$sessions" 10 "warm-up" >/dev/null
+    single "$server" "$sessions" 10 "warm-up" >/dev/null
 done
 declare -A rates cpus
 for _ in $(seq "$rounds"); do
@@ -265,7 +265,7 @@ for _ in $(seq "$rounds"); do
     done
 done
 for server in postfix faxpost; do
-    times "$server" "$sessions" $((mails / sessions)) "single mails"
+    single "$server" "$sessions" $((mails / sessions)) "single mails"
 done
 
 stop_gateway
@@ -274,10 +274,10 @@ start_gateway "$work/slowflush.so"
 start_postfix "$work/slowflush.so"
 declare -A slow
 for server in postfix faxpost; do
-    times "$server" "$sessions" 10 "warm-up" >/dev/null
+    single "$server" "$sessions" 10 "warm-up" >/dev/null
 done
 for server in postfix faxpost; do
-    times "$server" "$sessions" $((mails / sessions)) "single mails, flush 5 ms later"
+    single "$server" "$sessions" $((mails / sessions)) "single mails, flush 5 ms later"
     slow[$server]=$p99
     [ "$(calc %d "$least >= 5")" -eq 1 ] || fail "$server answered in $least ms: the slow flush isn't in effect"
 done
@@ -288,7 +288,7 @@ stop_gateway
 stop_postfix
 
 start_gateway
-times faxpost 256 20 "256 sessions at once"
+single faxpost 256 20 "256 sessions at once"
 peak=$(awk '/^VmHWM:/ { printf "%.1f", $2 / 1024 }' "/proc/$gateway/status")
 
 # Nothing that was answered 250 may be missing, also after the process was killed.

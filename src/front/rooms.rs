@@ -1,5 +1,11 @@
 //! The house as it is: the directory in the database, and the submitter.
 
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
 use async_trait::async_trait;
 
 use super::house::{House, Mail, NotTaken};
@@ -15,13 +21,45 @@ use crate::{
 pub struct Rooms {
     store: Store,
     submitter: Submitter,
+    domains: Domains,
 }
 
 impl Rooms {
     /// Asks the directory in `store`, keeps with `submitter`.
     #[must_use]
     pub fn new(store: Store, submitter: Submitter) -> Self {
-        Self { store, submitter }
+        Self {
+            store,
+            submitter,
+            domains: Domains::default(),
+        }
+    }
+}
+
+/// Whose the fax domains are: few of them, asked for with every recipient. An answer serves for a
+/// second, so a domain that is taken away is refused a second later. Domains that nobody has are not
+/// remembered: there is no end of them, and one that is added is taken at once.
+#[derive(Default)]
+struct Domains(Mutex<HashMap<String, (String, Instant)>>);
+
+impl Domains {
+    const LASTS: Duration = Duration::from_secs(1);
+    /// More than are ever in use within a second; what is beyond is asked for again.
+    const MOST: usize = 1024;
+
+    /// The tenant of a domain, if it was learnt within the last second.
+    fn known(&self, domain: &str, now: Instant) -> Option<String> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (tenant, learnt) = known.get(domain)?;
+        (now.duration_since(*learnt) < Self::LASTS).then(|| tenant.clone())
+    }
+
+    fn learn(&self, domain: &str, tenant: &str, now: Instant) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= Self::MOST {
+            known.clear();
+        }
+        known.insert(domain.to_owned(), (tenant.to_owned(), now));
     }
 }
 
@@ -51,8 +89,17 @@ impl Directory for Rooms {
 #[async_trait]
 impl House for Rooms {
     async fn tenant_of_domain(&self, domain: &str) -> Result<Option<String>, DirectoryDown> {
-        let tenant = people::tenant_by_domain(&self.store, domain).await;
-        Ok(tenant.map_err(down)?.map(|tenant| tenant.tenant_id))
+        // Before the database is asked: an answer is as old as the question.
+        let now = Instant::now();
+        if let Some(tenant) = self.domains.known(domain, now) {
+            return Ok(Some(tenant));
+        }
+        let found = people::tenant_by_domain(&self.store, domain).await;
+        let tenant = found.map_err(down)?.map(|tenant| tenant.tenant_id);
+        if let Some(tenant) = &tenant {
+            self.domains.learn(domain, tenant, now);
+        }
+        Ok(tenant)
     }
 
     async fn login(&self, login: &str, password: &str) -> Result<Option<Person>, DirectoryDown> {
@@ -122,6 +169,22 @@ mod tests {
         store::{blobs::Blobs, testing::on_each_database},
         vault::{Custody, Vault},
     };
+
+    #[test]
+    fn a_domain_is_known_for_a_second_and_there_are_not_too_many() {
+        let domains = Domains::default();
+        let now = Instant::now();
+        assert_eq!(domains.known("a.example", now), None);
+        domains.learn("a.example", "t", now);
+        let soon = now + Domains::LASTS - Duration::from_millis(1);
+        assert_eq!(domains.known("a.example", soon).as_deref(), Some("t"));
+        assert_eq!(domains.known("b.example", soon), None);
+        assert_eq!(domains.known("a.example", now + Domains::LASTS), None);
+        for n in 0..3 * Domains::MOST {
+            domains.learn(&n.to_string(), "t", now);
+        }
+        assert!(domains.0.lock().unwrap().len() <= Domains::MOST);
+    }
 
     /// A tenant with the domain fax.example.com and the user ada, and the submitter.
     async fn house(store: &Store) -> (tempfile::TempDir, Rooms) {

@@ -3,7 +3,8 @@
 //! [`Submitter::accept`] seals the mail in the caller's task and hands it to the one writer. The
 //! writer takes all that wait, flushes their blobs with one `fdatasync`, writes all their rows in one
 //! database transaction, wakes the queue, and only then answers each: under load a flush and a commit
-//! are shared by many mails, and a lone mail waits for nobody.
+//! are shared by many mails, and a lone mail waits for nobody. While one batch is committed, the next
+//! is flushed.
 
 mod batch;
 mod rows;
