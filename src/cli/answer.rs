@@ -58,6 +58,9 @@ pub(super) struct Args {
     /// Refuse the first N calls only.
     #[arg(long, default_value_t = u32::MAX, requires = "refuse")]
     refuse_first: u32,
+    /// Say that page N of a fax (from 1) can't be kept.
+    #[arg(long, value_name = "N")]
+    refuse_page: Option<u32>,
     /// Stay on G.711: neither offer T.38 nor expect it.
     #[arg(long)]
     no_t38: bool,
@@ -120,6 +123,7 @@ async fn receive(line: &SipFaxLine, args: &Args) -> anyhow::Result<()> {
         out: args.out.clone(),
         refuse: args.refuse,
         refuse_left: AtomicU32::new(args.refuse_first),
+        refuse_page: args.refuse_page,
         faxes: AtomicU32::new(0),
         open: Mutex::default(),
     }));
@@ -139,6 +143,7 @@ struct Machine {
     out: PathBuf,
     refuse: Option<u16>,
     refuse_left: AtomicU32,
+    refuse_page: Option<u32>,
     faxes: AtomicU32,
     open: Mutex<std::collections::HashMap<String, Vec<FaxPage>>>,
 }
@@ -163,6 +168,10 @@ impl Answerer for Machine {
     }
 
     async fn keep(&self, call: &IncomingCall, page: ReceivedPage) -> bool {
+        if self.refuse_page == Some(page.index + 1) {
+            println!("refused page {}", page.index + 1);
+            return false;
+        }
         println!(
             "page {}: {} x {} pixels, {} octets, {} damaged rows",
             page.index + 1,

@@ -18,7 +18,12 @@ use super::{
     sip::{CallId, Event, Proto, SipLine, Target, Trunk as SipTrunk, TrunkId},
     workers::Workers,
 };
-use crate::{clock::now_ms, numbers::Trunk, store::new_id, worker::Program};
+use crate::{
+    clock::now_ms,
+    numbers::{T38Policy, Trunk},
+    store::new_id,
+    worker::Program,
+};
 
 /// How the line is set up.
 pub struct Setup {
@@ -74,6 +79,7 @@ struct Known {
     trunk_id: String,
     number: TrunkId,
     plain_numbers: bool,
+    t38: T38Policy,
 }
 
 impl SipFaxLine {
@@ -269,6 +275,7 @@ impl Inner {
             .find(|known| known.trunk_id == trunk.trunk_id)
         {
             known.plain_numbers = plain_numbers;
+            known.t38 = trunk.t38;
             return known.number;
         }
         let number = TrunkId(u32::try_from(trunks.len()).unwrap_or(u32::MAX));
@@ -276,6 +283,7 @@ impl Inner {
             trunk_id: trunk.trunk_id.clone(),
             number,
             plain_numbers,
+            t38: trunk.t38,
         });
         number
     }
@@ -312,6 +320,14 @@ impl Inner {
             ring_timeout: self.ring_timeout,
             connect_timeout: Duration::from_secs(5),
         })
+    }
+
+    /// What a trunk is offered of T.38; one that we don't know gets what trunks get by default.
+    pub fn t38_policy(&self, trunk_id: &str) -> T38Policy {
+        self.trunks()
+            .iter()
+            .find(|known| known.trunk_id == trunk_id)
+            .map_or(T38Policy::Offer, |known| known.t38)
     }
 
     fn known(&self, number: TrunkId) -> Option<Known> {

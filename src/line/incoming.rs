@@ -15,6 +15,7 @@ use super::{
         sdp::{Codec, Local, LocalMedia, Remote, RemoteMedia},
     },
 };
+use crate::numbers::T38Policy;
 
 /// As the answering fax we offer T.38 this long after the answer, in line time: CED is out by then.
 const OFFER_T38_AFTER: Duration = Duration::from_millis(1500);
@@ -31,7 +32,11 @@ pub(super) async fn run(
     mut events: mpsc::UnboundedReceiver<Event>,
     hang_up: mpsc::UnboundedReceiver<()>,
 ) -> Option<CallEnding> {
-    let Some((remote, best)) = usable(sdp) else {
+    let policy = inner.t38_policy(&offered.trunk_id);
+    let fits = |(_, best): &(Remote, RemoteMedia)| {
+        policy != T38Policy::Never || !matches!(best, RemoteMedia::T38(_))
+    };
+    let Some((remote, best)) = usable(sdp).filter(fits) else {
         inner.sip.reject(call, 488, None);
         return None;
     };
@@ -94,7 +99,8 @@ pub(super) async fn run(
         ecm: true,
         max_rate: MAX_RATE,
         caller: false,
-        offer_t38_after: Some(OFFER_T38_AFTER),
+        accepts_t38: policy != T38Policy::Never,
+        offer_t38_after: (policy == T38Policy::Offer).then_some(OFFER_T38_AFTER),
     };
     match Session::begin(inner, begin).await {
         Ok(session) => Some(follow(session, offered, answerer).await),

@@ -15,7 +15,7 @@ use super::{
         sdp::{Codec, Local, LocalMedia, Remote},
     },
 };
-use crate::worker::Blob;
+use crate::{numbers::T38Policy, worker::Blob};
 
 /// The far end's gateway usually offers T.38; this long after the answer we do, in line time.
 const OFFER_T38_AFTER: Duration = Duration::from_secs(6);
@@ -88,6 +88,7 @@ async fn place(
             ..CallEnding::default()
         }));
     };
+    let offers = order.t38 && inner.t38_policy(&order.trunk_id) == T38Policy::Offer;
     let begin = Begin {
         call,
         events,
@@ -103,7 +104,8 @@ async fn place(
         ecm: order.ecm,
         max_rate: order.max_rate,
         caller: true,
-        offer_t38_after: order.t38.then_some(OFFER_T38_AFTER),
+        accepts_t38: order.t38,
+        offer_t38_after: offers.then_some(OFFER_T38_AFTER),
     };
     let session = Session::begin(inner, begin).await.map_err(|error| {
         inner.sip.hangup(call, None);

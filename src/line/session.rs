@@ -48,6 +48,7 @@ pub(super) struct Session<'a> {
     _audio: Option<MediaSocket>,
     fax: Option<MediaSocket>,
     pending: Option<(OfferId, RemoteT38)>,
+    accepts_t38: bool,
     /// When we offer T.38 ourselves; `None`: never, or done.
     offer_at: Option<Instant>,
     reoffer: Option<tokio::task::JoinHandle<(ReAnswer, Local)>>,
@@ -74,6 +75,8 @@ pub(super) struct Begin {
     pub ecm: bool,
     pub max_rate: u32,
     pub caller: bool,
+    /// The peer's re-INVITE to T.38 is accepted.
+    pub accepts_t38: bool,
     /// Line time after which we offer T.38 ourselves; `None`: never.
     pub offer_t38_after: Option<Duration>,
 }
@@ -125,6 +128,7 @@ impl<'a> Session<'a> {
             _audio: Some(begin.audio),
             fax: None,
             pending: None,
+            accepts_t38: begin.accepts_t38,
             offer_at: begin
                 .offer_t38_after
                 .filter(|_| media == Media::G711)
@@ -265,7 +269,7 @@ impl<'a> Session<'a> {
         let Some(t38) = remote.t38().cloned() else {
             return Err(NOT_ACCEPTABLE);
         };
-        if self.page_data || self.media == Media::T38 {
+        if !self.accepts_t38 || self.page_data || self.media == Media::T38 {
             return Err(NOT_ACCEPTABLE);
         }
         let media = self.fax_media().map_err(|error| {

@@ -135,7 +135,11 @@ pub(super) async fn ended(
     .bind(agreed.map(|agreed| i64::from(agreed.rate)))
     .bind(agreed.map(|agreed| i64::from(agreed.ecm)))
     .bind(agreed.map(|agreed| agreed.vertical_dpi.to_string()))
-    .bind(i64::try_from(ending.duration.as_millis()).unwrap_or(i64::MAX))
+    // Nothing is known of how long a call lasted whose end we did not see.
+    .bind(
+        (!ending.duration.is_zero())
+            .then(|| i64::try_from(ending.duration.as_millis()).unwrap_or(i64::MAX)),
+    )
     .bind(outcome)
     .bind(&leg.tenant_id)
     .bind(&leg.leg_id)

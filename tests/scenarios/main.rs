@@ -5,3 +5,8 @@
 mod support;
 
 mod journeys;
+mod promise_1;
+mod promise_2;
+mod promise_3;
+mod promise_7;
+mod promise_8;

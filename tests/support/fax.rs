@@ -1,5 +1,6 @@
 //! Fax pages: made for tests, and read out of what the gateway mailed.
 
+use faxpost_paper::{HeaderLine, PageSetup, Paper, header_line};
 use faxpost_t4::{Bitmap, Coding, FaxPage, Resolution};
 
 /// A page of `height` rows with bars that tell it from every other number's page.
@@ -39,6 +40,34 @@ pub fn assert_same(ours: &[FaxPage], theirs: &[FaxPage]) {
         );
         assert!(a == b, "page {} differs", index + 1);
     }
+}
+
+/// Panics unless the page's top is Alice's header line of a call that was placed at `placed_at`.
+pub fn assert_header(received: &FaxPage, placed_at: i64, page: u32, pages: u32, remark: &str) {
+    let date = jiff::Timestamp::from_millisecond(placed_at)
+        .unwrap()
+        .to_zoned(jiff::tz::TimeZone::get("Europe/Paris").unwrap())
+        .strftime("%Y-%m-%d %H:%M %Z")
+        .to_string();
+    let line = HeaderLine {
+        date,
+        sender: "Alice Martin".into(),
+        tsi: super::OUR_NUMBER.into(),
+        remark: remark.into(),
+        page,
+        pages: Some(pages),
+    };
+    let setup = PageSetup {
+        width: 1728,
+        paper: Paper::A4,
+        resolution: received.resolution,
+    };
+    let strip = header_line(&line, &setup);
+    let top = received.decode().unwrap().cut_rows(0, strip.height());
+    assert!(
+        strip == top,
+        "the header line of page {page} is not {line:?}"
+    );
 }
 
 /// A page of a PDF: its box in points and its picture.

@@ -9,9 +9,9 @@
 pub mod directory;
 pub mod fax;
 pub mod letters;
+pub mod phone;
 pub mod ports;
 pub mod process;
-pub mod silent;
 pub mod smtp;
 
 use std::{
@@ -459,6 +459,12 @@ impl Rig {
         Process::spawn("sender", &all, log)
     }
 
+    /// Where the gateway's SIP listens.
+    #[must_use]
+    pub fn sip_address(&self) -> SocketAddr {
+        self.sip
+    }
+
     // Mail in.
 
     /// Where SMTP listens.
@@ -676,6 +682,21 @@ impl Rig {
         let done = sqlx::query(sql).execute(tx.conn()).await.unwrap();
         tx.commit().await.unwrap();
         done.rows_affected()
+    }
+
+    /// Waits until every mail that is owed is out, then gives the reports: there will be no more.
+    pub async fn reports_in_all(&self) -> Vec<Letter> {
+        self.until("an empty outbox", async || {
+            let owed = self
+                .count("SELECT CAST(COUNT(*) AS BIGINT) FROM outbox WHERE state <> 'sent'")
+                .await;
+            let open = self
+                .count("SELECT CAST(COUNT(*) AS BIGINT) FROM job WHERE finished_at IS NULL")
+                .await;
+            (owed == 0 && open == 0).then_some(())
+        })
+        .await;
+        self.reports()
     }
 
     /// Opens what the gateway holds in custody.

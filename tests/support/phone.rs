@@ -1,4 +1,4 @@
-//! A telephone that answers and says nothing: no fax, no sound, until the other side hangs up.
+//! The SIP that a fax machine would not speak: a telephone that answers and says nothing, and a bare INVITE.
 
 use std::{
     net::SocketAddr,
@@ -10,7 +10,7 @@ use std::{
 
 use tokio::{net::UdpSocket, task::JoinHandle};
 
-/// Answers every call; ends when dropped.
+/// Answers every call with silence, and refuses T.38; ends when dropped.
 pub struct SilentPhone {
     calls: Arc<AtomicU32>,
     task: JoinHandle<()>,
@@ -98,4 +98,45 @@ fn response(request: &str, status: &str, sdp: Option<&str>, address: SocketAddr)
     }
     answer.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len()));
     answer
+}
+
+/// Calls a number at the gateway and gives every status up to the final one.
+pub async fn invite(gateway: SocketAddr, number: &str) -> Vec<u16> {
+    let socket = UdpSocket::bind(super::ports::local(0)).await.unwrap();
+    let ours = socket.local_addr().unwrap();
+    let id = faxpost::store::new_id();
+    let sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+               m=audio 9 RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\n";
+    let head = |method: &str, to: &str| {
+        format!(
+            "{method} sip:{number}@{gateway} SIP/2.0\r\nVia: SIP/2.0/UDP {ours};branch=z9hG4bK{id}\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:caller@{ours}>;tag=c\r\nTo: {to}\r\nCall-ID: {id}\r\n\
+             CSeq: 1 {method}\r\nContact: <sip:caller@{ours}>\r\n"
+        )
+    };
+    let to = format!("<sip:{number}@{gateway}>");
+    let request = format!(
+        "{}Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
+        head("INVITE", &to),
+        sdp.len()
+    );
+    socket.send_to(request.as_bytes(), gateway).await.unwrap();
+    let mut statuses = Vec::new();
+    let mut buffer = vec![0; 65_536];
+    loop {
+        let answer = tokio::time::timeout(super::LIMIT, socket.recv(&mut buffer)).await;
+        let length = answer.expect("an answer to INVITE").unwrap();
+        let answer = String::from_utf8_lossy(&buffer[..length]).into_owned();
+        let status: u16 = answer[8..11].parse().unwrap();
+        statuses.push(status);
+        if status >= 300 {
+            // RFC 3261 §17.1.1.3: the ACK has the response's To.
+            let to = header(&answer, "To").unwrap();
+            let ack = format!("{}Content-Length: 0\r\n\r\n", head("ACK", &to));
+            socket.send_to(ack.as_bytes(), gateway).await.unwrap();
+        }
+        if status >= 200 {
+            return statuses;
+        }
+    }
 }
