@@ -53,6 +53,8 @@ pub(super) struct Session<'a> {
     offer_at: Option<Instant>,
     reoffer: Option<tokio::task::JoinHandle<(ReAnswer, Local)>>,
     page_data: bool,
+    /// The worker asked for page data while a re-INVITE was open.
+    permit_held: bool,
     fax_heard: bool,
     negotiated: Option<Negotiated>,
     answered_at: Instant,
@@ -135,6 +137,7 @@ impl<'a> Session<'a> {
                 .map(|after| now + after / inner.speed),
             reoffer: None,
             page_data: false,
+            permit_held: false,
             fax_heard: false,
             negotiated: None,
             answered_at: now,
@@ -210,6 +213,11 @@ impl<'a> Session<'a> {
             FromWorker::Negotiated { ref what, .. } => {
                 self.negotiated = Some(what.clone());
                 Some(Step::Worker(said))
+            }
+            // While the media are being talked about, no page data may begin: it would be on the old ones.
+            FromWorker::PageDataNext { .. } if self.pending.is_some() || self.reoffer.is_some() => {
+                self.permit_held = true;
+                None
             }
             FromWorker::PageDataNext { .. } | FromWorker::PageStarted { .. } => {
                 self.page_data = true;
@@ -314,19 +322,28 @@ impl<'a> Session<'a> {
                 let t38 = Remote::parse(&sdp)
                     .ok()
                     .and_then(|remote| remote.t38().cloned());
-                match t38 {
-                    Some(t38) if !self.page_data => self.switch(&t38).await,
-                    _ => None,
+                if let Some(t38) = t38 {
+                    return self.switch(&t38).await;
                 }
             }
             // 488 and its like: audio goes on exactly as before.
             ReAnswer::Rejected { status } => {
                 tracing::debug!(call = %self.call, status, "the far end refuses T.38; audio goes on");
                 self.fax = None;
-                None
             }
-            ReAnswer::Glare | ReAnswer::Gone => None,
+            ReAnswer::Glare | ReAnswer::Gone => {}
         }
+        self.release_permit()
+    }
+
+    /// The media stay as they are: page data that was held up may be asked for now.
+    fn release_permit(&mut self) -> Option<Step> {
+        if !std::mem::take(&mut self.permit_held) || self.pending.is_some() {
+            return None;
+        }
+        self.page_data = true;
+        let call = self.worker.call;
+        Some(Step::Worker(FromWorker::PageDataNext { call }))
     }
 
     fn fax_media(&mut self) -> Result<LocalMedia, String> {
@@ -354,6 +371,7 @@ impl<'a> Session<'a> {
             }
         };
         self.media = Media::T38;
+        self.permit_held = false;
         self.offer_at = None;
         let change = ToWorker::Media {
             call: self.worker.call,
