@@ -1,4 +1,5 @@
 //! A sandboxed child that is killed costs its document or its calls, and ends in an honest report.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 
