@@ -202,8 +202,9 @@ impl Answerer for Machine {
         let number = self.faxes.fetch_add(1, Ordering::Relaxed) + 1;
         match write(&self.out, number, &pages) {
             Ok(path) => println!(
-                "fax {number} from {}: {} pages in {}: {words}",
+                "fax {number} from {} to {}: {} pages in {}: {words}",
                 call.from,
+                call.to,
                 pages.len(),
                 path.display()
             ),

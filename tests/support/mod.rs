@@ -345,6 +345,22 @@ impl Rig {
         assert!(self.is_up().await, "the gateway does not start again");
     }
 
+    /// As [`Rig::restart`], without waiting until it is up.
+    pub fn restart_unwatched(&mut self) {
+        assert!(self.gateway.is_none(), "it is running");
+        self.spawn_gateway();
+    }
+
+    /// Waits until the gateway answers; panics when it ended instead.
+    pub async fn wait_up(&mut self) {
+        assert!(self.is_up().await, "the gateway does not start");
+    }
+
+    /// Whether the gateway has not ended by itself.
+    pub fn gateway_runs(&mut self) -> bool {
+        self.gateway.as_mut().is_some_and(Process::is_running)
+    }
+
     /// The gateway's process id, to be killed by who tries that.
     #[must_use]
     pub fn gateway_pid(&self) -> Option<u32> {
@@ -463,6 +479,12 @@ impl Rig {
     #[must_use]
     pub fn sip_address(&self) -> SocketAddr {
         self.sip
+    }
+
+    /// The rig's folder, for files of a test's own. Names that end in `.log` are shown on failure.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.dir.path()
     }
 
     // Mail in.
