@@ -119,8 +119,12 @@ async fn start(
     follow_trunks_once(&store, &line, &mut Vec::new()).await;
     let (run_queue, token) = (queue.clone(), stop.clone());
     tasks.spawn(async move { Ok(run_queue.run(work, token).await?) });
+    inbox.take_back().await?;
     let (run_inbox, token) = (inbox.clone(), stop.clone());
-    tasks.spawn(async move { Ok(run_inbox.run(token).await?) });
+    tasks.spawn(async move {
+        run_inbox.run(token).await;
+        Ok(())
+    });
     line.set_answerer(Arc::new(inbox));
     let (closing, token) = (line.clone(), stop.clone());
     tasks.spawn(async move {

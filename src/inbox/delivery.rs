@@ -50,9 +50,7 @@ async fn tidy(inbox: &Inner) {
                 fax = open.received_id,
                 "overdue: delivered as far as it came"
             );
-            inbox
-                .close(&open.tenant_id, &open.received_id, "deadline")
-                .await?;
+            inbox.cut_off(&open, "deadline").await?;
         }
         records::settle_deliveries(&inbox.store).await
     };

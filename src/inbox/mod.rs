@@ -7,6 +7,7 @@
 mod delivery;
 mod records;
 
+use records::Open;
 pub use records::{StateCount, overview};
 
 use std::sync::Arc;
@@ -76,11 +77,12 @@ impl Inbox {
         }
     }
 
-    /// Ends what an earlier start left open, then delivers until `stop`.
+    /// Ends what an earlier start left open. To be called before the first call is taken: of those that
+    /// are being received, it can't tell its own from the earlier start's.
     ///
     /// # Errors
-    /// The database can't be read at the start; later failures are logged and tried again.
-    pub async fn run(&self, stop: CancellationToken) -> Result<(), StoreError> {
+    /// What the database says.
+    pub async fn take_back(&self) -> Result<(), StoreError> {
         // On one machine the process that received them is gone; among several, those past their deadline.
         let before = if self.inner.store.is_shared() {
             now_ms()
@@ -88,16 +90,18 @@ impl Inbox {
             i64::MAX
         };
         for open in records::left_open(&self.inner.store, before).await? {
-            self.inner
-                .close(&open.tenant_id, &open.received_id, "gateway-restarted")
-                .await?;
+            self.inner.cut_off(&open, "gateway-restarted").await?;
             tracing::warn!(
                 fax = open.received_id,
                 "a fax that the last stop cut off is delivered as far as it came"
             );
         }
-        delivery::run(self.inner.clone(), stop).await;
         Ok(())
+    }
+
+    /// Delivers until `stop`; failures are logged and tried again.
+    pub async fn run(&self, stop: CancellationToken) {
+        delivery::run(self.inner.clone(), stop).await;
     }
 }
 
@@ -165,15 +169,41 @@ impl Inner {
         Ok(())
     }
 
-    /// Ends a fax and puts its mails into the outbox, in one transaction.
+    /// Ends a fax whose call nobody follows any more.
+    async fn cut_off(&self, open: &Open, outcome: &str) -> Result<(), StoreError> {
+        let mut tx = self.store.begin().await?;
+        records::call_cut_off(&mut tx, open, outcome).await?;
+        records::close(
+            &mut tx,
+            &open.tenant_id,
+            &open.received_id,
+            outcome,
+            &self.hostname,
+        )
+        .await?;
+        tx.commit().await?;
+        self.store.wake(Topic::Outbox);
+        Ok(())
+    }
+
+    /// Ends a fax with its call and puts its mails into the outbox, in one transaction.
     async fn close(
         &self,
-        tenant_id: &str,
-        received_id: &str,
-        outcome: &str,
+        open: &Open,
+        call: &IncomingCall,
+        ending: &CallEnding,
     ) -> Result<(), StoreError> {
+        let outcome = outcome::classify(ending).key;
         let mut tx = self.store.begin().await?;
-        records::close(&mut tx, tenant_id, received_id, outcome, &self.hostname).await?;
+        records::call_ended(&mut tx, open, call, ending, outcome).await?;
+        records::close(
+            &mut tx,
+            &open.tenant_id,
+            &open.received_id,
+            outcome,
+            &self.hostname,
+        )
+        .await?;
         tx.commit().await?;
         self.store.wake(Topic::Outbox);
         Ok(())
@@ -207,17 +237,11 @@ impl Answerer for Inbox {
     }
 
     async fn ended(&self, call: &IncomingCall, ending: CallEnding) {
-        let outcome = outcome::classify(&ending);
         let closed = async {
-            let Some(open) = records::by_call(&self.inner.store, &call.call_id).await? else {
-                return Ok(());
-            };
-            let mut tx = self.inner.store.begin().await?;
-            records::call_ended(&mut tx, &open, call, &ending, outcome.key).await?;
-            tx.commit().await?;
-            self.inner
-                .close(&open.tenant_id, &open.received_id, outcome.key)
-                .await
+            match records::by_call(&self.inner.store, &call.call_id).await? {
+                Some(open) => self.inner.close(&open, call, &ending).await,
+                None => Ok(()),
+            }
         };
         if let Err(error) = closed.await {
             tracing::error!(call = call.call_id, %error, "the end of a fax can't be recorded; it is delivered when its time is up");

@@ -166,6 +166,40 @@ pub(super) async fn call_ended(
     Ok(())
 }
 
+/// Records the end of a call that was cut off with the process that followed it, unless its end is on
+/// record already.
+pub(super) async fn call_cut_off(
+    tx: &mut Tx,
+    open: &Open,
+    outcome: &str,
+) -> Result<(), StoreError> {
+    let call_id: Option<String> = sqlx::query_scalar(
+        "UPDATE call SET ended_at = $1 WHERE tenant_id = $2 AND ended_at IS NULL AND call_id = (
+             SELECT call_id FROM received_fax WHERE tenant_id = $2 AND received_id = $3)
+         RETURNING call_id",
+    )
+    .bind(now_ms())
+    .bind(&open.tenant_id)
+    .bind(&open.received_id)
+    .fetch_optional(tx.conn())
+    .await?;
+    let Some(call_id) = call_id else {
+        return Ok(());
+    };
+    sqlx::query(
+        "INSERT INTO leg (leg_id, tenant_id, call_id, received_id, first_page, outcome)
+         VALUES ($1, $2, $3, $4, 0, $5)",
+    )
+    .bind(new_id())
+    .bind(&open.tenant_id)
+    .bind(&call_id)
+    .bind(&open.received_id)
+    .bind(outcome)
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
 /// Ends a fax: with pages it is `received` and has a mail for each recipient, without it has `failed`.
 pub(super) async fn close(
     tx: &mut Tx,

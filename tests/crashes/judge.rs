@@ -66,7 +66,7 @@ fn reports(rig: &Rig, handed: &[Handover], wrong: &mut Vec<String>) {
             None => wrong.push(format!("{subject}: 250 named {submission}, no report came")),
             Some(ids) => {
                 let letter = &ids.values().next().unwrap()[0];
-                if !letter.subject.ends_with(&subject) {
+                if !letter.subject.contains(&format!("{subject} (")) {
                     wrong.push(format!("{subject}: its report is {:?}", letter.subject));
                 }
             }
