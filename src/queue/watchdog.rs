@@ -103,27 +103,29 @@ async fn cut_off(
     in_call::after_leg(tx, queue, job, job.state, outcome, RetryClass::Protocol).await
 }
 
-/// After page data began, the first page without a word of the far end is unknown, never a guess: its
-/// confirmation may have been on the wire. Those behind it can't have been complete.
+/// After page data began, every page of the leg without a word of the far end is unknown, never a guess:
+/// the confirmation of the first may have been on the wire, and on a busy machine the line worker is
+/// ahead of the records, so that those behind it may have gone out too.
 fn cut_off_pages(
     known: &[Verdict],
     first_page: u32,
     page_data: bool,
     why: &str,
 ) -> Vec<PageVerdict> {
-    let open = known
+    if !page_data {
+        return Vec::new();
+    }
+    known
         .iter()
-        .enumerate()
         .skip(first_page as usize)
-        .find(|(_, verdict)| **verdict != Verdict::Confirmed);
-    match open {
-        Some((index, _)) if page_data => vec![PageVerdict {
-            page: u32::try_from(index).unwrap_or(u32::MAX) - first_page,
+        .zip(0..)
+        .filter(|(verdict, _)| **verdict != Verdict::Confirmed)
+        .map(|(_, page)| PageVerdict {
+            page,
             verdict: Verdict::Unknown,
             evidence: why.into(),
-        }],
-        _ => Vec::new(),
-    }
+        })
+        .collect()
 }
 
 /// Sends each job that overstays where the table says.
@@ -177,10 +179,10 @@ mod tests {
     use Verdict::{Confirmed, Unsent};
 
     #[test]
-    fn promise_3_a_crash_after_page_data_leaves_the_open_page_unknown() {
+    fn promise_3_a_crash_after_page_data_leaves_the_open_pages_unknown() {
         let pages = cut_off_pages(&[Confirmed, Confirmed, Unsent, Unsent], 1, true, "x");
-        assert_eq!(pages.len(), 1);
-        assert_eq!((pages[0].page, pages[0].verdict), (1, Verdict::Unknown));
+        let told: Vec<_> = pages.iter().map(|page| (page.page, page.verdict)).collect();
+        assert_eq!(told, [(1, Verdict::Unknown), (2, Verdict::Unknown)]);
     }
 
     #[test]
