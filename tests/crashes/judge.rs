@@ -90,7 +90,10 @@ fn received(rig: &Rig, calls: &[Sending], wrong: &mut Vec<String>) {
             .insert(letter.message_id.clone(), found.clone())
             .is_some_and(|earlier| earlier != found)
         {
-            wrong.push(format!("two faxes with one Message-ID {}", letter.message_id));
+            wrong.push(format!(
+                "two faxes with one Message-ID {}",
+                letter.message_id
+            ));
         }
     }
     let mut delivered: HashMap<Mark, usize> = HashMap::new();
@@ -145,7 +148,10 @@ fn arrived(rig: &Rig, wrong: &mut Vec<String>) -> Arrived {
         let file = rig.far_folder().join(format!("fax-{number}.tif"));
         let fax = tiff::read(&std::fs::read(file).unwrap()).unwrap();
         if fax.len() != pages {
-            wrong.push(format!("the far end's fax {number} has {} pages", fax.len()));
+            wrong.push(format!(
+                "the far end's fax {number} has {} pages",
+                fax.len()
+            ));
         }
         arrived
             .entry(to)
@@ -204,7 +210,10 @@ async fn told_truly(rig: &Rig, arrived: &Arrived, wrong: &mut Vec<String>) {
                 wrong.push(format!("{name} is confirmed and did not arrive"));
             }
             if got.contains(&page) && !has(page, "confirmed") && !has(page, "unknown") {
-                wrong.push(format!("{name} arrived and is told as {:?}", verdicts.get(&page)));
+                wrong.push(format!(
+                    "{name} arrived and is told as {:?}",
+                    verdicts.get(&page)
+                ));
             }
         }
         let confirmed = verdicts.values().filter(|all| all.contains("confirmed"));
@@ -236,7 +245,9 @@ async fn submissions(rig: &Rig, handed: &[Handover], wrong: &mut Vec<String>) {
             of_each.insert(jobs.first().map(|(_, submission)| submission.clone()));
         }
         if of_each.len() != 1 {
-            wrong.push(format!("half of a mail was accepted: {handover:?}, {of_each:?}"));
+            wrong.push(format!(
+                "half of a mail was accepted: {handover:?}, {of_each:?}"
+            ));
         }
         if handover.submission.is_some() && !of_each.contains(&handover.submission) {
             wrong.push(format!("what was accepted is not there: {handover:?}"));

@@ -41,10 +41,12 @@ const POLICY: &str = "max_calls = 40\nrepeat_unknown = false\n[wait_s]\n\
     no_fax = [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn promises_1_3_8_killed_at_random_moments_nothing_is_lost_or_done_twice() {
+async fn promise_1_3_8_killed_at_random_moments_nothing_is_lost_or_done_twice() {
     let crashes = number("FAXPOST_CRASHES").unwrap_or(20) as usize;
     let seed = number("FAXPOST_SEED").unwrap_or_else(chance);
-    say(&format!("crashes: FAXPOST_CRASHES={crashes} FAXPOST_SEED={seed}"));
+    say(&format!(
+        "crashes: FAXPOST_CRASHES={crashes} FAXPOST_SEED={seed}"
+    ));
     let started = Instant::now();
     let mut rig = Rig::builder()
         .speed(SPEED)
@@ -84,7 +86,10 @@ fn say(line: &str) {
 
 fn number(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{variable}={text} is no number")))
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{variable}={text} is no number")),
+    )
 }
 
 fn chance() -> u64 {
@@ -155,7 +160,10 @@ fn descendants(pid: u32) -> HashSet<u32> {
 fn is_ours(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // proc_pid_stat(5): the name is in parentheses, the state follows; Z is dead already.
-    let state = stat.rsplit(')').next().and_then(|rest| rest.trim().chars().next());
+    let state = stat
+        .rsplit(')')
+        .next()
+        .and_then(|rest| rest.trim().chars().next());
     stat.contains("faxpost") && state.is_some_and(|state| state != 'Z' && state != 'X')
 }
 

@@ -96,22 +96,34 @@ fn read_row(bitmap: &Bitmap, y: usize) -> Option<Mark> {
 pub fn pdf(document: usize, attempt: usize, pages: usize) -> Vec<u8> {
     let mut out = String::from("%PDF-1.4\n");
     let mut offsets = Vec::new();
-    let kids: Vec<String> = (0..pages).map(|page| format!("{} 0 R", 3 + 2 * page)).collect();
+    let kids: Vec<String> = (0..pages)
+        .map(|page| format!("{} 0 R", 3 + 2 * page))
+        .collect();
     let mut objects = vec![
         "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
-        format!("<< /Type /Pages /Kids [{}] /Count {pages} >>", kids.join(" ")),
+        format!(
+            "<< /Type /Pages /Kids [{}] /Count {pages} >>",
+            kids.join(" ")
+        ),
     ];
     for page in 0..pages {
         objects.push(format!(
             "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Resources << >> /Contents {} 0 R >>",
             4 + 2 * page
         ));
-        let mark = Mark { document, attempt, page };
+        let mark = Mark {
+            document,
+            attempt,
+            page,
+        };
         let mut drawing = String::from("0 g\n");
         for column in mark.columns() {
             let _ = writeln!(drawing, "{} 350 18 150 re f", 45 + 18 * column);
         }
-        objects.push(format!("<< /Length {} >>\nstream\n{drawing}endstream", drawing.len()));
+        objects.push(format!(
+            "<< /Length {} >>\nstream\n{drawing}endstream",
+            drawing.len()
+        ));
     }
     for (index, object) in objects.iter().enumerate() {
         offsets.push(out.len());
@@ -134,8 +146,15 @@ pub fn pdf(document: usize, attempt: usize, pages: usize) -> Vec<u8> {
 fn a_mark_is_read_back() {
     for document in [0, 1, 49, 127] {
         for page in [0, 3] {
-            let mark = Mark { document, attempt: document / 2, page };
-            assert_eq!(read(&super::marks::page(mark).decode().unwrap()), Some(mark));
+            let mark = Mark {
+                document,
+                attempt: document / 2,
+                page,
+            };
+            assert_eq!(
+                read(&super::marks::page(mark).decode().unwrap()),
+                Some(mark)
+            );
         }
     }
     assert_eq!(read(&Bitmap::new(1728, 300)), None);

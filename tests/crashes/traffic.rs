@@ -63,7 +63,11 @@ pub async fn mail(server: SocketAddr, mail: usize, handed: &mut Vec<Handover>) {
         let message = letters::message(
             &format!("Mail {mail} handed over {attempt}"),
             "",
-            &[("application/pdf", "marks.pdf", &marks::pdf(mail, attempt, pages))],
+            &[(
+                "application/pdf",
+                "marks.pdf",
+                &marks::pdf(mail, attempt, pages),
+            )],
         );
         let answer = match smtp::send(server, ALICE, &to, &message).await {
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
@@ -122,7 +126,11 @@ impl Machine {
         let count = 1 + document % 3;
         for attempt in 0..60 {
             let pages: Vec<Mark> = (0..count)
-                .map(|page| Mark { document, attempt, page })
+                .map(|page| Mark {
+                    document,
+                    attempt,
+                    page,
+                })
                 .collect();
             let call = self.call(document, attempt, pages).await;
             let done = call.confirmed.len() == count;
@@ -138,16 +146,32 @@ impl Machine {
         let drawn: Vec<_> = pages.iter().map(|&mark| marks::page(mark)).collect();
         let file = self.folder.join(format!("machine-{}.tif", self.number));
         std::fs::write(&file, faxpost_t4::tiff::write(&drawn).unwrap()).unwrap();
-        let log = self.folder.join(format!("in-{document:02}-{attempt:02}.log"));
+        let log = self
+            .folder
+            .join(format!("in-{document:02}-{attempt:02}.log"));
         let (listen, peer) = (self.listen.to_string(), self.gateway.to_string());
         let (speed, media) = (self.speed.to_string(), self.media.to_string());
         let file = file.display().to_string();
         let arguments = [
-            "answer", "--listen", &listen, "--peer", &peer, "--media-port", &media, "--speed", &speed,
-            "--send", &file, "--to", OUR_NUMBER,
+            "answer",
+            "--listen",
+            &listen,
+            "--peer",
+            &peer,
+            "--media-port",
+            &media,
+            "--speed",
+            &speed,
+            "--send",
+            &file,
+            "--to",
+            OUR_NUMBER,
         ];
         let mut process = Process::spawn("machine", &arguments, log);
-        if tokio::time::timeout(CALL_LIMIT, process.wait()).await.is_err() {
+        if tokio::time::timeout(CALL_LIMIT, process.wait())
+            .await
+            .is_err()
+        {
             process.kill9().await;
         }
         let log = process.log();
