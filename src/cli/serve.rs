@@ -1,6 +1,10 @@
 //! `faxpost serve`: the rooms put together, and taken down in order.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr, TcpListener, UdpSocket},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context;
 use tokio::task::JoinSet;
@@ -25,6 +29,8 @@ use crate::{
 
 /// How often custody is looked through for days that are over.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+/// How long the ports of a gateway that was killed may stay in use.
+const PREDECESSOR: Duration = Duration::from_secs(2);
 /// How often the trunks are read anew.
 const TRUNKS_EVERY: Duration = Duration::from_secs(5);
 /// How long calls in progress may go on after the stop.
@@ -91,6 +97,7 @@ async fn start(
         config.paper.workers,
         paper_limits(&config),
     ));
+    predecessor_gone(&config).await;
     let line = start_line(&config).await?;
 
     let inbox = Inbox::new(inbox::Setup {
@@ -178,6 +185,28 @@ async fn start(
     store.wake(Topic::Queue);
     store.wake(Topic::Outbox);
     Ok(tasks)
+}
+
+/// Waits a moment for ports that are in use. Where a gateway was killed while it started a worker, that
+/// child holds its sockets until the kernel has ended it too. Ports that stay in use are told by who
+/// listens there.
+async fn predecessor_gone(config: &Config) {
+    let until = tokio::time::Instant::now() + PREDECESSOR;
+    let in_use = |error: std::io::Error| error.kind() == std::io::ErrorKind::AddrInUse;
+    let tcp = config.smtp.listen.iter().copied().chain(config.web.listen);
+    let udp = std::iter::once(config.sip.listen);
+    let taken = |address: &SocketAddr, over_udp: bool| {
+        if over_udp {
+            UdpSocket::bind(address).is_err_and(in_use)
+        } else {
+            TcpListener::bind(address).is_err_and(in_use)
+        }
+    };
+    for (address, over_udp) in tcp.zip(std::iter::repeat(false)).chain(udp.zip([true])) {
+        while taken(&address, over_udp) && tokio::time::Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
 }
 
 fn paper_limits(config: &Config) -> crate::worker::Limits {
