@@ -101,9 +101,8 @@ async fn promise_3_kill_9_in_a_page_leaves_it_unknown() {
     let job = rig.wait_job(&["unknown"]).await;
     assert_eq!((job.pages_confirmed, job.tries), (1, 1));
     report.assert_says("Our fax system was stopped during the call.");
-    report.assert_says(
-        "1 confirmed; 2 unknown (sent, but not answered: may have arrived); 3–4 not sent",
-    );
+    // The line worker may have been ahead of the records: no page behind the open one is called unsent.
+    report.assert_says("1 confirmed; 2–4 unknown (sent, but not answered: may have arrived)");
     assert_eq!(rig.reports_in_all().await.len(), 1);
 }
 
