@@ -52,7 +52,11 @@ async fn a_mail_becomes_a_fax_and_its_report() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mails_of_common_programs_become_faxes_and_french_users_read_french() {
-    let rig = Rig::builder().language(Language::Fr).start().await;
+    let rig = Rig::builder()
+        .language(Language::Fr)
+        .channels(2)
+        .start()
+        .await;
     let clients = [
         ("thunderbird.eml", "Order 4711"),
         ("outlook.eml", "Bestellung für November"),

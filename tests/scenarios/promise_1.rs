@@ -23,7 +23,7 @@ async fn promise_1_a_mail_is_faxed_and_told_once_after_kill_9_at_its_250() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn promise_1_a_confirmed_page_is_delivered_after_kill_9_in_the_call() {
-    let mut rig = Rig::builder().speed(8).without_far_end().start().await;
+    let mut rig = Rig::builder().without_far_end().start().await;
     let pages = fax::pages(4);
     let mut sender = rig.call_in(&pages, &[]);
     rig.until("the far end has a page confirmed", async || {

@@ -6,7 +6,7 @@ use crate::support::{FAR_NUMBER, Rig, RigBuilder, SAMPLE_PDF, fax, letters, shor
 
 /// A mail whose fax has four pages, on a line that is slow enough to be cut.
 async fn sending(builder: RigBuilder, subject: &str) -> Rig {
-    let rig = builder.speed(8).start().await;
+    let rig = builder.start().await;
     let message = letters::message(
         subject,
         "Hello.",

@@ -66,7 +66,6 @@ async fn promise_8_units_are_held_at_acceptance_and_taken_for_confirmed_pages_on
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn promise_8_a_fax_cut_off_costs_its_confirmed_pages() {
     let mut rig = Rig::builder()
-        .speed(8)
         .policy("tariffs.toml", TARIFFS)
         .policy("sending.toml", &short_waits(false))
         .start()
