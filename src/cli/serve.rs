@@ -92,13 +92,15 @@ async fn start(
         .clone()
         .unwrap_or_else(|| format!("fax@{}", config.hostname));
 
+    // No child is started before the ports are ours: between fork and exec it would hold the sockets that
+    // try them, and the listener after them would find its own port in use.
+    predecessor_gone(&config).await;
+    let line = start_line(&config).await?;
     let paper = Arc::new(PaperPool::new(
         Program::this(),
         config.paper.workers,
         paper_limits(&config),
     ));
-    predecessor_gone(&config).await;
-    let line = start_line(&config).await?;
 
     let inbox = Inbox::new(inbox::Setup {
         store: store.clone(),
