@@ -58,7 +58,11 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let began = Instant::now();
     free_ports(&args)?;
     let mut demo = Demo::start(&args).await?;
-    let shown = show(&args, &mut demo).await;
+    // Whatever ends the demo, its processes end with it.
+    let shown = tokio::select! {
+        shown = show(&args, &mut demo) => shown,
+        signal = super::serve::signalled() => Err(anyhow::anyhow!("stopped by {signal}")),
+    };
     let identical = match shown {
         Ok(identical) => identical,
         Err(error) => {
@@ -77,7 +81,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
             args.web_port, args.smtp_port
         );
         println!("Ctrl-C ends it.");
-        tokio::signal::ctrl_c().await?;
+        super::serve::signalled().await;
         println!();
     }
     demo.stop().await;

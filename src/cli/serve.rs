@@ -301,7 +301,8 @@ async fn drain(mut tasks: JoinSet<anyhow::Result<()>>) {
     }
 }
 
-async fn signalled() -> &'static str {
+/// Waits for SIGTERM or SIGINT.
+pub(super) async fn signalled() -> &'static str {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut term), Ok(mut int)) = (
         signal(SignalKind::terminate()),
