@@ -2,6 +2,7 @@
 //!
 //! `FAXPOST_CRASHES` is how often the gateway is killed (20 by default), `FAXPOST_SEED` repeats the
 //! moments of an earlier run, whose seed was printed. `FAXPOST_TEST_POSTGRES` runs it on that server.
+#![allow(clippy::unwrap_used)]
 
 #[path = "../support/mod.rs"]
 mod support;
