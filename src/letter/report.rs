@@ -159,11 +159,17 @@ fn verdict(jobs: &[ReportJob]) -> (Say, Tone) {
     let some_confirmed = jobs
         .iter()
         .any(|job| job.state == "sent" || job.confirmed > 0);
+    // "Partly sent" would say that the rest was not: of an unknown page nobody can say that.
+    let some_unknown = jobs
+        .iter()
+        .any(|job| job.state == "unknown" || job.verdicts.contains(&Verdict::Unknown));
     if all("sent") {
         (words::SENT, Tone::Good)
+    } else if some_confirmed && some_unknown {
+        (words::PARTLY_CONFIRMED, Tone::Doubtful)
     } else if some_confirmed {
         (words::PARTLY_SENT, Tone::Doubtful)
-    } else if jobs.iter().any(|job| job.state == "unknown") {
+    } else if some_unknown {
         (words::NOT_CONFIRMED, Tone::Doubtful)
     } else if all("cancelled") {
         (words::CANCELLED, Tone::Bad)
@@ -210,6 +216,7 @@ fn block(job: &ReportJob, language: Language) -> Block {
     let (result, tone) = match job.state.as_str() {
         "sent" => (words::RESULT_SENT, Tone::Good),
         "partly" => (words::RESULT_PARTLY, Tone::Doubtful),
+        "unknown" if job.confirmed > 0 => (words::RESULT_PARTLY_CONFIRMED, Tone::Doubtful),
         "unknown" => (words::RESULT_UNKNOWN, Tone::Doubtful),
         "cancelled" => (words::RESULT_CANCELLED, Tone::Bad),
         _ => (words::RESULT_FAILED, Tone::Bad),

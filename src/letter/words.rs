@@ -9,6 +9,7 @@ pub(super) const NO_SUBJECT: Say = say("(no subject)", "(sans objet)");
 pub(super) const SENT: Say = say("Sent", "Envoyé");
 pub(super) const NOT_SENT: Say = say("Not sent", "Non envoyé");
 pub(super) const PARTLY_SENT: Say = say("Partly sent", "Envoyé en partie");
+pub(super) const PARTLY_CONFIRMED: Say = say("Partly confirmed", "Confirmé en partie");
 pub(super) const NOT_CONFIRMED: Say = say("Not confirmed", "Non confirmé");
 pub(super) const CANCELLED: Say = say("Cancelled", "Annulé");
 
@@ -20,6 +21,10 @@ pub(super) const RESULT_CANCELLED: Say = say("cancelled", "annulé");
 pub(super) const RESULT_UNKNOWN: Say = say(
     "not confirmed: it may have arrived",
     "non confirmé\u{a0}: il est peut-être arrivé",
+);
+pub(super) const RESULT_PARTLY_CONFIRMED: Say = say(
+    "partly confirmed: other pages may have arrived",
+    "confirmé en partie\u{a0}: d'autres pages sont peut-être arrivées",
 );
 
 // Labels.

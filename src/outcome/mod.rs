@@ -162,7 +162,8 @@ pub fn classify(facts: impl Into<Facts>) -> &'static Outcome {
     }
     match facts.t30 {
         Some(0) if facts.pages.is_empty() => &table::RECEIVED,
-        Some(0) if any(Verdict::Refused) => &table::PAGES_REFUSED,
+        // With error correction the engine ends the call at RTN by a code that says less.
+        Some(_) if any(Verdict::Refused) => &table::PAGES_REFUSED,
         Some(0) => &table::PAGES_UNCONFIRMED,
         Some(code) => {
             let outcome = codes::by_t30(code);

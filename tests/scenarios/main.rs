@@ -8,5 +8,6 @@ mod journeys;
 mod promise_1;
 mod promise_2;
 mod promise_3;
+mod promise_3_evidence;
 mod promise_7;
 mod promise_8;

@@ -49,11 +49,13 @@ async fn promise_3_a_page_cut_off_is_unknown_and_not_repeated() {
     assert!(
         report
             .subject
-            .starts_with("Partly sent: Cut off (1 of 4 pages"),
+            .starts_with("Partly confirmed: Cut off (1 of 4 pages"),
         "{}",
         report.subject
     );
-    report.assert_says(&format!("{FAR_NUMBER}: not confirmed: it may have arrived"));
+    report.assert_says(&format!(
+        "{FAR_NUMBER}: partly confirmed: other pages may have arrived"
+    ));
     report.assert_says("Pages: 1 of 4 confirmed");
     report.assert_says(
         "1 confirmed; 2 unknown (sent, but not answered: may have arrived); 3–4 not sent",

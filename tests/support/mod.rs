@@ -12,6 +12,7 @@ pub mod letters;
 pub mod phone;
 pub mod ports;
 pub mod process;
+pub mod scripted;
 pub mod smtp;
 
 use std::{
@@ -437,6 +438,12 @@ impl Rig {
         .await
     }
 
+    /// Line time over clock time.
+    #[must_use]
+    pub fn speed(&self) -> u32 {
+        self.how.speed
+    }
+
     /// Where the trunk points to.
     #[must_use]
     pub fn far_address(&self) -> SocketAddr {
@@ -668,6 +675,19 @@ impl Rig {
             }
         }
         reports
+    }
+
+    /// The frames that say so of each page report, in the order of [`Rig::page_reports`].
+    pub async fn evidence(&self, job_id: &str) -> Vec<String> {
+        sqlx::query_scalar(
+            "SELECT page_report.evidence FROM page_report
+             JOIN leg ON leg.leg_id = page_report.leg_id JOIN call ON call.call_id = leg.call_id
+             WHERE page_report.job_id = $1 ORDER BY call.placed_at, leg.leg_id, page_report.page",
+        )
+        .bind(job_id)
+        .fetch_all(self.store.reader())
+        .await
+        .unwrap()
     }
 
     /// The holds: job, units held, units taken, confirmed pages that settled it.
