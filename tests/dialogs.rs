@@ -38,7 +38,7 @@ use faxpost::{
     config::Config,
     dial::DialPlan,
     front::{
-        House, Intake, Mail, NotTaken,
+        House, Intake, Kept, Mail, NotTaken,
         smtp::{Door, Limits},
     },
     sender::{Directory, DirectoryDown, Person, SenderRules},
@@ -107,7 +107,7 @@ impl House for Town {
         }
     }
 
-    async fn accept(&self, mail: Mail) -> Result<String, NotTaken> {
+    async fn accept(&self, mail: Mail) -> Result<Kept, NotTaken> {
         if self.house_full {
             return Err(NotTaken {
                 trouble: Trouble::Temporary,
@@ -115,8 +115,13 @@ impl House for Town {
             });
         }
         let mut kept = self.kept.lock().unwrap();
+        let faxed = mail.recipients.len();
         kept.push(mail);
-        Ok(format!("submission-{}", kept.len()))
+        Ok(Kept {
+            submission: format!("submission-{}", kept.len()),
+            faxed,
+            again: 0,
+        })
     }
 }
 

@@ -138,9 +138,12 @@ answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 # The gateway ------------------------------------------------------------
 
-mkdir "$work/gateway"
+mkdir "$work/gateway" "$work/policies"
+# Every mail of the load is the same one, which a gateway would fax once.
+printf '[same_mail]\nwindow_s = 0\nwithout_message_id_s = 0\n' >"$work/policies/accepting.toml"
 cat >"$work/faxpost.toml" <<END
 data_dir = "$work/gateway"
+policies_dir = "$work/policies"
 [smtp]
 listen = ["127.0.0.1:$smtp_port"]
 max_sessions_per_address = 1000

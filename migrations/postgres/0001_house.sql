@@ -105,7 +105,7 @@ CREATE TABLE submission (
     reverse_path TEXT NOT NULL,           -- MAIL FROM; '' for <>
     message_id  TEXT,                     -- the mail's own
     subject     TEXT NOT NULL,
-    digest      BYTEA NOT NULL,      -- SHA-256 of the message
+    digest      BYTEA NOT NULL,           -- SHA-256 of the message below its trace lines
     custody_id  TEXT NOT NULL,            -- the message as it came
     report_to   TEXT NOT NULL,            -- the mapped user's address
     envid       TEXT,                     -- DSN ENVID (RFC 3461 §4.4)
@@ -113,7 +113,14 @@ CREATE TABLE submission (
     accepted_at BIGINT NOT NULL,
     closed_at   BIGINT                    -- all jobs final: its report is in the outbox
 );
-CREATE INDEX submission_message ON submission (tenant_id, message_id);
+CREATE TABLE accepted_mail (
+    mail_key    BYTEA PRIMARY KEY,        -- SHA-256 of tenant, user, the message's digest and the number
+    tenant_id   TEXT NOT NULL,
+    submission_id TEXT NOT NULL,          -- the one that faxes it
+    accepted_at BIGINT NOT NULL,
+    expires_at  BIGINT NOT NULL           -- the same mail after this is a new one
+);
+CREATE INDEX accepted_mail_expires ON accepted_mail (expires_at);
 
 -- queue ----------------------------------------------------------------
 CREATE TABLE job (

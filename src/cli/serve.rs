@@ -168,7 +168,12 @@ async fn start(
         tracing::info!(address = %listener.local_addr()?, "status page");
         tasks.spawn(web::run(page, listener, stop.clone()));
     }
-    let submitter = Submitter::start(store.clone(), custody.clone(), policies.tariffs.clone());
+    let submitter = Submitter::start(
+        store.clone(),
+        custody.clone(),
+        policies.tariffs.clone(),
+        policies.accepting.same_mail,
+    );
     let house = Arc::new(front::Rooms::new(store.clone(), submitter));
     let intake = Arc::new(front::Intake::new(
         house,

@@ -23,12 +23,23 @@ pub trait House: Directory {
     /// [`DirectoryDown`].
     async fn login(&self, login: &str, password: &str) -> Result<Option<Person>, DirectoryDown>;
 
-    /// Keeps a mail: it returns the submission's id when the mail is flushed and its jobs are
-    /// committed, not before (promise 1).
+    /// Keeps a mail: it returns when the mail is flushed and its jobs are committed, not before
+    /// (promise 1).
     ///
     /// # Errors
     /// [`NotTaken`]: nothing was kept.
-    async fn accept(&self, mail: Mail) -> Result<String, NotTaken>;
+    async fn accept(&self, mail: Mail) -> Result<Kept, NotTaken>;
+}
+
+/// What became of a mail that is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The submission's id.
+    pub submission: String,
+    /// Numbers that it is faxed to.
+    pub faxed: usize,
+    /// Numbers that had the same mail before, and are not faxed again (promise 3).
+    pub again: usize,
 }
 
 /// A mail whose sender is proven and whose recipients are numbers.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{
     Answer,
-    house::{FaxRecipient, House, Mail, NotTaken},
+    house::{FaxRecipient, House, Kept, Mail, NotTaken},
     message,
 };
 use crate::{
@@ -120,16 +120,12 @@ impl Intake {
     /// Reads the message, proves its sender and has it kept. The answer after DATA.
     pub async fn message(&self, envelope: Envelope, message: Vec<u8>) -> Answer {
         match self.keep(envelope, message).await {
-            Ok(submission) => Answer::new(
-                250,
-                "2.0.0",
-                format!("{submission} is kept and will be faxed"),
-            ),
+            Ok(kept) => Answer::new(250, "2.0.0", kept_words(&kept)),
             Err(answer) => answer,
         }
     }
 
-    async fn keep(&self, envelope: Envelope, message: Vec<u8>) -> Result<String, Answer> {
+    async fn keep(&self, envelope: Envelope, message: Vec<u8>) -> Result<Kept, Answer> {
         let (message, heading) = if message.len() > READ_APART {
             tokio::task::spawn_blocking(move || {
                 let heading = message::read(&message);
@@ -160,6 +156,18 @@ impl Intake {
             })
             .await
             .map_err(not_taken)
+    }
+}
+
+fn kept_words(kept: &Kept) -> String {
+    let id = &kept.submission;
+    match (kept.faxed, kept.again) {
+        (_, 0) => format!("{id} is kept and will be faxed"),
+        (0, _) => format!("{id} is kept since this mail came before: it is not faxed again"),
+        (faxed, again) => format!(
+            "{id} is kept and will be faxed to {faxed} of {}: the others had this mail before",
+            faxed + again
+        ),
     }
 }
 

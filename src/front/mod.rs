@@ -11,6 +11,6 @@ mod rooms;
 pub mod smtp;
 
 pub use answer::Answer;
-pub use house::{FaxRecipient, House, Mail, NotTaken};
+pub use house::{FaxRecipient, House, Kept, Mail, NotTaken};
 pub use intake::{Envelope, Intake};
 pub use rooms::Rooms;

@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::house::{House, Mail, NotTaken};
+use super::house::{House, Kept, Mail, NotTaken};
 use crate::{
     people,
     sender::{Directory, DirectoryDown, Person},
@@ -107,9 +107,26 @@ impl House for Rooms {
         Ok(user.map_err(down)?.map(person))
     }
 
-    async fn accept(&self, mail: Mail) -> Result<String, NotTaken> {
+    async fn accept(&self, mail: Mail) -> Result<Kept, NotTaken> {
         let accepted = self.submitter.accept(submission(mail)).await;
-        Ok(accepted.map_err(not_taken)?.submission_id)
+        let accepted = accepted.map_err(not_taken)?;
+        let (submission, again) = (&accepted.submission_id, accepted.again.len());
+        if again > 0 {
+            let faxed = accepted.jobs.len();
+            let of = &accepted.again;
+            tracing::info!(
+                submission,
+                ?of,
+                faxed,
+                again,
+                "a mail came again: not faxed twice"
+            );
+        }
+        Ok(Kept {
+            faxed: accepted.jobs.len(),
+            again,
+            submission: accepted.submission_id,
+        })
     }
 }
 
@@ -224,7 +241,8 @@ mod tests {
             "held_pages = 10\n[[tariff]]\nname = 'all'\nprefix = ''\npage_price = 0",
         )
         .unwrap();
-        let submitter = Submitter::start(store.clone(), custody, tariffs);
+        let rules = crate::policy::Accepting::load(None).unwrap();
+        let submitter = Submitter::start(store.clone(), custody, tariffs, rules.same_mail);
         (dir, Rooms::new(store.clone(), submitter))
     }
 

@@ -3,6 +3,7 @@
 //! Each file has its rules built in; a folder named in the configuration replaces those files that
 //! it holds.
 
+pub mod accepting;
 pub mod dial;
 pub mod sender;
 pub mod sending;
@@ -13,11 +14,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use accepting::{Accepting, SameMail};
 pub use sending::Sending;
 
 /// All rules.
 #[derive(Clone, Debug)]
 pub struct Policies {
+    /// What counts as the same mail again.
+    pub accepting: Accepting,
     /// How numbers are read.
     pub dial: dial::DialPlan,
     /// What proves a sender.
@@ -35,6 +39,7 @@ impl Policies {
     /// [`PolicyError`], for the operator to read.
     pub fn load(folder: Option<&Path>) -> Result<Self, PolicyError> {
         Ok(Self {
+            accepting: Accepting::load(folder)?,
             dial: dial::DialPlan::load(folder)?,
             sender: sender::SenderRules::load(folder)?,
             sending: Sending::load(folder)?,

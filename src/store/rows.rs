@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use sqlx::{Any, AssertSqlSafe, query::Query};
+use sqlx::{Any, AssertSqlSafe, any::AnyRow, query::Query};
 
 use super::{StoreError, Tx};
 
@@ -61,6 +61,7 @@ impl From<Vec<u8>> for Cell {
 pub struct Insert {
     head: &'static str,
     columns: usize,
+    tail: &'static str,
     texts: Mutex<Option<HashMap<usize, Arc<str>>>>,
 }
 
@@ -72,9 +73,16 @@ impl Insert {
     /// `columns` counts the names in it.
     #[must_use]
     pub const fn new(head: &'static str, columns: usize) -> Self {
+        Self::with_tail(head, columns, "")
+    }
+
+    /// With what follows the values: `ON CONFLICT … RETURNING …`.
+    #[must_use]
+    pub const fn with_tail(head: &'static str, columns: usize, tail: &'static str) -> Self {
         Self {
             head,
             columns,
+            tail,
             texts: Mutex::new(None),
         }
     }
@@ -84,6 +92,19 @@ impl Insert {
     /// # Errors
     /// What the database says; then the transaction is lost.
     pub async fn rows(&'static self, tx: &mut Tx, rows: Vec<Vec<Cell>>) -> Result<(), StoreError> {
+        self.returning(tx, rows).await.map(drop)
+    }
+
+    /// As [`Insert::rows`], with the rows that the tail returns.
+    ///
+    /// # Errors
+    /// What the database says; then the transaction is lost.
+    pub async fn returning(
+        &'static self,
+        tx: &mut Tx,
+        rows: Vec<Vec<Cell>>,
+    ) -> Result<Vec<AnyRow>, StoreError> {
+        let mut returned = Vec::new();
         let mut rows = rows.into_iter();
         while rows.len() > 0 {
             let lot = LOT.min(1 << rows.len().ilog2());
@@ -94,9 +115,9 @@ impl Insert {
                     query = bind(query, cell);
                 }
             }
-            query.execute(tx.conn()).await?;
+            returned.extend(query.fetch_all(tx.conn()).await?);
         }
-        Ok(())
+        Ok(returned)
     }
 
     fn text(&self, rows: usize) -> Arc<str> {
@@ -120,6 +141,7 @@ impl Insert {
             }
             text.push(')');
         }
+        text.push_str(self.tail);
         text
     }
 }

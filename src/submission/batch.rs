@@ -1,9 +1,10 @@
 //! A submission with everything that its rows need.
 
-use super::{Accepted, NewSubmission};
+use super::{Accepted, NewSubmission, repeats};
 use crate::{
     clock::{Millis, now_ms},
     ledger::{NewHold, Tariffs},
+    policy::SameMail,
     queue::NewJob,
     sender::VerifiedSender,
     store::new_id,
@@ -41,6 +42,10 @@ pub(super) struct Prepared {
 #[derive(Clone, Debug)]
 pub(super) struct Rows {
     pub submission: SubmissionRow,
+    /// What tells the mail again, one for each job; none where every mail is a new one.
+    pub keys: Vec<repeats::Key>,
+    /// Until when.
+    pub same_until: Millis,
     pub jobs: Vec<NewJob>,
     pub holds: Vec<NewHold>,
 }
@@ -51,6 +56,7 @@ impl Prepared {
         digest: Vec<u8>,
         sealed: SealedItem,
         tariffs: &Tariffs,
+        same_mail: SameMail,
     ) -> Self {
         let now = now_ms();
         let submission_id = new_id();
@@ -87,6 +93,15 @@ impl Prepared {
                 )
             })
             .collect();
+        let window_s = match new.message_id {
+            Some(_) => same_mail.window_s,
+            None => same_mail.without_message_id_s,
+        };
+        let keys = jobs
+            .iter()
+            .filter(|_| window_s > 0)
+            .map(|job| repeats::key(tenant_id, &user.user_id, &digest, &job.destination))
+            .collect();
         let submission = SubmissionRow {
             submission_id,
             door: new.door.name(),
@@ -104,6 +119,8 @@ impl Prepared {
             sealed,
             rows: Rows {
                 submission,
+                keys,
+                same_until: now + Millis::from(window_s) * 1000,
                 jobs,
                 holds,
             },
@@ -116,6 +133,38 @@ impl Rows {
         Accepted {
             submission_id: self.submission.submission_id.clone(),
             jobs: self.jobs.iter().map(|job| job.job_id.clone()).collect(),
+            again: Vec::new(),
         }
+    }
+
+    /// What is accepted when `owners` fax its numbers, one for each job: those that another submission
+    /// faxes already make no job.
+    pub(super) fn accepted_beside(&self, owners: &[String]) -> Accepted {
+        let mut accepted = self.accepted();
+        if owners.is_empty() {
+            return accepted;
+        }
+        let own = &self.submission.submission_id;
+        accepted.jobs = self
+            .own_jobs(owners)
+            .map(|job| job.job_id.clone())
+            .collect();
+        accepted.again = owners
+            .iter()
+            .filter(|&owner| owner != own)
+            .cloned()
+            .collect();
+        if let (true, Some(first)) = (accepted.jobs.is_empty(), accepted.again.first()) {
+            accepted.submission_id.clone_from(first);
+        }
+        accepted
+    }
+
+    /// The jobs that this submission makes.
+    pub(super) fn own_jobs<'a>(&'a self, owners: &'a [String]) -> impl Iterator<Item = &'a NewJob> {
+        let own = &self.submission.submission_id;
+        let is_own = move |index: usize| owners.get(index).is_none_or(|owner| owner == own);
+        let jobs = self.jobs.iter().enumerate();
+        jobs.filter_map(move |(index, job)| is_own(index).then_some(job))
     }
 }

@@ -7,6 +7,7 @@
 //! is flushed.
 
 mod batch;
+mod repeats;
 mod rows;
 mod writer;
 
@@ -15,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     ledger::Tariffs,
+    policy::SameMail,
     sender::VerifiedSender,
     store::{Store, StoreError},
     trouble::Trouble,
@@ -91,10 +93,12 @@ pub struct NewRecipient {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Accepted {
-    /// The submission's id.
+    /// The submission's id; when the whole mail came before, the id that it has since then.
     pub submission_id: String,
-    /// The jobs' ids, in the order of the recipients.
+    /// The jobs' ids, in the order of the recipients that this mail is faxed to.
     pub jobs: Vec<String>,
+    /// For each recipient who had this mail before: the submission that faxes it.
+    pub again: Vec<String>,
 }
 
 /// Why a mail was not accepted. Nothing of it will be sent.
@@ -147,24 +151,26 @@ const WAITING: usize = 512;
 pub struct Submitter {
     custody: Custody,
     tariffs: std::sync::Arc<Tariffs>,
+    same_mail: SameMail,
     writer: mpsc::Sender<Waiting>,
 }
 
 impl Submitter {
     /// Starts the writer.
     #[must_use]
-    pub fn start(store: Store, custody: Custody, tariffs: Tariffs) -> Self {
+    pub fn start(store: Store, custody: Custody, tariffs: Tariffs, same_mail: SameMail) -> Self {
         let (writer, waiting) = mpsc::channel(WAITING);
         tokio::spawn(writer::run(store, custody.clone(), waiting));
         Self {
             custody,
             tariffs: tariffs.into(),
+            same_mail,
             writer,
         }
     }
 
     /// Accepts a mail: when this returns `Ok`, the mail is in custody and its jobs are queued, and
-    /// both are flushed. When the caller goes away meanwhile, the mail may be accepted all the same.
+    /// both are flushed. A mail that came before makes no job again. When the caller goes away meanwhile, the mail may be accepted all the same.
     ///
     /// # Errors
     /// [`AcceptError`]; its trouble says whether the client should try again.
@@ -174,7 +180,7 @@ impl Submitter {
         }
         let mut submission = submission;
         let message = std::mem::take(&mut submission.message);
-        let digest = rows::digest(&message);
+        let digest = repeats::digest(&message);
         let sealed = self
             .custody
             .seal(NewItem {
@@ -183,7 +189,7 @@ impl Submitter {
                 bytes: message,
             })
             .await?;
-        let prepared = Prepared::new(submission, digest, sealed, &self.tariffs);
+        let prepared = Prepared::new(submission, digest, sealed, &self.tariffs, self.same_mail);
         let (answer, answered) = oneshot::channel();
         if self.writer.send((prepared, answer)).await.is_err() {
             return Err(AcceptError::Stopping);

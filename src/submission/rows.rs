@@ -1,35 +1,37 @@
 //! The rows of submissions.
 
-use sha2::{Digest as _, Sha256};
-
-use super::batch::Rows;
+use super::{Accepted, batch::Rows, repeats};
 use crate::{
     ledger, queue,
     store::{Insert, Store, StoreError, Tx},
     vault::{Custody, KeptItem},
 };
 
-/// SHA-256 of a mail.
-pub(super) fn digest(message: &[u8]) -> Vec<u8> {
-    Sha256::digest(message).to_vec()
-}
-
-/// Writes all rows of all submissions: custody, submissions, jobs, holds.
+/// Writes all rows of all submissions: custody, submissions, jobs, holds. Of mails that came before
+/// nothing is written: what lies flushed is without a row and ends with its day.
 pub(super) async fn write(
     tx: &mut Tx,
     custody: &Custody,
     all: &[&Rows],
     kept: &[&KeptItem],
-) -> Result<(), StoreError> {
+) -> Result<Vec<Accepted>, StoreError> {
     static ROWS: Insert = Insert::new(
         "INSERT INTO submission (submission_id, tenant_id, user_id, door, proof, reverse_path,
                                  message_id, subject, digest, custody_id, report_to, envid, ret,
                                  accepted_at)",
         14,
     );
-    let (mut submissions, mut jobs, mut holds) = (vec![], vec![], vec![]);
-    for rows in all {
+    let claimed = repeats::claim(tx, all).await?;
+    let (mut submissions, mut jobs, mut holds, mut items) = (vec![], vec![], vec![], vec![]);
+    let mut accepted = Vec::with_capacity(all.len());
+    for ((rows, claimed), kept) in all.iter().zip(&claimed).zip(kept) {
+        let owners = claimed.owners.as_slice();
+        accepted.push(rows.accepted_beside(owners));
         let row = &rows.submission;
+        if claimed.written || rows.own_jobs(owners).next().is_none() {
+            continue;
+        }
+        items.push(*kept);
         submissions.push(vec![
             row.submission_id.as_str().into(),
             row.sender.tenant_id().into(),
@@ -46,13 +48,21 @@ pub(super) async fn write(
             row.ret.clone().into(),
             row.accepted_at.into(),
         ]);
-        jobs.extend_from_slice(&rows.jobs);
-        holds.extend_from_slice(&rows.holds);
+        for job in rows.own_jobs(owners) {
+            jobs.push(job.clone());
+            holds.extend(
+                rows.holds
+                    .iter()
+                    .filter(|hold| hold.job_id == job.job_id)
+                    .cloned(),
+            );
+        }
     }
-    custody.record_all(tx, kept).await?;
+    custody.record_all(tx, &items).await?;
     ROWS.rows(tx, submissions).await?;
     queue::enqueue_all(tx, &jobs).await?;
-    ledger::hold_all(tx, &holds).await
+    ledger::hold_all(tx, &holds).await?;
+    Ok(accepted)
 }
 
 /// PostgreSQL's TEXT holds no NUL, and a header may decode to one; SQLite's would be cut there by others.

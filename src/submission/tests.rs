@@ -40,6 +40,11 @@ impl Disk for WatchedDisk {
     }
 }
 
+const SAME_MAIL: SameMail = SameMail {
+    window_s: 7200,
+    without_message_id_s: 600,
+};
+
 struct Post {
     _dir: tempfile::TempDir,
     custody: Custody,
@@ -58,7 +63,7 @@ fn post(store: &Store) -> Post {
         toml::from_str("held_pages = 10\n[[tariff]]\nname = 'all'\nprefix = ''\npage_price = 5")
             .unwrap();
     Post {
-        submitter: Submitter::start(store.clone(), custody.clone(), tariffs),
+        submitter: Submitter::start(store.clone(), custody.clone(), tariffs, SAME_MAIL),
         queue: store.listen(crate::store::Topic::Queue),
         custody,
         seen,
@@ -135,7 +140,7 @@ on_each_database! {
             "SELECT custody_id, subject, door, digest FROM submission WHERE tenant_id = $1 AND submission_id = $2")
             .bind(&tenant).bind(&accepted.submission_id).fetch_one(store.reader()).await.unwrap();
         assert_eq!((row.1.as_str(), row.2.as_str()), ("hello\u{fffd}", "smtp"));
-        assert_eq!(row.3, rows::digest(b"hello\0"));
+        assert_eq!(row.3, repeats::digest(b"hello\0"));
         assert_eq!(*post.custody.open(&store, &tenant, &row.0).await.unwrap(), b"hello\0");
         let jobs: Vec<(String, String, String, String)> = sqlx::query_as(
             "SELECT job_id, destination, state, recipient FROM job WHERE tenant_id = $1 ORDER BY job_id")
@@ -180,7 +185,7 @@ on_each_database! {
             let user_id = if n % 10 == 0 { "poison" } else { "user" };
             let tenant = tenant.clone();
             tokio::spawn(async move {
-                    let mut mail = mail(&tenant, "m", &["+331"]).await;
+                    let mut mail = mail(&tenant, &format!("m{n}"), &["+331"]).await;
                     mail.sender = sender(&tenant, user_id).await;
                     (n % 10 == 0, submitter.accept(mail).await)
                 })
@@ -211,6 +216,134 @@ on_each_database! {
         post.seen.full.store(false, SeqCst);
         let _ = post.submitter.accept(mail(&tenant, "m", &["+331"]).await).await.unwrap();
         assert_eq!(count(&store, "SELECT COUNT(*) FROM job").await, 1);
+    }
+
+    async fn promise_3_a_mail_that_comes_again_is_not_faxed_again(store) {
+        let post = post(&store);
+        let tenant = new_id();
+        let again = |text: &str| {
+            let trace = format!("Received: by us with ESMTP id {};\r\n\tnow\r\n", new_id());
+            format!("{trace}{text}")
+        };
+        let send = async |text: &str, to: &[&str]| {
+            let mut mail = mail(&tenant, &again(text), to).await;
+            mail.message_id = Some("1@a.example".to_owned());
+            post.submitter.accept(mail).await.unwrap()
+        };
+        let first = send("hello", &["+331", "+332"]).await;
+        assert_eq!((first.jobs.len(), first.again.len()), (2, 0));
+        let second = send("hello", &["+332", "+331"]).await;
+        assert_eq!(second.submission_id, first.submission_id);
+        assert_eq!((second.jobs.len(), second.again.len()), (0, 2));
+        assert_eq!(count(&store, "SELECT COUNT(*) FROM submission").await, 1);
+        assert_eq!(count(&store, "SELECT COUNT(*) FROM job").await, 2);
+        assert_eq!(count(&store, "SELECT COUNT(*) FROM hold").await, 2);
+        assert_eq!(count(&store, "SELECT COUNT(*) FROM custody").await, 1);
+
+        // Some numbers are new: they alone make jobs, of a submission of their own.
+        let third = send("hello", &["+331", "+333"]).await;
+        assert_ne!(third.submission_id, first.submission_id);
+        assert_eq!((third.jobs.len(), third.again.as_slice()), (1, [first.submission_id.clone()].as_slice()));
+        let of_third: Vec<String> = sqlx::query_scalar(
+            "SELECT destination FROM job WHERE tenant_id = $1 AND submission_id = $2")
+            .bind(&tenant).bind(&third.submission_id).fetch_all(store.reader()).await.unwrap();
+        assert_eq!(of_third, ["+333"]);
+        assert_eq!(count(&store, "SELECT COUNT(*) FROM hold").await, 3);
+        let fourth = send("hello", &["+333"]).await;
+        assert_eq!(fourth.submission_id, third.submission_id);
+
+        // Another Message-ID or Date is another text, and another mail.
+        assert_eq!(send("Hello", &["+331"]).await.jobs.len(), 1);
+    }
+
+    async fn promise_3_only_the_same_user_can_send_the_same_mail(store) {
+        let post = post(&store);
+        let tenant = new_id();
+        let mut jobs = 0;
+        for (tenant_id, user_id) in [(&tenant, "ann"), (&tenant, "bob"), (&new_id(), "ann")] {
+            let mut mail = mail(tenant_id, "hello", &["+331"]).await;
+            mail.sender = sender(tenant_id, user_id).await;
+            jobs += post.submitter.accept(mail).await.unwrap().jobs.len();
+        }
+        assert_eq!(jobs, 3);
+    }
+
+    async fn promise_3_the_same_mail_many_times_at_once_is_faxed_once(store) {
+        // Two writers: as two nodes have, or two batches that meet.
+        let (one, other) = (post(&store), post(&store));
+        let tenant = new_id();
+        let numbers = ["+331", "+332", "+333", "+334"];
+        let tasks: Vec<_> = (0..60).map(|n| {
+            let submitter = [&one, &other][n % 2].submitter.clone();
+            let tenant = tenant.clone();
+            tokio::spawn(async move {
+                // Each brings three of the four, in an order of its own.
+                let to: Vec<&str> = (0..3).map(|k| numbers[(n * 3 + k * (1 + n % 2 * 2)) % 4]).collect();
+                submitter.accept(mail(&tenant, "hello", &to).await).await
+            })
+        }).collect();
+        let mut jobs = 0;
+        for task in tasks {
+            let accepted = task.await.unwrap().unwrap();
+            assert_eq!(accepted.jobs.len() + accepted.again.len(), 3);
+            jobs += accepted.jobs.len();
+        }
+        assert_eq!(jobs, 4);
+        assert_eq!(count(&store, "SELECT COUNT(DISTINCT destination) FROM job").await, 4);
+        assert_eq!(count(&store, "SELECT COUNT(*) FROM job").await, 4);
+        let idle = "SELECT COUNT(*) FROM submission s WHERE NOT EXISTS (SELECT 1 FROM job j WHERE j.submission_id = s.submission_id)";
+        assert_eq!(count(&store, idle).await, 0, "no submission without a job: its report would never come");
+    }
+
+    async fn promise_3_a_mail_is_the_same_for_a_while(store) {
+        let post = post(&store);
+        let tenant = new_id();
+        let send = async |message_id: Option<&str>| {
+            let mut mail = mail(&tenant, &format!("{message_id:?}"), &["+331"]).await;
+            mail.message_id = message_id.map(str::to_owned);
+            post.submitter.accept(mail).await.unwrap().jobs.len()
+        };
+        let spans = "SELECT CAST(MAX(expires_at - accepted_at) AS BIGINT) FROM accepted_mail";
+        assert_eq!((send(None).await, send(None).await), (1, 0));
+        assert_eq!(count(&store, spans).await, 600_000);
+        assert_eq!((send(Some("1@x")).await, send(Some("1@x")).await), (1, 0));
+        assert_eq!(count(&store, spans).await, 7_200_000);
+        // The first's time is over; that of the second is not.
+        let mut tx = store.begin().await.unwrap();
+        sqlx::query("UPDATE accepted_mail SET expires_at = accepted_at WHERE expires_at - accepted_at = 600000")
+            .execute(tx.conn()).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!((send(None).await, send(Some("1@x")).await), (1, 0));
+        assert_eq!((send(None).await, send(Some("1@x")).await), (0, 0));
+        repeats::forget(&store, crate::clock::now_ms() + 600_000).await.unwrap();
+        assert_eq!(count(&store, "SELECT COUNT(*) FROM accepted_mail").await, 1);
+    }
+
+    async fn promise_3_rows_that_are_written_once_more_are_no_repeat(store) {
+        // As after a commit whose answer was lost.
+        let post = post(&store);
+        let tenant = new_id();
+        let mut all = Vec::new();
+        for to in [&["+331", "+332"][..], &["+332", "+333"][..]] {
+            let new = mail(&tenant, "hello", to).await;
+            let digest = repeats::digest(b"hello");
+            let item = NewItem { tenant_id: tenant.clone(), what: What::Message, bytes: b"hello".to_vec() };
+            let sealed = post.custody.seal(item).await.unwrap();
+            all.push(Prepared::new(new, digest, sealed, &post.submitter.tariffs, SAME_MAIL));
+        }
+        let (sealed, rows): (Vec<_>, Vec<_>) = all.into_iter().map(|one| (one.sealed, one.rows)).unzip();
+        let kept = post.custody.flush(sealed).await.unwrap();
+        let (rows, kept): (Vec<_>, Vec<_>) = rows.iter().zip(&kept).unzip();
+        let mut told = Vec::new();
+        for _ in 0..2 {
+            let mut tx = store.begin().await.unwrap();
+            told.push(rows::write(&mut tx, &post.custody, &rows, &kept).await.unwrap());
+            tx.commit().await.unwrap();
+        }
+        assert_eq!(told[0], told[1]);
+        assert_eq!(told[0].iter().map(|one| one.jobs.len()).collect::<Vec<_>>(), [2, 1]);
+        assert_eq!(told[0][1].again, [told[0][0].submission_id.clone()]);
+        assert_eq!(count(&store, "SELECT COUNT(*) FROM job").await, 3);
     }
 
     async fn a_mail_to_nobody_is_refused(store) {

@@ -1,15 +1,19 @@
 //! The two tasks that commit submissions, many at a time: while one commits a batch, the other
 //! flushes the next, so a mail waits for the disk twice, not four times.
 
+use std::time::Duration;
+
 use tokio::sync::{mpsc, oneshot};
 
-use super::{AcceptError, Accepted, Waiting, batch::Rows, rows};
+use super::{AcceptError, Accepted, Waiting, batch::Rows, repeats, rows};
 use crate::{
     store::{Store, StoreError, Topic, Tries},
     trouble::Trouble,
     vault::{Custody, CustodyError, KeptItem},
 };
 
+/// How often mails are forgotten that came too long ago to come again.
+const TIDY: Duration = Duration::from_secs(60);
 /// Submissions of one flush, and of one commit.
 const BATCH: usize = 256;
 
@@ -32,8 +36,16 @@ pub(super) async fn run(store: Store, custody: Custody, mut waiting: mpsc::Recei
     };
     let committer = async {
         let mut batch = Vec::with_capacity(BATCH);
-        while to_commit.recv_many(&mut batch, BATCH).await > 0 {
-            commit(&store, &custody, std::mem::take(&mut batch)).await;
+        let mut tidy = tokio::time::interval(TIDY);
+        loop {
+            tokio::select! {
+                biased;
+                mails = to_commit.recv_many(&mut batch, BATCH) => match mails {
+                    0 => return,
+                    _ => commit(&store, &custody, std::mem::take(&mut batch)).await,
+                },
+                _ = tidy.tick() => repeats::tidy(&store).await,
+            }
         }
     };
     tokio::join!(flusher, committer);
@@ -73,10 +85,10 @@ async fn flush(
 /// Commits a batch and answers everybody in it.
 async fn commit(store: &Store, custody: &Custody, flushed: Vec<Flushed>) {
     match record(store, custody, &flushed).await {
-        Ok(()) => {
+        Ok(accepted) => {
             store.wake(Topic::Queue);
-            for one in flushed {
-                let _ = one.answer.send(Ok(one.rows.accepted()));
+            for (one, accepted) in flushed.into_iter().zip(accepted) {
+                let _ = one.answer.send(Ok(accepted));
             }
         }
         // A submission that the database won't have must not take the others with it.
@@ -90,7 +102,11 @@ async fn commit(store: &Store, custody: &Custody, flushed: Vec<Flushed>) {
     }
 }
 
-async fn record(store: &Store, custody: &Custody, batch: &[Flushed]) -> Result<(), StoreError> {
+async fn record(
+    store: &Store,
+    custody: &Custody,
+    batch: &[Flushed],
+) -> Result<Vec<Accepted>, StoreError> {
     let mut tries = Tries::default();
     loop {
         match try_record(store, custody, batch).await {
@@ -100,18 +116,24 @@ async fn record(store: &Store, custody: &Custody, batch: &[Flushed]) -> Result<(
     }
 }
 
-async fn try_record(store: &Store, custody: &Custody, batch: &[Flushed]) -> Result<(), StoreError> {
+async fn try_record(
+    store: &Store,
+    custody: &Custody,
+    batch: &[Flushed],
+) -> Result<Vec<Accepted>, StoreError> {
     let mut tx = store.begin().await?;
     let (rows, kept): (Vec<_>, Vec<_>) = batch.iter().map(|one| (&one.rows, &one.kept)).unzip();
-    rows::write(&mut tx, custody, &rows, &kept).await?;
-    tx.commit().await
+    let accepted = rows::write(&mut tx, custody, &rows, &kept).await?;
+    tx.commit().await?;
+    Ok(accepted)
 }
 
 async fn alone(store: &Store, custody: &Custody, one: Flushed) {
     match record(store, custody, std::slice::from_ref(&one)).await {
-        Ok(()) => {
+        Ok(mut accepted) => {
             store.wake(Topic::Queue);
-            let _ = one.answer.send(Ok(one.rows.accepted()));
+            let answer = accepted.pop().ok_or(AcceptError::Stopping);
+            let _ = one.answer.send(answer);
         }
         Err(error) => settle_doubt(store, custody, error, vec![one]).await,
     }
@@ -127,26 +149,49 @@ async fn settle_doubt(store: &Store, custody: &Custody, error: StoreError, batch
         StoreError::CommitUnknown(_) => record(store, custody, &batch).await,
         _ => Err(error),
     };
-    for one in batch {
-        let there = match &again {
-            Ok(()) => true,
-            Err(error) => error.is_unique_violation() && is_there(store, &one.rows).await,
-        };
-        let _ = one.answer.send(match &again {
-            Err(error) if !there => Err(AcceptError::Batch {
-                what: error.to_string(),
-                trouble: error.trouble(),
-            }),
-            _ => Ok(one.rows.accepted()),
-        });
+    match again {
+        Ok(accepted) => {
+            for (one, accepted) in batch.into_iter().zip(accepted) {
+                let _ = one.answer.send(Ok(accepted));
+            }
+        }
+        Err(error) if error.is_unique_violation() => {
+            for one in batch {
+                settle_alone(store, custody, one).await;
+            }
+        }
+        Err(error) => {
+            for one in batch {
+                let _ = one.answer.send(Err(failed(&error)));
+            }
+        }
     }
     store.wake(Topic::Queue);
+}
+
+/// Answers one of a batch of which some rows are there already.
+async fn settle_alone(store: &Store, custody: &Custody, one: Flushed) {
+    let answer = match record(store, custody, std::slice::from_ref(&one)).await {
+        Ok(mut accepted) => accepted.pop().ok_or(AcceptError::Stopping),
+        Err(error) if error.is_unique_violation() && is_there(store, &one.rows).await => {
+            Ok(one.rows.accepted())
+        }
+        Err(error) => Err(failed(&error)),
+    };
+    let _ = one.answer.send(answer);
 }
 
 async fn is_there(store: &Store, rows: &Rows) -> bool {
     let row = &rows.submission;
     let there = rows::is_there(store, row.sender.tenant_id(), &row.submission_id).await;
     there.unwrap_or(false)
+}
+
+fn failed(error: &StoreError) -> AcceptError {
+    AcceptError::Batch {
+        what: error.to_string(),
+        trouble: error.trouble(),
+    }
 }
 
 fn shared(error: &CustodyError) -> AcceptError {

@@ -2,7 +2,7 @@
 
 use faxpost::demo::sink::Trick;
 
-use crate::support::{FAR_NUMBER, Rig, RigBuilder, SAMPLE_PDF, fax, letters, short_waits};
+use crate::support::{ALICE, FAR_NUMBER, Rig, RigBuilder, SAMPLE_PDF, fax, letters, short_waits};
 
 /// A mail whose fax has four pages, on a line that is slow enough to be cut.
 async fn sending(builder: RigBuilder, subject: &str) -> Rig {
@@ -172,4 +172,71 @@ async fn promise_3_what_is_confirmed_is_never_sent_again_however_often_the_rest_
         assert_eq!(rig.far_fax(number).await.len(), 1);
     }
     assert_eq!(rig.reports_in_all().await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_3_a_mail_sent_again_after_its_250_was_lost_is_faxed_once() {
+    let mut rig = Rig::builder().start().await;
+    let message = letters::message("Once", "Text.", &[]);
+    let first = rig.try_mail(ALICE, &[FAR_NUMBER], &message).await;
+    let kept = |answer: Option<String>| -> (String, String) {
+        let answer = answer.unwrap_or_default();
+        let text = answer.strip_prefix("250 2.0.0 ").expect("accepted");
+        let (id, rest) = text.split_once(' ').unwrap();
+        (id.to_owned(), rest.to_owned())
+    };
+    let (id, words) = kept(first.data);
+    assert_eq!(words, "is kept and will be faxed");
+    // The client did not hear that, nor did it after we were killed.
+    for restart in [false, true] {
+        if restart {
+            rig.kill9().await;
+            rig.restart().await;
+        }
+        let (again, words) = kept(rig.try_mail(ALICE, &[FAR_NUMBER], &message).await.data);
+        assert_eq!(again, id);
+        assert_eq!(
+            words,
+            "is kept since this mail came before: it is not faxed again"
+        );
+    }
+    // With a number that is new, only that one is faxed.
+    let other = "+33123456780";
+    let (_, words) = kept(
+        rig.try_mail(ALICE, &[FAR_NUMBER, other], &message)
+            .await
+            .data,
+    );
+    assert_eq!(
+        words,
+        "is kept and will be faxed to 1 of 2: the others had this mail before"
+    );
+
+    rig.wait_reports(2).await;
+    let reports = rig.reports_in_all().await;
+    assert_eq!(reports.len(), 2);
+    let on = |number: &str| {
+        reports
+            .iter()
+            .filter(|report| report.text.contains(number))
+            .count()
+    };
+    assert_eq!(
+        (
+            on(&format!("{FAR_NUMBER}: sent")),
+            on(&format!("{other}: sent"))
+        ),
+        (1, 1)
+    );
+    let jobs: Vec<String> = rig
+        .jobs()
+        .await
+        .into_iter()
+        .map(|job| job.destination)
+        .collect();
+    assert_eq!(jobs, [FAR_NUMBER, other]);
+    // Who means to send it twice writes a second mail: it has a Message-ID of its own.
+    rig.mail(&[FAR_NUMBER], &letters::message("Once", "Text.", &[]))
+        .await;
+    assert_eq!(rig.jobs().await.len(), 3);
 }

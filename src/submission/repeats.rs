@@ -1,0 +1,210 @@
+//! Knows a mail that comes again because its 250 was lost (RFC 5321 §4.5.3.2.6).
+//!
+//! Each number of each mail has a key, and the key's row says which submission faxes it. The row is
+//! written in the transaction that writes the submission, by one conditional statement: of two that
+//! bring the same mail at once, on two nodes too, one finds the other's row.
+
+use std::collections::{BTreeMap, HashMap};
+
+use sha2::{Digest as _, Sha256};
+use sqlx::Row as _;
+
+use super::batch::Rows;
+use crate::{
+    clock::{Millis, now_ms},
+    store::{Cell, Insert, Store, StoreError, Tx},
+};
+
+/// SHA-256 of tenant, user, the message's digest and the number.
+pub(super) type Key = [u8; 32];
+
+/// SHA-256 of a mail below its trace lines: these differ where it comes by another way, or with
+/// another of our transaction ids, and are not the author's (RFC 5321 §4.4).
+pub(super) fn digest(message: &[u8]) -> Vec<u8> {
+    Sha256::digest(below_trace(message)).to_vec()
+}
+
+fn below_trace(mut message: &[u8]) -> &[u8] {
+    while ["received:", "return-path:"].iter().any(|name| {
+        message
+            .get(..name.len())
+            .is_some_and(|head| head.eq_ignore_ascii_case(name.as_bytes()))
+    }) {
+        message = after_field(message);
+    }
+    message
+}
+
+/// What follows the first header field: lines that begin with white space belong to it (RFC 5322 §2.2.3).
+fn after_field(message: &[u8]) -> &[u8] {
+    let mut rest = message;
+    loop {
+        let Some(end) = memchr::memchr(b'\n', rest) else {
+            return &[];
+        };
+        rest = &rest[end + 1..];
+        if !matches!(rest.first(), Some(b' ' | b'\t')) {
+            return rest;
+        }
+    }
+}
+
+/// The key of one number of a mail.
+pub(super) fn key(tenant_id: &str, user_id: &str, digest: &[u8], destination: &str) -> Key {
+    let mut hash = Sha256::new();
+    for part in [
+        tenant_id.as_bytes(),
+        user_id.as_bytes(),
+        digest,
+        destination.as_bytes(),
+    ] {
+        // Lengths first: no two lists of parts read alike.
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+/// What became of the keys of one mail.
+#[derive(Debug)]
+pub(super) struct Claimed {
+    /// Which submission faxes each number; nothing where the mail has no keys.
+    pub owners: Vec<String>,
+    /// The mail's rows are there: its commit's answer was lost, and it is being written once more.
+    pub written: bool,
+}
+
+/// Claims the keys of each mail, in their order: those that nobody has, or whose time is over, become
+/// the mail's own.
+pub(super) async fn claim(tx: &mut Tx, all: &[&Rows]) -> Result<Vec<Claimed>, StoreError> {
+    // In the order of the keys: two nodes that lock them in turn would otherwise lock each other out.
+    let mut wanted: BTreeMap<Key, &Rows> = BTreeMap::new();
+    for rows in all {
+        for key in &rows.keys {
+            // Twice in one batch: the first mail has it.
+            wanted.entry(*key).or_insert(rows);
+        }
+    }
+    let taken = insert(tx, &wanted).await?;
+    let mut owners: HashMap<Key, String> = HashMap::new();
+    for (key, rows) in wanted {
+        let owner = if taken.contains(key.as_slice()) {
+            rows.submission.submission_id.clone()
+        } else {
+            owner(tx, rows.submission.sender.tenant_id(), &key).await?
+        };
+        owners.insert(key, owner);
+    }
+    Ok(all
+        .iter()
+        .map(|rows| {
+            let own = &rows.submission.submission_id;
+            let is_written = |key: &Key| {
+                !taken.contains(key.as_slice()) && owners.get(key).is_some_and(|owner| owner == own)
+            };
+            Claimed {
+                owners: rows
+                    .keys
+                    .iter()
+                    .filter_map(|key| owners.get(key).cloned())
+                    .collect(),
+                written: rows.keys.iter().any(is_written),
+            }
+        })
+        .collect())
+}
+
+async fn insert(
+    tx: &mut Tx,
+    wanted: &BTreeMap<Key, &Rows>,
+) -> Result<std::collections::HashSet<Vec<u8>>, StoreError> {
+    static ROWS: Insert = Insert::with_tail(
+        "INSERT INTO accepted_mail (mail_key, tenant_id, submission_id, accepted_at, expires_at)",
+        5,
+        " ON CONFLICT (mail_key) DO UPDATE
+             SET submission_id = excluded.submission_id, accepted_at = excluded.accepted_at,
+                 expires_at = excluded.expires_at
+             WHERE accepted_mail.expires_at <= excluded.accepted_at
+          RETURNING mail_key",
+    );
+    let rows = wanted.iter().map(|(key, rows)| {
+        let row = &rows.submission;
+        vec![
+            Cell::Blob(key.to_vec()),
+            row.sender.tenant_id().into(),
+            row.submission_id.as_str().into(),
+            row.accepted_at.into(),
+            rows.same_until.into(),
+        ]
+    });
+    let taken = ROWS.returning(tx, rows.collect()).await?;
+    taken
+        .iter()
+        .map(|row| Ok(row.try_get("mail_key")?))
+        .collect()
+}
+
+async fn owner(tx: &mut Tx, tenant_id: &str, key: &Key) -> Result<String, StoreError> {
+    // It was locked by the insert: nobody takes it away before we are done.
+    let owner: Option<String> = sqlx::query_scalar(
+        "SELECT submission_id FROM accepted_mail WHERE tenant_id = $1 AND mail_key = $2",
+    )
+    .bind(tenant_id)
+    .bind(key.to_vec())
+    .fetch_optional(tx.conn())
+    .await?;
+    owner.ok_or(StoreError::Missing("accepted mail"))
+}
+
+/// Forgets the keys whose time is over.
+pub(super) async fn forget(store: &Store, now: Millis) -> Result<(), StoreError> {
+    let mut tx = store.begin().await?;
+    sqlx::query("DELETE FROM accepted_mail WHERE expires_at <= $1")
+        .bind(now)
+        .execute(tx.conn())
+        .await?;
+    tx.commit().await
+}
+
+/// Forgets what is over; what can't be forgotten now is the next time.
+pub(super) async fn tidy(store: &Store) {
+    if let Err(error) = forget(store, now_ms()).await {
+        tracing::warn!(%error, "mails that came long ago can't be forgotten; trying again");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trace_lines_are_no_part_of_the_mail() {
+        let mail = b"Subject: x\r\nReceived: inner\r\n\r\nbody\r\n";
+        for trace in [
+            "",
+            "Received: from a\r\n\tby b; now\r\n",
+            "Return-Path: <a@x>\r\nRECEIVED: by b\r\n by c\r\n\td\r\nreceived: by d\r\n",
+        ] {
+            let whole = [trace.as_bytes(), mail].concat();
+            assert_eq!(below_trace(&whole), mail);
+        }
+        assert_eq!(below_trace(b"Received: for ever"), b"");
+        assert_eq!(below_trace(b""), b"");
+        assert_ne!(digest(mail), digest(b"Subject: y\r\n\r\nbody\r\n"));
+    }
+
+    #[test]
+    fn every_part_of_a_key_counts() {
+        let one = key("t", "u", b"d", "+331");
+        assert_eq!(one, key("t", "u", b"d", "+331"));
+        for other in [
+            key("T", "u", b"d", "+331"),
+            key("t", "U", b"d", "+331"),
+            key("t", "u", b"D", "+331"),
+            key("t", "u", b"d", "+332"),
+            key("tu", "", b"d", "+331"),
+        ] {
+            assert_ne!(one, other);
+        }
+    }
+}
