@@ -24,7 +24,8 @@ fn rig(speed: u32) -> RigBuilder {
         .without_far_end()
         .speed(speed)
         .policy("sending.toml", ONE_CALL)
-        .setting("sip", "ring_timeout_s = 2")
+        // The scenarios know calls only.
+        .setting("sip", "ring_timeout_s = 2\nprobe_s = 0")
 }
 
 /// sipp at the trunk's address; it ends after so many calls.

@@ -74,12 +74,38 @@ CREATE TABLE trunk (
     port        BIGINT NOT NULL,
     transport   TEXT NOT NULL,            -- 'udp', 'tcp', 'tls'
     sip_user    TEXT,                     -- NULL: known by its address alone
-    password_custody_id TEXT,             -- sealed; NULL without a user
+    password_sealed BLOB,                 -- with the standing key; NULL without a user
+    register_s  BIGINT,                   -- the lifetime to ask the registrar for; NULL: no registration
+    sources     TEXT NOT NULL,            -- networks its calls come from beside its host, with spaces between
     channels    BIGINT NOT NULL,          -- calls at a time
+    calls_per_minute BIGINT,              -- NULL: as many as there are
+    caller_number TEXT,                   -- who calls, whoever sends; NULL: the sender's own number
     number_format TEXT NOT NULL,          -- 'e164' (+33…), 'plain' (33…)
-    t38         TEXT NOT NULL,            -- 'offer', 'wait', 'never'
+    dial_prefix TEXT NOT NULL,            -- written before every called number
+    t38         TEXT NOT NULL,            -- 'offer' at once, 'wait' until the call stands, 'never'
     priority    BIGINT NOT NULL,          -- lower is tried first
     created_at  BIGINT NOT NULL
+);
+CREATE TABLE trunk_route (
+    trunk_id    TEXT NOT NULL REFERENCES trunk (trunk_id),
+    tenant_id   TEXT NOT NULL,
+    prefix      TEXT NOT NULL,            -- '+33'; '+' is every number. A trunk without routes takes every number
+    cost        BIGINT NOT NULL,          -- of two equal prefixes the cheaper is tried first
+    PRIMARY KEY (trunk_id, prefix)
+);
+CREATE TABLE trunk_state (
+    trunk_id    TEXT NOT NULL,
+    tenant_id   TEXT NOT NULL,
+    node        TEXT NOT NULL,            -- the gateway that says so
+    state       TEXT NOT NULL,            -- 'up', 'down', 'unknown'
+    since       BIGINT NOT NULL,          -- when that began
+    registered_since BIGINT,              -- NULL: it is not registered
+    registered_until BIGINT,
+    answered_at BIGINT,                   -- when OPTIONS was answered last
+    failure     TEXT,                     -- the last one, a sentence; stays when it is over
+    failed_at   BIGINT,
+    told_at     BIGINT NOT NULL,
+    PRIMARY KEY (trunk_id, node)
 );
 
 -- vault ----------------------------------------------------------------

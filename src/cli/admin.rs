@@ -11,7 +11,22 @@ pub(super) struct Args {
 
 pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<()> {
     let store = Store::open(&config.database_url()).await?;
-    let reply = command::run(&store, &args.words).await?;
+    let mut words = args.words;
+    for at in 1..words.len() {
+        // What stands on a command line is seen by everybody on this machine.
+        if words[at] == "-" && words[at - 1] == "password" {
+            words[at] = first_line(std::io::stdin().lock())?;
+        }
+    }
+    let reply = command::run(&store, &config.keys_dir(), &words).await?;
     println!("{reply}");
     Ok(())
+}
+
+fn first_line(mut input: impl std::io::BufRead) -> anyhow::Result<String> {
+    let mut line = String::new();
+    input.read_line(&mut line)?;
+    let line = line.trim_end_matches(['\r', '\n']);
+    anyhow::ensure!(!line.is_empty(), "standard input gave no password");
+    Ok(line.to_owned())
 }

@@ -90,26 +90,16 @@ async fn start(args: &Args) -> anyhow::Result<SipFaxLine> {
     config.sip.media_port_max = args.media_port.saturating_add(199);
     config.line.speed = args.speed;
     config.line.workers = 1;
-    let line = serve::start_line(&config).await?;
+    let line = serve::start_line(&config, None).await?;
     line.set_trunks(&[Trunk {
         trunk_id: PEER.into(),
-        tenant_id: String::new(),
-        name: PEER.into(),
-        active: true,
-        host: args.peer.ip().to_string(),
-        port: args.peer.port(),
-        transport: "udp".into(),
-        sip_user: None,
-        password_custody_id: None,
         channels: 32,
-        number_format: "e164".into(),
         t38: if args.no_t38 {
             T38Policy::Never
         } else {
-            T38Policy::Offer
+            T38Policy::Wait
         },
-        priority: 0,
-        created_at: 0,
+        ..Trunk::new("", PEER, &args.peer.ip().to_string(), args.peer.port())
     }])
     .await?;
     Ok(line)
@@ -243,6 +233,7 @@ async fn send(line: &SipFaxLine, args: &Args, file: &Path, to: &str) -> anyhow::
         .place(CallOrder {
             call_id: new_id(),
             trunk_id: PEER.into(),
+            more_trunks: Vec::new(),
             from: args.ident.clone(),
             to: to.to_owned(),
             ident: args.ident.clone(),

@@ -8,6 +8,7 @@ mod init;
 mod log;
 mod serve;
 mod status;
+mod trunks;
 
 use std::{path::PathBuf, process::ExitCode};
 

@@ -10,19 +10,18 @@ use anyhow::Context;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::log;
+use super::{log, trunks};
 use crate::{
     config::Config,
     front,
     inbox::{self, Inbox},
     line::{self, FaxLine, SipFaxLine, sip},
-    numbers,
     policy::Policies,
     queue::{self, Queue, Work},
     relay::Relay,
     store::{Store, Topic},
     submission::Submitter,
-    vault::Custody,
+    vault::{Custody, Vault},
     web,
     worker::{Program, paper::PaperPool},
 };
@@ -31,8 +30,6 @@ use crate::{
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 /// How long the ports of a gateway that was killed may stay in use.
 const PREDECESSOR: Duration = Duration::from_secs(2);
-/// How often the trunks are read anew.
-const TRUNKS_EVERY: Duration = Duration::from_secs(5);
 /// How long calls in progress may go on after the stop.
 const LAST_CALLS: Duration = Duration::from_secs(15);
 
@@ -95,7 +92,7 @@ async fn start(
     // No child is started before the ports are ours: between fork and exec it would hold the sockets that
     // try them, and the listener after them would find its own port in use.
     predecessor_gone(&config).await;
-    let line = start_line(&config).await?;
+    let line = start_line(&config, Some(custody.vault())).await?;
     let paper = Arc::new(PaperPool::new(
         Program::this(),
         config.paper.workers,
@@ -125,7 +122,7 @@ async fn start(
     });
 
     let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
-    follow_trunks_once(&store, &line, &mut Vec::new()).await;
+    trunks::take_up(&store, &line, &mut Vec::new()).await;
     let (run_queue, token) = (queue.clone(), stop.clone());
     tasks.spawn(async move { Ok(run_queue.run(work, token).await?) });
     inbox.take_back().await?;
@@ -143,7 +140,13 @@ async fn start(
         }
         Ok(())
     });
-    tasks.spawn(follow_trunks(store.clone(), line.clone(), stop.clone()));
+    tasks.spawn(trunks::follow(store.clone(), line.clone(), stop.clone()));
+    tasks.spawn(trunks::tell(
+        store.clone(),
+        line.clone(),
+        config.hostname.clone(),
+        stop.clone(),
+    ));
     tasks.spawn(sweep(store.clone(), custody.clone(), stop.clone()));
     let relay = Relay::start(
         store.clone(),
@@ -201,6 +204,7 @@ async fn predecessor_gone(config: &Config) {
     let until = tokio::time::Instant::now() + PREDECESSOR;
     let in_use = |error: std::io::Error| error.kind() == std::io::ErrorKind::AddrInUse;
     let tcp = config.smtp.listen.iter().copied().chain(config.web.listen);
+    let tcp = tcp.chain(config.sip.tcp.then_some(config.sip.listen));
     let udp = std::iter::once(config.sip.listen);
     let taken = |address: &SocketAddr, over_udp: bool| {
         if over_udp {
@@ -224,10 +228,15 @@ fn paper_limits(config: &Config) -> crate::worker::Limits {
 }
 
 /// The signalling and the line workers.
-pub(super) async fn start_line(config: &Config) -> anyhow::Result<SipFaxLine> {
+pub(super) async fn start_line(
+    config: &Config,
+    vault: Option<Arc<Vault>>,
+) -> anyhow::Result<SipFaxLine> {
     let mut setup = sip::SipConfig::new(config.sip.listen);
     setup.advertised = config.sip.advertised;
     setup.t1 = Duration::from_millis(config.sip.t1_ms);
+    setup.tcp = config.sip.tcp;
+    setup.probe = (config.sip.probe_s > 0).then(|| Duration::from_secs(config.sip.probe_s));
     let adapter = sip::start(setup).await?;
     tracing::info!(address = %adapter.local_addr(), "SIP");
     let media_ip: IpAddr = config.sip.listen.ip();
@@ -238,40 +247,11 @@ pub(super) async fn start_line(config: &Config) -> anyhow::Result<SipFaxLine> {
         media_ports: (config.sip.media_port_min, config.sip.media_port_max),
         speed: config.line.speed,
         ring_timeout: Duration::from_secs(config.sip.ring_timeout_s),
+        vault,
         program: Program::this(),
         workers: config.line.workers,
     })
     .await
-}
-
-/// Takes up trunks that an administrator adds or changes, without a restart.
-async fn follow_trunks(
-    store: Store,
-    line: SipFaxLine,
-    stop: CancellationToken,
-) -> anyhow::Result<()> {
-    let mut known = Vec::new();
-    loop {
-        follow_trunks_once(&store, &line, &mut known).await;
-        tokio::select! {
-            () = stop.cancelled() => return Ok(()),
-            () = tokio::time::sleep(TRUNKS_EVERY) => {}
-        }
-    }
-}
-
-/// A trunk that can't be used now (its name has no address yet) is tried again, and stops nobody else.
-async fn follow_trunks_once(store: &Store, line: &SipFaxLine, known: &mut Vec<numbers::Trunk>) {
-    match numbers::trunks(store).await {
-        Ok(trunks) if trunks != *known => match line.set_trunks(&trunks).await {
-            Ok(()) => *known = trunks,
-            Err(error) => {
-                tracing::error!(error = format!("{error:#}"), "a trunk can't be used");
-            }
-        },
-        Ok(_) => {}
-        Err(error) => tracing::warn!(%error, "the trunks can't be read; trying again"),
-    }
 }
 
 /// Ends the days of custody whose items have all been delivered: the keys go, then the bytes.

@@ -1,15 +1,21 @@
-//! Commands that bring a gateway into service: tenants, users, numbers, trunks.
+//! Commands that bring a gateway into service: tenants, users, numbers; those of trunks are beside.
 
-use super::{CommandError, grammar::Line};
+use std::path::Path;
+
+use super::{CommandError, grammar::Line, trunks};
 use crate::{
     dial,
     language::Language,
-    numbers::{self, NewNumber, NewTrunk, T38Policy},
+    numbers::{self, NewNumber},
     people::{self, NewTenant, NewUser, Plan, Role, Tenant},
     store::{Store, StoreError},
 };
 
-pub(super) async fn add(store: &Store, line: &mut Line<'_>) -> Result<String, CommandError> {
+pub(super) async fn add(
+    store: &Store,
+    keys: &Path,
+    line: &mut Line<'_>,
+) -> Result<String, CommandError> {
     match line
         .word("tenant, user, address, number or trunk")?
         .as_str()
@@ -18,7 +24,7 @@ pub(super) async fn add(store: &Store, line: &mut Line<'_>) -> Result<String, Co
         "user" => add_user(store, line).await,
         "address" => add_address(store, line).await,
         "number" => add_number(store, line).await,
-        "trunk" => add_trunk(store, line).await,
+        "trunk" => trunks::add(store, keys, line).await,
         other => Err(line
             .mistake(
                 &format!("{other:?} can't be added"),
@@ -28,10 +34,14 @@ pub(super) async fn add(store: &Store, line: &mut Line<'_>) -> Result<String, Co
     }
 }
 
-pub(super) async fn set(store: &Store, line: &mut Line<'_>) -> Result<String, CommandError> {
+pub(super) async fn set(
+    store: &Store,
+    keys: &Path,
+    line: &mut Line<'_>,
+) -> Result<String, CommandError> {
     match line.word("password or trunk")?.as_str() {
         "password" => set_password(store, line).await,
-        "trunk" => set_trunk(store, line).await,
+        "trunk" => trunks::set(store, keys, line).await,
         other => Err(line
             .mistake(&format!("{other:?} can't be set"), "password or trunk")
             .into()),
@@ -39,7 +49,7 @@ pub(super) async fn set(store: &Store, line: &mut Line<'_>) -> Result<String, Co
 }
 
 pub(super) async fn show(store: &Store, line: &mut Line<'_>) -> Result<String, CommandError> {
-    let rows: Vec<String> = match line.word("users, numbers or trunks")?.as_str() {
+    let rows: Vec<String> = match line.word("users, numbers, trunks or trunk")?.as_str() {
         "users" => people::all_users(store)
             .await?
             .into_iter()
@@ -59,26 +69,13 @@ pub(super) async fn show(store: &Store, line: &mut Line<'_>) -> Result<String, C
             }
             rows
         }
-        "trunks" => numbers::trunks(store)
-            .await?
-            .into_iter()
-            .map(|trunk| {
-                format!(
-                    "{}  {}:{}  {}  {} channels  t38 {}",
-                    trunk.name,
-                    trunk.host,
-                    trunk.port,
-                    if trunk.active { "on" } else { "off" },
-                    trunk.channels,
-                    trunk.t38.name()
-                )
-            })
-            .collect(),
+        "trunks" => trunks::list(store).await?,
+        "trunk" => return trunks::show(store, line).await,
         other => {
             return Err(line
                 .mistake(
                     &format!("{other:?} can't be shown"),
-                    "users, numbers or trunks",
+                    "users, numbers, trunks or trunk",
                 )
                 .into());
         }
@@ -88,6 +85,15 @@ pub(super) async fn show(store: &Store, line: &mut Line<'_>) -> Result<String, C
     } else {
         rows.join("\n")
     })
+}
+
+pub(super) async fn remove(store: &Store, line: &mut Line<'_>) -> Result<String, CommandError> {
+    match line.word("trunk")?.as_str() {
+        "trunk" => trunks::remove(store, line).await,
+        other => Err(line
+            .mistake(&format!("{other:?} can't be removed"), "trunk")
+            .into()),
+    }
 }
 
 async fn add_tenant(store: &Store, line: &mut Line<'_>) -> Result<String, CommandError> {
@@ -244,65 +250,6 @@ async fn add_number(store: &Store, line: &mut Line<'_>) -> Result<String, Comman
     ))
 }
 
-async fn add_trunk(store: &Store, line: &mut Line<'_>) -> Result<String, CommandError> {
-    let name = line.word("the trunk's name")?;
-    line.literal("host")?;
-    let host = line.word("a host name or address")?;
-    let tenant = whose(store, None).await?;
-    let mut trunk = NewTrunk {
-        tenant_id: tenant.tenant_id,
-        name: name.clone(),
-        host,
-        port: 5060,
-        transport: "udp".into(),
-        sip_user: None,
-        password_custody_id: None,
-        channels: 4,
-        number_format: "e164".into(),
-        t38: T38Policy::Offer,
-        priority: 0,
-    };
-    while let Some(option) = line.next() {
-        match option.as_str() {
-            "port" => trunk.port = whole(line)?,
-            "channels" => trunk.channels = whole(line)?,
-            "priority" => trunk.priority = whole(line)?,
-            "format" => {
-                let word = line.word("e164 or plain")?;
-                if word != "e164" && word != "plain" {
-                    return Err(line
-                        .mistake(&format!("{word:?} is no format"), "e164 or plain")
-                        .into());
-                }
-                trunk.number_format = word;
-            }
-            "t38" => {
-                let word = line.word("offer, wait or never")?;
-                trunk.t38 = word.parse().map_err(|_| {
-                    line.mistake(&format!("{word:?} is no policy"), "offer, wait or never")
-                })?;
-            }
-            other => {
-                return Err(line
-                    .mistake(
-                        &format!("{other:?}"),
-                        "port, channels, priority, format or t38",
-                    )
-                    .into());
-            }
-        }
-    }
-    let mut tx = store.begin().await?;
-    numbers::add_trunk(&mut tx, &trunk)
-        .await
-        .map_err(taken(format!("there is a trunk {name} already")))?;
-    tx.commit().await?;
-    Ok(format!(
-        "trunk {name} is on: {}:{}, {} calls at a time",
-        trunk.host, trunk.port, trunk.channels
-    ))
-}
-
 async fn set_password(store: &Store, line: &mut Line<'_>) -> Result<String, CommandError> {
     let address = line.word("an address of the user")?;
     let password = line.word("the mail password")?;
@@ -313,33 +260,8 @@ async fn set_password(store: &Store, line: &mut Line<'_>) -> Result<String, Comm
     Ok(format!("{} has a new mail password", user.name))
 }
 
-async fn set_trunk(store: &Store, line: &mut Line<'_>) -> Result<String, CommandError> {
-    let name = line.word("the trunk's name")?;
-    let active = match line.word("on or off")?.as_str() {
-        "on" => true,
-        "off" => false,
-        other => return Err(line.mistake(&format!("{other:?}"), "on or off").into()),
-    };
-    let trunk = numbers::trunks(store)
-        .await?
-        .into_iter()
-        .find(|trunk| trunk.name == name)
-        .ok_or_else(|| {
-            CommandError::Refused(format!(
-                "there is no trunk {name}: `show trunks` lists them"
-            ))
-        })?;
-    let mut tx = store.begin().await?;
-    numbers::set_trunk_active(&mut tx, &trunk.trunk_id, active).await?;
-    tx.commit().await?;
-    Ok(format!(
-        "trunk {name} is {}",
-        if active { "on" } else { "off" }
-    ))
-}
-
 /// The tenant that a domain names; without one, the only or first tenant of this gateway.
-async fn whose(store: &Store, domain: Option<&str>) -> Result<Tenant, CommandError> {
+pub(super) async fn whose(store: &Store, domain: Option<&str>) -> Result<Tenant, CommandError> {
     match domain {
         Some(domain) => people::tenant_by_domain(store, domain)
             .await?
@@ -377,7 +299,7 @@ fn mail_address(line: &mut Line<'_>) -> Result<String, CommandError> {
     }
 }
 
-fn e164(line: &mut Line<'_>) -> Result<String, CommandError> {
+pub(super) fn e164(line: &mut Line<'_>) -> Result<String, CommandError> {
     let word = line.word("a number as +33123456789")?;
     dial::Destination::from_record(&word)
         .map(|number| number.as_str().to_owned())
@@ -387,7 +309,7 @@ fn e164(line: &mut Line<'_>) -> Result<String, CommandError> {
         })
 }
 
-fn whole<T: std::str::FromStr>(line: &mut Line<'_>) -> Result<T, CommandError> {
+pub(super) fn whole<T: std::str::FromStr>(line: &mut Line<'_>) -> Result<T, CommandError> {
     let word = line.word("a whole number")?;
     word.parse().map_err(|_| {
         line.mistake(&format!("{word:?} does not fit"), "a whole number")
@@ -396,7 +318,7 @@ fn whole<T: std::str::FromStr>(line: &mut Line<'_>) -> Result<T, CommandError> {
 }
 
 /// A name that must be one of a kind: its sentence when it isn't.
-fn taken(sentence: String) -> impl FnOnce(StoreError) -> CommandError {
+pub(super) fn taken(sentence: String) -> impl FnOnce(StoreError) -> CommandError {
     move |error| {
         if error.is_unique_violation() {
             CommandError::Refused(sentence)

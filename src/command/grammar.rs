@@ -67,6 +67,11 @@ impl<'a> Line<'a> {
         word
     }
 
+    /// The next word, left where it is.
+    pub fn peek(&self) -> Option<&str> {
+        self.words.get(self.at).map(String::as_str)
+    }
+
     /// The next word, which must be `literal`.
     pub fn literal(&mut self, literal: &str) -> Result<(), Mistake> {
         let word = self.word(literal)?;

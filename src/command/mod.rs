@@ -5,8 +5,11 @@
 
 mod directory;
 mod grammar;
+mod trunks;
 
 pub use grammar::{Mistake, words};
+
+use std::path::Path;
 
 use crate::{store::Store, trouble::Trouble};
 
@@ -16,11 +19,27 @@ add tenant NAME domain DOMAIN [language en|fr] [zone Europe/Paris]
 add user ADDRESS [name NAME] [tenant DOMAIN] [caller +NUMBER] [role operator|tenant|user] [plan send-receive|send-only]
 add address ADDRESS to ADDRESS
 add number +NUMBER [title TITLE] [tenant DOMAIN] to ADDRESS [ADDRESS ...]
-add trunk NAME host HOST [port PORT] [channels N] [format e164|plain] [t38 offer|wait|never] [priority N]
+add trunk NAME host HOST [OPTION ...]
 set password ADDRESS PASSWORD        the mail password, for SMTP AUTH
-set trunk NAME on|off
+set trunk NAME on|off | OPTION ...
+remove trunk NAME                    calls that it carries go on
 show users | numbers | trunks
-help";
+show trunk NAME                      its settings, and how it is
+help
+
+OPTIONS of a trunk:
+  host HOST, port PORT, transport udp|tcp|tls
+  user USER|none, password PASSWORD|-|none   digest; - reads it from standard input; none: known by address
+  register on|off|SECONDS                    register with the trunk, for so long at a time
+  from NETWORK[,NETWORK ...]|none            where its calls come from beside its host
+  channels N, per-minute N                   calls at a time; calls placed in a minute, 0 for any
+  caller +NUMBER|none                        who calls, whoever sends
+  format e164|plain, prefix DIGITS|none      how it writes numbers: +33... or 33..., behind a prefix
+  t38 offer|wait|never                       in the INVITE, once the call stands, or not at all
+  priority N                                 lower is tried first
+  route +PREFIX COST, no-route +PREFIX       what it takes, + for every number; none: every number.
+                                             The longest prefix goes first, then cost, then priority
+";
 
 /// Why a command was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -47,19 +66,27 @@ impl CommandError {
     }
 }
 
-/// Carries out one command, wholly or not at all; the reply says the new state.
+/// Carries out one command, wholly or not at all; the reply says the new state. `keys` is the folder of
+/// the vault's keys, for commands that seal a password.
 ///
 /// # Errors
 /// [`CommandError`], for a person to read.
-pub async fn run(store: &Store, words: &[String]) -> Result<String, CommandError> {
+pub async fn run(store: &Store, keys: &Path, words: &[String]) -> Result<String, CommandError> {
     let mut line = grammar::Line::new(words);
-    match line.word("a verb: add, set, show or help")?.as_str() {
+    match line
+        .word("a verb: add, set, remove, show or help")?
+        .as_str()
+    {
         "help" => Ok(HELP.to_owned()),
-        "add" => directory::add(store, &mut line).await,
-        "set" => directory::set(store, &mut line).await,
+        "add" => directory::add(store, keys, &mut line).await,
+        "set" => directory::set(store, keys, &mut line).await,
+        "remove" => directory::remove(store, &mut line).await,
         "show" => directory::show(store, &mut line).await,
         other => Err(line
-            .mistake(&format!("{other:?} is no verb"), "add, set, show or help")
+            .mistake(
+                &format!("{other:?} is no verb"),
+                "add, set, remove, show or help",
+            )
             .into()),
     }
 }

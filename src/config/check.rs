@@ -85,6 +85,19 @@ fn faults(config: &Config) -> Vec<(&'static str, String)> {
             ),
         ));
     }
+    if config.sip.listen.ip().is_unspecified() && config.sip.advertised.is_none() {
+        faults.push((
+            "sip.listen",
+            "is every address, so nobody can be told which one is ours. Set sip.advertised too."
+                .into(),
+        ));
+    }
+    if config.sip.probe_s > 0 && !(5..=300).contains(&config.sip.probe_s) {
+        faults.push((
+            "sip.probe_s",
+            "is no sensible pause between OPTIONS. Set 30 to 60 seconds, or 0 for none.".into(),
+        ));
+    }
     if config.line.speed == 0 {
         faults.push(("line.speed", "is 0. Set 1 for real lines.".into()));
     }
@@ -181,5 +194,7 @@ mod tests {
             "{range}"
         );
         assert!(range.contains("two ports for each call"), "{range}");
+        let nobody = error("[sip]\nlisten = \"0.0.0.0:5060\"\n");
+        assert!(nobody.contains("Set sip.advertised too"), "{nobody}");
     }
 }

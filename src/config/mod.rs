@@ -98,6 +98,7 @@ impl Config {
             },
             sip: Sip {
                 listen: any,
+                tcp: false,
                 ..Sip::default()
             },
             web: Web { listen: Some(any) },
@@ -205,6 +206,8 @@ impl Default for Relay {
 pub struct Sip {
     /// Where SIP listens, UDP.
     pub listen: SocketAddr,
+    /// It listens there on TCP too, for trunks over TCP.
+    pub tcp: bool,
     /// The address that SIP and SDP name to others; the listening one when unset.
     pub advertised: Option<IpAddr>,
     /// First UDP port for media.
@@ -215,17 +218,21 @@ pub struct Sip {
     pub ring_timeout_s: u64,
     /// RFC 3261 T1, milliseconds: the estimate of the round trip.
     pub t1_ms: u64,
+    /// Seconds between OPTIONS to each trunk, which keep its way to us open; 0: none.
+    pub probe_s: u64,
 }
 
 impl Default for Sip {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 5060)),
+            tcp: true,
             advertised: None,
             media_port_min: 40000,
             media_port_max: 41999,
             ring_timeout_s: 60,
             t1_ms: 500,
+            probe_s: 45,
         }
     }
 }

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use anyhow::Context as _;
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -15,15 +16,20 @@ use super::{
     Answerer, CallEnding, CallEvent, CallOrder, FaxLine, IncomingCall, SipEnding, incoming,
     media::Ports,
     outgoing,
-    sip::{CallId, Event, Proto, SipLine, Target, Trunk as SipTrunk, TrunkId},
+    sip::{CallId, Dropped, Event, Proto, SipLine, Target, Trunk as SipTrunk, TrunkId},
+    trunks::{Channel, TrunkNow, Trunks, read_number, written},
     workers::Workers,
 };
 use crate::{
     clock::now_ms,
-    numbers::{T38Policy, Trunk},
+    numbers::{self, Transport, Trunk},
     store::new_id,
+    vault::Vault,
     worker::Program,
 };
+
+/// The session interval that we ask for (RFC 4028 §4: 1800 s is the recommended one).
+const SESSION_EXPIRES: Duration = Duration::from_secs(1800);
 
 /// How the line is set up.
 pub struct Setup {
@@ -39,6 +45,8 @@ pub struct Setup {
     pub speed: u32,
     /// How long a call may ring.
     pub ring_timeout: Duration,
+    /// Opens the trunks' passwords; without it trunks have none.
+    pub vault: Option<Arc<Vault>>,
     /// The program that runs line workers.
     pub program: Program,
     /// Line workers.
@@ -59,7 +67,8 @@ pub(super) struct Inner {
     pub workers: Workers,
     ring_timeout: Duration,
     calls: Mutex<Calls>,
-    trunks: Mutex<Vec<Known>>,
+    pub trunks: Trunks,
+    vault: Option<Arc<Vault>>,
     answerer: Mutex<Option<Arc<dyn Answerer>>>,
     /// Cancelled when the signalling gives no more events.
     over: CancellationToken,
@@ -71,15 +80,6 @@ struct Calls {
     events: HashMap<CallId, mpsc::UnboundedSender<Event>>,
     /// Our ids, for hanging up.
     ours: HashMap<String, mpsc::UnboundedSender<()>>,
-}
-
-/// A trunk under its number in the signalling.
-#[derive(Clone)]
-struct Known {
-    trunk_id: String,
-    number: TrunkId,
-    plain_numbers: bool,
-    t38: T38Policy,
 }
 
 impl SipFaxLine {
@@ -103,7 +103,8 @@ impl SipFaxLine {
                 workers,
                 ring_timeout: setup.ring_timeout,
                 calls: Mutex::default(),
-                trunks: Mutex::default(),
+                trunks: Trunks::default(),
+                vault: setup.vault,
                 answerer: Mutex::default(),
                 over: CancellationToken::new(),
             }),
@@ -119,8 +120,15 @@ impl SipFaxLine {
     /// A trunk's host has no address, or signalling refuses it: a sentence that names the first such trunk.
     pub async fn set_trunks(&self, trunks: &[Trunk]) -> anyhow::Result<()> {
         let mut done = Ok(());
+        for gone in self.inner.trunks.forget_missing(trunks) {
+            // Removing can't fail; its calls go on.
+            let _ = self.inner.sip.set_trunk(gone, None).await;
+        }
         for trunk in trunks {
             if let Err(error) = self.set_trunk(trunk).await {
+                self.inner
+                    .trunks
+                    .failed(&trunk.trunk_id, &format!("{error:#}"), None);
                 done = done.and(Err(error));
             }
         }
@@ -128,7 +136,7 @@ impl SipFaxLine {
     }
 
     async fn set_trunk(&self, trunk: &Trunk) -> anyhow::Result<()> {
-        let number = self.inner.number_of(trunk);
+        let number = self.inner.trunks.take_over(trunk);
         let sip = if trunk.active {
             Some(self.inner.sip_trunk(trunk, number).await?)
         } else {
@@ -168,6 +176,24 @@ impl SipFaxLine {
         }
     }
 
+    /// How the trunks are.
+    #[must_use]
+    pub fn trunks(&self) -> Vec<TrunkNow> {
+        self.inner.trunks.now()
+    }
+
+    /// Returns when something about a trunk changed since this last returned.
+    pub async fn trunks_changed(&self) {
+        self.inner.trunks.changed().await;
+    }
+
+    /// Requests that got no answer or a refusal because of where they came from, how many or how they
+    /// were, since the start.
+    #[must_use]
+    pub fn dropped(&self) -> Dropped {
+        self.inner.sip.dropped()
+    }
+
     /// Calls in progress, both ways.
     #[must_use]
     pub fn calls(&self) -> usize {
@@ -197,6 +223,10 @@ impl FaxLine for SipFaxLine {
         }
     }
 
+    fn usable(&self, trunk_ids: &[String]) -> Vec<String> {
+        self.inner.trunks.usable(trunk_ids)
+    }
+
     fn set_answerer(&self, answerer: Arc<dyn Answerer>) {
         *self
             .inner
@@ -212,10 +242,6 @@ impl Inner {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn trunks(&self) -> std::sync::MutexGuard<'_, Vec<Known>> {
-        self.trunks.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Makes a call known by our id; what comes back says when to hang up.
     pub fn register(&self, call_id: &str) -> mpsc::UnboundedReceiver<()> {
         let (tx, rx) = mpsc::unbounded_channel();
@@ -226,31 +252,19 @@ impl Inner {
     /// Dials; the call's events can't come before its task is known, as the map is held meanwhile.
     pub fn dial(
         &self,
+        channel: &Channel,
         order: &CallOrder,
         sdp: Vec<u8>,
     ) -> Result<(CallId, mpsc::UnboundedReceiver<Event>), SipEnding> {
-        let known = self
-            .trunks()
-            .iter()
-            .find(|known| known.trunk_id == order.trunk_id)
-            .cloned();
-        let Some(known) = known else {
-            return Err(SipEnding::Unreachable("the trunk is not active".into()));
-        };
-        let written = |number: &str| {
-            if known.plain_numbers {
-                number.trim_start_matches('+').to_owned()
-            } else {
-                number.to_owned()
-            }
-        };
+        let trunk = &channel.trunk;
+        let from = trunk.caller_number.as_ref().unwrap_or(&order.from);
         let mut calls = self.calls();
         let call = self
             .sip
             .dial(super::sip::Dial {
-                trunk: known.number,
-                to: written(&order.to),
-                from: written(&order.from),
+                trunk: channel.number,
+                to: format!("{}{}", trunk.dial_prefix, written(trunk, &order.to)),
+                from: written(trunk, from),
                 display: None,
                 sdp,
                 headers: Vec::new(),
@@ -266,75 +280,62 @@ impl Inner {
         self.calls().events.remove(&call);
     }
 
-    /// The number that a trunk has in the signalling: given once, kept while the process lives.
-    fn number_of(&self, trunk: &Trunk) -> TrunkId {
-        let plain_numbers = trunk.number_format == "plain";
-        let mut trunks = self.trunks();
-        if let Some(known) = trunks
-            .iter_mut()
-            .find(|known| known.trunk_id == trunk.trunk_id)
-        {
-            known.plain_numbers = plain_numbers;
-            known.t38 = trunk.t38;
-            return known.number;
-        }
-        let number = TrunkId(u32::try_from(trunks.len()).unwrap_or(u32::MAX));
-        trunks.push(Known {
-            trunk_id: trunk.trunk_id.clone(),
-            number,
-            plain_numbers,
-            t38: trunk.t38,
-        });
-        number
-    }
-
     async fn sip_trunk(&self, trunk: &Trunk, number: TrunkId) -> anyhow::Result<SipTrunk> {
-        let targets: Vec<SocketAddr> = tokio::net::lookup_host((trunk.host.as_str(), trunk.port))
+        let named = |what: &str| format!("trunk {}: {what}", trunk.name);
+        let host = trunk.host.trim_matches(['[', ']']);
+        let targets: Vec<SocketAddr> = tokio::net::lookup_host((host, trunk.port))
             .await
-            .map_err(|error| {
-                anyhow::anyhow!(
-                    "trunk {}: {} has no address: {error}",
-                    trunk.name,
-                    trunk.host
-                )
-            })?
+            .with_context(|| named(&format!("{} has no address", trunk.host)))?
             .collect();
+        let proto = match trunk.transport {
+            Transport::Udp => Proto::Udp,
+            Transport::Tcp => Proto::Tcp,
+            Transport::Tls => Proto::Tls,
+        };
+        let password = match (&self.vault, &trunk.password) {
+            (_, None) => String::new(),
+            (None, Some(_)) => anyhow::bail!(named("there is no key for its password")),
+            (Some(vault), Some(_)) => {
+                let clear = trunk.open_password(vault).with_context(|| {
+                    named("its password can't be opened; set it anew, or bring the keys back")
+                })?;
+                String::from_utf8_lossy(&clear.unwrap_or_default()).into_owned()
+            }
+        };
+        // RFC 3261 §19.1.2: the port of the transport goes without saying.
+        let default_port = if proto == Proto::Tls { 5061 } else { 5060 };
+        let domain = if trunk.port == default_port {
+            trunk.host.clone()
+        } else {
+            format!("{}:{}", trunk.host, trunk.port)
+        };
         Ok(SipTrunk {
             id: number,
-            domain: format!("{}:{}", trunk.host, trunk.port),
+            domain,
             targets: targets
                 .into_iter()
                 .map(|addr| Target {
                     addr,
-                    proto: Proto::Udp,
-                    tls_name: None,
+                    proto,
+                    tls_name: (proto == Proto::Tls).then(|| host.to_owned()),
                 })
                 .collect(),
             user: trunk.sip_user.clone().unwrap_or_else(|| "faxpost".into()),
             auth_user: None,
-            password: String::new(),
-            register: None,
-            allow_from: Vec::new(),
-            session_expires: None,
+            password,
+            register: trunk
+                .register_s
+                .map(|seconds| Duration::from_secs(seconds.into())),
+            allow_from: trunk
+                .sources
+                .iter()
+                .filter_map(|net| numbers::network(net))
+                .collect(),
+            session_expires: Some(SESSION_EXPIRES),
             setup_timeout: Duration::from_secs(30),
             ring_timeout: self.ring_timeout,
             connect_timeout: Duration::from_secs(5),
         })
-    }
-
-    /// What a trunk is offered of T.38; one that we don't know gets what trunks get by default.
-    pub fn t38_policy(&self, trunk_id: &str) -> T38Policy {
-        self.trunks()
-            .iter()
-            .find(|known| known.trunk_id == trunk_id)
-            .map_or(T38Policy::Offer, |known| known.t38)
-    }
-
-    fn known(&self, number: TrunkId) -> Option<Known> {
-        self.trunks()
-            .iter()
-            .find(|known| known.number == number)
-            .cloned()
     }
 }
 
@@ -342,7 +343,9 @@ impl Inner {
 async fn dispatch(inner: Arc<Inner>, mut events: mpsc::Receiver<Event>) {
     while let Some(event) = events.recv().await {
         match event {
-            Event::Registered { .. } | Event::RegistrationFailed { .. } => {}
+            Event::Registered { .. } | Event::RegistrationFailed { .. } | Event::Probed { .. } => {
+                inner.trunks.note(&event)
+            }
             Event::Incoming {
                 call,
                 trunk,
@@ -390,16 +393,19 @@ fn offered(
     };
     let (tx, events) = mpsc::unbounded_channel();
     inner.calls().events.insert(call, tx);
-    let known = inner.known(trunk);
-    let plain = known.as_ref().is_some_and(|known| known.plain_numbers);
+    let channel = inner.trunks.occupy(trunk);
+    let known = channel.as_ref().map(|channel| &channel.trunk);
     let offered = IncomingCall {
         call_id: new_id(),
-        trunk_id: known.map(|known| known.trunk_id).unwrap_or_default(),
-        to: read_number(to, plain),
-        from: read_number(from, plain),
+        trunk_id: known
+            .map(|known| known.trunk_id.clone())
+            .unwrap_or_default(),
+        to: read_number(to, known),
+        from: read_number(from, known),
     };
     let inner = inner.clone();
     tokio::spawn(async move {
+        let _channel = channel;
         let hang_up = inner.register(&offered.call_id);
         let started = now_ms();
         let ending = incoming::run(
@@ -421,16 +427,6 @@ fn offered(
     });
 }
 
-/// A number as the trunk wrote it: one that writes country code first and no plus sign gets the sign back.
-fn read_number(number: String, plain: bool) -> String {
-    let is_plain = |c: char| c.is_ascii_digit() && c != '0';
-    if plain && number.starts_with(is_plain) && number.bytes().all(|b| b.is_ascii_digit()) {
-        format!("+{number}")
-    } else {
-        number
-    }
-}
-
 fn log_end(call: &IncomingCall, ending: &CallEnding, started: i64) {
     tracing::info!(
         call = call.call_id,
@@ -439,19 +435,4 @@ fn log_end(call: &IncomingCall, ending: &CallEnding, started: i64) {
         duration_ms = now_ms() - started,
         "incoming call ended"
     );
-}
-
-#[cfg(test)]
-mod tests {
-    use super::read_number;
-
-    #[test]
-    fn a_plain_trunk_writes_numbers_without_their_sign() {
-        let read = |number: &str, plain| read_number(number.to_owned(), plain);
-        assert_eq!(read("33199001122", true), "+33199001122");
-        assert_eq!(read("33199001122", false), "33199001122");
-        for as_it_is in ["+33199001122", "0199001122", "anonymous", ""] {
-            assert_eq!(read(as_it_is, true), as_it_is);
-        }
-    }
 }

@@ -32,7 +32,7 @@ pub(super) async fn run(
     mut events: mpsc::UnboundedReceiver<Event>,
     hang_up: mpsc::UnboundedReceiver<()>,
 ) -> Option<CallEnding> {
-    let policy = inner.t38_policy(&offered.trunk_id);
+    let policy = inner.trunks.t38_policy(&offered.trunk_id);
     let fits = |(_, best): &(Remote, RemoteMedia)| {
         policy != T38Policy::Never || !matches!(best, RemoteMedia::T38(_))
     };
@@ -100,7 +100,7 @@ pub(super) async fn run(
         max_rate: MAX_RATE,
         caller: false,
         accepts_t38: policy != T38Policy::Never,
-        offer_t38_after: (policy == T38Policy::Offer).then_some(OFFER_T38_AFTER),
+        offer_t38_after: (policy != T38Policy::Never).then_some(OFFER_T38_AFTER),
     };
     match Session::begin(inner, begin).await {
         Ok(session) => Some(follow(session, offered, answerer).await),

@@ -12,6 +12,7 @@ mod outgoing;
 pub mod protocol;
 mod session;
 pub mod sip;
+mod trunks;
 mod workers;
 
 use std::{sync::Arc, time::Duration};
@@ -22,14 +23,17 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use crate::outcome::Verdict;
 pub use calls::{Setup, SipFaxLine};
+pub use trunks::TrunkNow;
 
 /// A call to place: everything is settled, the header line is drawn.
 #[derive(Clone, Debug)]
 pub struct CallOrder {
     /// Our id of the call (ULID), for logs and records.
     pub call_id: String,
-    /// The trunk that carries it.
+    /// The trunk to try first.
     pub trunk_id: String,
+    /// The trunks to try after it, as long as none may have a call of ours.
+    pub more_trunks: Vec<String>,
     /// Who calls: E.164 with the plus sign.
     pub from: String,
     /// Who is called: E.164 with the plus sign.
@@ -42,7 +46,7 @@ pub struct CallOrder {
     pub ecm: bool,
     /// The highest rate to offer, bit/s.
     pub max_rate: u32,
-    /// T.38 is tried; else the call stays G.711.
+    /// T.38 is tried, as the trunk has it; else the call stays G.711.
     pub t38: bool,
 }
 
@@ -60,6 +64,8 @@ pub struct PageVerdict {
 /// What happens on a call, in order; [`CallEvent::Ended`] is always last and comes once.
 #[derive(Debug)]
 pub enum CallEvent {
+    /// The trunk before it could not take the call: this one is tried now.
+    Trunk(String),
     /// The far end rings.
     Ringing,
     /// The far end answered.
@@ -202,6 +208,8 @@ pub trait FaxLine: Send + Sync {
     async fn place(&self, order: CallOrder) -> mpsc::Receiver<CallEvent>;
     /// Ends a call soon; [`CallEvent::Ended`] still follows. Unknown ids are ignored.
     fn hang_up(&self, call_id: &str);
+    /// Those of these trunks that can take a call now, in the order to try them.
+    fn usable(&self, trunk_ids: &[String]) -> Vec<String>;
     /// Takes the room that answers incoming calls; before this is called they are refused with 480.
     fn set_answerer(&self, answerer: Arc<dyn Answerer>);
 }

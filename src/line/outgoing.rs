@@ -8,12 +8,14 @@ use tokio::{sync::mpsc, time::Instant};
 use super::{
     CallEnding, CallEvent, CallOrder, Media, PageVerdict, SipEnding, Verdict,
     calls::Inner,
+    media::MediaSocket,
     protocol::{FromWorker, Role, ToWorker},
     session::{Begin, Session, Step},
     sip::{
         CallId, End, Event,
         sdp::{Codec, Local, LocalMedia, Remote},
     },
+    trunks::Channel,
 };
 use crate::{numbers::T38Policy, worker::Blob};
 
@@ -59,60 +61,179 @@ async fn place(
     mut hang_up: mpsc::UnboundedReceiver<()>,
 ) -> Result<CallEnding, Box<CallEnding>> {
     let tiff = tiff::write(&order.pages).map_err(fault)?;
-    let audio = inner.ports.bind().map_err(fault)?;
-    let port = audio.port().map_err(fault)?;
-    let mut local = Local::new(crate::clock::now_ms().unsigned_abs());
-    let offer = local.offer(&LocalMedia::Audio {
-        addr: (inner.advertised, port).into(),
-        codecs: vec![Codec::Pcma, Codec::Pcmu],
-    });
-    let (call, mut events) = inner.dial(&order, offer).map_err(|sip| {
-        Box::new(CallEnding {
-            sip: Some(sip),
-            ..CallEnding::default()
-        })
-    })?;
-    let sdp = match answered(inner, call, &mut events, &mut hang_up, tx).await {
-        Ok(sdp) => sdp,
-        Err(ending) => {
-            inner.forget(call);
-            return Err(ending);
+    let media = inner.ports.bind().map_err(fault)?;
+    let port = media.port().map_err(fault)?;
+    let mut why = None;
+    let trunks = std::iter::once(&order.trunk_id).chain(&order.more_trunks);
+    for (index, trunk_id) in trunks.enumerate() {
+        // Held until the call is over.
+        let Some(channel) = inner.trunks.hold(trunk_id) else {
+            continue;
+        };
+        if index > 0 {
+            tell(tx, CallEvent::Trunk(trunk_id.clone())).await;
         }
-    };
-    let remote = Remote::parse(&sdp).ok().and_then(|remote| remote.best());
+        let by = By {
+            inner,
+            order: &order,
+            channel: &channel,
+            port,
+            tx,
+        };
+        let up = match by.dial(&mut hang_up).await {
+            Ok(up) => up,
+            Err(ending) if may_go_elsewhere(&ending) => {
+                why = Some(ending);
+                continue;
+            }
+            Err(ending) => return Err(ending),
+        };
+        return carry(inner, &order, &channel, tiff, media, up, tx, hang_up).await;
+    }
+    // Taken between the choice of the trunks and now, or switched off: nothing went out.
+    Err(why
+        .unwrap_or_else(|| unplaced(SipEnding::Unreachable("no trunk has a free channel".into()))))
+}
+
+fn unplaced(sip: SipEnding) -> Box<CallEnding> {
+    Box::new(CallEnding {
+        sip: Some(sip),
+        ..CallEnding::default()
+    })
+}
+
+/// Whether another trunk may be tried: this one has no call of ours, ringing or up, and it is the
+/// trunk that failed, not the number. A trunk that said Trying and then nothing may have one.
+fn may_go_elsewhere(ending: &CallEnding) -> bool {
+    match ending.sip {
+        // RFC 3261 §21.5; 401 and 407: it does not take our password.
+        Some(SipEnding::Status(status)) => matches!(status, 401 | 407 | 500..=599),
+        Some(SipEnding::Unreachable(_)) => true,
+        Some(SipEnding::NoAnswer) | None => false,
+    }
+}
+
+/// A call that was answered.
+struct Up {
+    call: CallId,
+    events: mpsc::UnboundedReceiver<Event>,
+    local: Local,
+    sdp: Vec<u8>,
+}
+
+/// One trunk's attempt at a call.
+struct By<'a> {
+    inner: &'a Inner,
+    order: &'a CallOrder,
+    channel: &'a Channel,
+    port: u16,
+    tx: &'a mpsc::Sender<CallEvent>,
+}
+
+impl By<'_> {
+    async fn dial(&self, hang_up: &mut mpsc::UnboundedReceiver<()>) -> Result<Up, Box<CallEnding>> {
+        let addr = (self.inner.advertised, self.port).into();
+        let audio = LocalMedia::Audio {
+            addr,
+            codecs: vec![Codec::Pcma, Codec::Pcmu],
+        };
+        let at_once = self.order.t38 && self.channel.trunk.t38 == T38Policy::Offer;
+        let mut ended = Err(fault("no offer was made"));
+        for media in [at_once.then_some(LocalMedia::T38 { addr }), Some(audio)] {
+            let Some(media) = media else { continue };
+            ended = self.attempt(&media, hang_up).await;
+            // RFC 3261 §21.4.26, §21.4.13, §21.6.4: it was the media; G.711 may do.
+            let refused =
+                |end: &CallEnding| matches!(end.sip, Some(SipEnding::Status(415 | 488 | 606)));
+            if !ended.as_ref().is_err_and(|end| refused(end)) {
+                break;
+            }
+        }
+        let trunk_id = &self.channel.trunk.trunk_id;
+        match &ended {
+            Err(ending) if may_go_elsewhere(ending) => {
+                let sentence = match &ending.sip {
+                    Some(SipEnding::Status(status)) => format!("a call was refused with {status}"),
+                    Some(SipEnding::Unreachable(why)) => why.clone(),
+                    _ => "a call could not be placed".to_owned(),
+                };
+                self.inner.trunks.failed(trunk_id, &sentence, None);
+            }
+            _ => self.inner.trunks.worked(trunk_id),
+        }
+        ended
+    }
+
+    async fn attempt(
+        &self,
+        media: &LocalMedia,
+        hang_up: &mut mpsc::UnboundedReceiver<()>,
+    ) -> Result<Up, Box<CallEnding>> {
+        let mut local = Local::new(crate::clock::now_ms().unsigned_abs());
+        let offer = local.offer(media);
+        let (call, mut events) = self
+            .inner
+            .dial(self.channel, self.order, offer)
+            .map_err(unplaced)?;
+        match answered(self.inner, call, &mut events, hang_up, self.tx).await {
+            Ok(sdp) => Ok(Up {
+                call,
+                events,
+                local,
+                sdp,
+            }),
+            Err(ending) => {
+                self.inner.forget(call);
+                Err(ending)
+            }
+        }
+    }
+}
+
+/// An answered call, to its end.
+#[expect(clippy::too_many_arguments, reason = "what a call is made of")]
+async fn carry(
+    inner: &Inner,
+    order: &CallOrder,
+    channel: &Channel,
+    tiff: Vec<u8>,
+    media: MediaSocket,
+    up: Up,
+    tx: &mpsc::Sender<CallEvent>,
+    hang_up: mpsc::UnboundedReceiver<()>,
+) -> Result<CallEnding, Box<CallEnding>> {
+    let call = up.call;
+    let remote = Remote::parse(&up.sdp).ok().and_then(|remote| remote.best());
     let Some(remote) = remote else {
         inner.sip.hangup(call, None);
         inner.forget(call);
-        return Err(Box::new(CallEnding {
-            sip: Some(SipEnding::Status(488)),
-            ..CallEnding::default()
-        }));
+        return Err(unplaced(SipEnding::Status(488)));
     };
-    let offers = order.t38 && inner.t38_policy(&order.trunk_id) == T38Policy::Offer;
+    let pages = u32::try_from(order.pages.len()).unwrap_or(u32::MAX);
+    let t38 = order.t38 && channel.trunk.t38 != T38Policy::Never;
     let begin = Begin {
         call,
-        events,
+        events: up.events,
         hang_up,
-        local,
-        audio,
+        local: up.local,
+        audio: media,
         remote,
         role: Role::Send {
             tiff: Blob(tiff),
-            pages: u32::try_from(order.pages.len()).unwrap_or(u32::MAX),
+            pages,
         },
         ident: order.ident.clone(),
         ecm: order.ecm,
         max_rate: order.max_rate,
         caller: true,
-        accepts_t38: order.t38,
-        offer_t38_after: offers.then_some(OFFER_T38_AFTER),
+        accepts_t38: t38,
+        offer_t38_after: t38.then_some(OFFER_T38_AFTER),
     };
     let session = Session::begin(inner, begin).await.map_err(|error| {
         inner.sip.hangup(call, None);
         inner.forget(call);
         fault(error)
     })?;
-    let pages = u32::try_from(order.pages.len()).unwrap_or(u32::MAX);
     Ok(follow(session, pages, tx).await)
 }
 
@@ -145,6 +266,8 @@ async fn answered(
             }
             Some(Event::Ended { why, .. }) => {
                 tracing::debug!(call = %call, after_ms = since.elapsed().as_millis() as u64, "not answered");
+                // Called off: no other trunk is tried, whatever this one said.
+                let why = if hung_up { End::Cancelled } else { why };
                 return Err(Box::new(unanswered(why)));
             }
             Some(_) => {}

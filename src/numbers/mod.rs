@@ -5,12 +5,17 @@
 
 mod did;
 mod trunk;
+mod trunk_state;
 
 pub use did::{
     NewNumber, Number, add_number, add_recipient, all_numbers, first_of_group, number_by_e164,
     recipients_of,
 };
-pub use trunk::{NewTrunk, T38Policy, Trunk, add_trunk, set_trunk_active, trunk, trunks};
+pub use trunk::{
+    NumberFormat, Route, T38Policy, Transport, Trunk, add_trunk, change_trunk, network,
+    remove_trunk, trunk_by_name, trunks, trunks_for,
+};
+pub use trunk_state::{Reach, ToldState, TrunkState, ago, state_words, tell_state, told_states};
 
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@ use super::*;
 use crate::{
     people::{self, Language, NewTenant},
     store::{Store, StoreError, testing::on_each_database},
+    vault::Vault,
 };
 
 /// A tenant and its default group.
@@ -31,22 +32,6 @@ fn new_number((tenant_id, group_id): &(String, String), e164: &str) -> NewNumber
     }
 }
 
-fn new_trunk(tenant_id: &str, name: &str, priority: i64) -> NewTrunk {
-    NewTrunk {
-        tenant_id: tenant_id.to_owned(),
-        name: name.to_owned(),
-        host: "192.0.2.1".to_owned(),
-        port: 5060,
-        transport: "udp".to_owned(),
-        sip_user: None,
-        password_custody_id: None,
-        channels: 8,
-        number_format: "e164".to_owned(),
-        t38: T38Policy::Offer,
-        priority,
-    }
-}
-
 on_each_database! {
     async fn a_number_has_one_group_and_any_recipients(store) {
         let (a, b) = (house(&store, "a").await, house(&store, "b").await);
@@ -71,26 +56,121 @@ on_each_database! {
         assert!(taken.unwrap_err().is_unique_violation());
     }
 
-    async fn trunks_come_in_the_order_they_are_tried(store) {
+    async fn a_trunk_is_kept_changed_and_removed_whole(store) {
         let (tenant_id, _) = house(&store, "a").await;
-        let mut tx = store.begin().await.unwrap();
-        let second = add_trunk(&mut tx, &new_trunk(&tenant_id, "second", 10)).await.unwrap();
-        let first = NewTrunk {
+        let keys = tempfile::tempdir().unwrap();
+        let vault = Vault::open(keys.path()).unwrap();
+        let second = Trunk { priority: 10, ..Trunk::new(&tenant_id, "second", "192.0.2.1", 5060) };
+        let mut first = Trunk {
+            transport: Transport::Tls,
             sip_user: Some("us".to_owned()),
+            register_s: Some(600),
+            sources: vec!["198.51.100.0/24".to_owned(), "192.0.2.9".to_owned()],
+            calls_per_minute: Some(30),
+            caller_number: Some("+33123456701".to_owned()),
+            number_format: NumberFormat::Plain,
+            dial_prefix: "00".to_owned(),
             t38: T38Policy::Never,
-            ..new_trunk(&tenant_id, "first", 1)
+            routes: vec![route("+33", 12), route("+331", 9)],
+            ..Trunk::new(&tenant_id, "first", "sip.example", 5061)
         };
-        add_trunk(&mut tx, &first).await.unwrap();
-        tx.commit().await.unwrap();
-        let names = |trunks: Vec<Trunk>| trunks.into_iter().map(|t| (t.name, t.active)).collect::<Vec<_>>();
-        let all = trunks(&store).await.unwrap();
-        assert_eq!((all[0].sip_user.as_deref(), all[0].t38), (Some("us"), T38Policy::Never));
-        assert_eq!(names(all), [("first".to_owned(), true), ("second".to_owned(), true)]);
+        first.seal_password(&vault, b"hush").unwrap();
         let mut tx = store.begin().await.unwrap();
-        set_trunk_active(&mut tx, &second, false).await.unwrap();
-        let none = set_trunk_active(&mut tx, "none", false).await;
+        add_trunk(&mut tx, &second).await.unwrap();
+        add_trunk(&mut tx, &first).await.unwrap();
+        let twin = Trunk::new(&tenant_id, "third", "192.0.2.3", 5060);
+        tx.commit().await.unwrap();
+        assert_eq!(trunks(&store).await.unwrap(), [first.clone(), second.clone()]);
+
+        let mut tx = store.begin().await.unwrap();
+        first.active = false;
+        first.routes = vec![route("+", 1)];
+        change_trunk(&mut tx, &first).await.unwrap();
+        let none = change_trunk(&mut tx, &twin).await;
         assert!(matches!(none, Err(StoreError::Missing("trunk"))));
         tx.commit().await.unwrap();
-        assert!(!trunk(&store, &second).await.unwrap().unwrap().active);
+        let kept = trunk_by_name(&store, "first").await.unwrap().unwrap();
+        assert_eq!(kept, first);
+        assert_eq!(kept.open_password(&vault).unwrap().unwrap().as_slice(), b"hush");
+
+        let state = TrunkState { reach: Reach::Up, since: 5, answered_at: Some(6), ..TrunkState::default() };
+        let mut tx = store.begin().await.unwrap();
+        tell_state(&mut tx, &tenant_id, &first.trunk_id, "n1", &TrunkState::default(), 5).await.unwrap();
+        tell_state(&mut tx, &tenant_id, &first.trunk_id, "n1", &state, 7).await.unwrap();
+        tx.commit().await.unwrap();
+        let told = told_states(&store).await.unwrap();
+        assert_eq!((told.len(), &told[0].state, told[0].told_at), (1, &state, 7));
+
+        let mut tx = store.begin().await.unwrap();
+        remove_trunk(&mut tx, &first).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(trunks(&store).await.unwrap(), [second]);
+        assert!(told_states(&store).await.unwrap().is_empty());
     }
+}
+
+fn route(prefix: &str, cost: i64) -> Route {
+    Route {
+        prefix: prefix.to_owned(),
+        cost,
+    }
+}
+
+#[test]
+fn a_trunks_password_is_sealed_for_it_and_never_shown() {
+    let keys = tempfile::tempdir().unwrap();
+    let vault = Vault::open(keys.path()).unwrap();
+    let tenant = crate::store::new_id();
+    let mut trunk = Trunk::new(&tenant, "a", "192.0.2.1", 5060);
+    trunk.seal_password(&vault, b"open sesame").unwrap();
+    assert!(!format!("{trunk:?}").contains("sesame"));
+    let bytes = trunk.password.clone().unwrap().into_bytes();
+    assert!(!bytes.windows(6).any(|part| part == b"sesame"));
+    let mut other = Trunk::new(&tenant, "b", "192.0.2.1", 5060);
+    other.password = trunk.password.clone();
+    assert!(
+        other.open_password(&vault).is_err(),
+        "another trunk's row does not open it"
+    );
+    // The key lies with the keys and outlives every day.
+    assert_eq!(vault.days().unwrap(), [crate::vault::STANDING]);
+}
+
+#[test]
+fn the_longest_prefix_goes_first_then_cost_then_priority() {
+    let trunk = |name: &str, priority, routes: &[(&str, i64)]| Trunk {
+        priority,
+        routes: routes
+            .iter()
+            .map(|&(prefix, cost)| route(prefix, cost))
+            .collect(),
+        ..Trunk::new("t", name, "192.0.2.1", 5060)
+    };
+    let off = Trunk {
+        active: false,
+        ..trunk("off", 0, &[])
+    };
+    let all = [
+        trunk("world", 0, &[]),
+        trunk("cheap", 9, &[("+33", 5), ("+1", 50)]),
+        trunk("dear", 0, &[("+33", 7)]),
+        trunk("paris", 9, &[("+331", 90), ("+33", 1)]),
+        trunk("backup", 5, &[("+", 0)]),
+        off,
+    ];
+    let order = |number| {
+        let fit = trunks_for(&all, number);
+        fit.into_iter().map(|trunk| trunk.name).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        order("+33123456789"),
+        ["paris", "cheap", "dear", "backup", "world"]
+    );
+    assert_eq!(
+        order("+33423456789"),
+        ["paris", "cheap", "dear", "backup", "world"]
+    );
+    assert_eq!(order("+12125550100"), ["cheap", "backup", "world"]);
+    assert_eq!(order("+49301234567"), ["backup", "world"]);
+    assert!(trunks_for(&all[1..4], "+4930123").is_empty());
 }

@@ -1,47 +1,73 @@
 //! Trunks: the providers that carry calls.
 
+use std::{fmt, net::IpAddr, str::FromStr};
+
 use sqlx::{Row as _, any::AnyRow};
 
 use crate::{
     clock::{Millis, now_ms},
     store::{Store, StoreError, Tx, new_id},
+    vault::{Clear, STANDING, Sealed, Vault, VaultError},
 };
 
 /// What a trunk is offered of T.38.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum T38Policy {
-    /// We ask for it.
+    /// At once: in the INVITE.
     Offer,
-    /// The trunk asks for it.
+    /// When the call stands: the far end may ask for it, and after a while we do.
     Wait,
     /// Calls stay G.711.
     Never,
 }
 
-impl T38Policy {
-    /// As the table has it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Offer => "offer",
-            Self::Wait => "wait",
-            Self::Never => "never",
-        }
-    }
+/// How SIP goes to a trunk (RFC 3261 §18).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// Datagrams.
+    Udp,
+    /// A stream.
+    Tcp,
+    /// A stream under TLS.
+    Tls,
 }
 
-impl std::str::FromStr for T38Policy {
-    type Err = StoreError;
-
-    fn from_str(text: &str) -> Result<Self, StoreError> {
-        match text {
-            "offer" => Ok(Self::Offer),
-            "wait" => Ok(Self::Wait),
-            "never" => Ok(Self::Never),
-            _ => Err(unknown("t38", text)),
-        }
-    }
+/// How a trunk writes numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NumberFormat {
+    /// `+33123456789`.
+    E164,
+    /// `33123456789`.
+    Plain,
 }
+
+/// The word of each value, as the table and the commands have it.
+macro_rules! words {
+    ($kind:ident, $column:literal, $($word:literal => $value:ident),+) => {
+        impl $kind {
+            /// As the table has it.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$value => $word),+ }
+            }
+        }
+
+        impl FromStr for $kind {
+            type Err = StoreError;
+
+            fn from_str(text: &str) -> Result<Self, StoreError> {
+                match text {
+                    $($word => Ok(Self::$value),)+
+                    _ => Err(unknown($column, text)),
+                }
+            }
+        }
+    };
+}
+
+words!(T38Policy, "t38", "offer" => Offer, "wait" => Wait, "never" => Never);
+words!(Transport, "transport", "udp" => Udp, "tcp" => Tcp, "tls" => Tls);
+words!(NumberFormat, "number_format", "e164" => E164, "plain" => Plain);
 
 fn unknown(column: &'static str, value: impl ToString) -> StoreError {
     StoreError::Unknown {
@@ -51,8 +77,17 @@ fn unknown(column: &'static str, value: impl ToString) -> StoreError {
     }
 }
 
-/// A trunk.
+/// Numbers that a trunk takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// `+33`; `+` is every number.
+    pub prefix: String,
+    /// Of two equal prefixes the cheaper is tried first.
+    pub cost: i64,
+}
+
+/// A trunk.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Trunk {
     /// Id.
     pub trunk_id: String,
@@ -66,53 +101,150 @@ pub struct Trunk {
     pub host: String,
     /// Its SIP port.
     pub port: u16,
-    /// `udp`, `tcp`, `tls`.
-    pub transport: String,
+    /// How SIP goes there.
+    pub transport: Transport,
     /// Who we are there; `None`: it knows us by our address.
     pub sip_user: Option<String>,
-    /// The password, in custody.
-    pub password_custody_id: Option<String>,
+    /// The password, sealed: [`Trunk::seal_password`].
+    pub password: Option<Sealed>,
+    /// Register, and ask for this many seconds.
+    pub register_s: Option<u32>,
+    /// Networks that its calls come from beside its host: `198.51.100.0/24`.
+    pub sources: Vec<String>,
     /// Calls at a time.
     pub channels: u32,
-    /// `e164` (+33…) or `plain` (33…).
-    pub number_format: String,
+    /// Calls that may be placed in a minute.
+    pub calls_per_minute: Option<u32>,
+    /// Who calls, whoever sends (E.164); `None`: the sender's own number.
+    pub caller_number: Option<String>,
+    /// How it writes numbers.
+    pub number_format: NumberFormat,
+    /// Written before every called number.
+    pub dial_prefix: String,
     /// T.38.
     pub t38: T38Policy,
     /// Lower is tried first.
     pub priority: i64,
+    /// What it takes; none: every number at no cost.
+    pub routes: Vec<Route>,
     /// When.
     pub created_at: Millis,
 }
 
-/// A trunk to make; it is active at once.
-#[derive(Clone, Debug)]
-pub struct NewTrunk {
-    /// The operator's tenant.
-    pub tenant_id: String,
-    /// Its name, one of a kind.
-    pub name: String,
-    /// Where it is.
-    pub host: String,
-    /// Its SIP port.
-    pub port: u16,
-    /// `udp`, `tcp`, `tls`.
-    pub transport: String,
-    /// Who we are there.
-    pub sip_user: Option<String>,
-    /// The password, in custody ([`crate::vault::What::Secret`]), recorded in this transaction.
-    pub password_custody_id: Option<String>,
-    /// Calls at a time.
-    pub channels: u32,
-    /// `e164` or `plain`.
-    pub number_format: String,
-    /// T.38.
-    pub t38: T38Policy,
-    /// Lower is tried first.
-    pub priority: i64,
+impl fmt::Debug for Trunk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trunk")
+            .field("trunk_id", &self.trunk_id)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Trunk {
+    /// A trunk that knows us by our address: UDP, four channels, T.38 once the call stands, every number.
+    #[must_use]
+    pub fn new(tenant_id: &str, name: &str, host: &str, port: u16) -> Self {
+        Self {
+            trunk_id: new_id(),
+            tenant_id: tenant_id.to_owned(),
+            name: name.to_owned(),
+            active: true,
+            host: host.to_owned(),
+            port,
+            transport: Transport::Udp,
+            sip_user: None,
+            password: None,
+            register_s: None,
+            sources: Vec::new(),
+            channels: 4,
+            calls_per_minute: None,
+            caller_number: None,
+            number_format: NumberFormat::E164,
+            dial_prefix: String::new(),
+            t38: T38Policy::Wait,
+            priority: 0,
+            routes: Vec::new(),
+            created_at: now_ms(),
+        }
+    }
+
+    /// Takes a password. It is sealed with the standing key, which lies outside the database and is
+    /// never destroyed: a day's key would take the password along.
+    ///
+    /// # Errors
+    /// The key can't be had.
+    pub fn seal_password(&mut self, vault: &Vault, password: &[u8]) -> Result<(), VaultError> {
+        let sealed = vault.seal(&self.trunk_id, &self.tenant_id, STANDING, password)?;
+        self.password = Some(sealed);
+        Ok(())
+    }
+
+    /// The password in clear; `None` without one.
+    ///
+    /// # Errors
+    /// The key is missing, or the password was sealed for another trunk.
+    pub fn open_password(&self, vault: &Vault) -> Result<Option<Clear>, VaultError> {
+        self.password
+            .as_ref()
+            .map(|sealed| vault.unseal(&self.trunk_id, &self.tenant_id, sealed))
+            .transpose()
+    }
+
+    /// The longest of its prefixes that a number begins with, and its cost; `None`: not for this trunk.
+    fn route_for(&self, number: &str) -> Option<(usize, i64)> {
+        if self.routes.is_empty() {
+            return Some((0, 0));
+        }
+        self.routes
+            .iter()
+            .filter(|route| number.starts_with(&route.prefix))
+            .map(|route| (route.prefix.len(), route.cost))
+            .max_by_key(|(length, _)| *length)
+    }
+}
+
+/// The active trunks for a number in the order to try them: the longest matching prefix, then cost,
+/// then priority.
+#[must_use]
+pub fn trunks_for(trunks: &[Trunk], number: &str) -> Vec<Trunk> {
+    let mut fit: Vec<_> = trunks
+        .iter()
+        .filter(|trunk| trunk.active)
+        .filter_map(|trunk| Some((trunk.route_for(number)?, trunk)))
+        .collect();
+    fit.sort_by_key(|((length, cost), trunk)| (std::cmp::Reverse(*length), *cost, trunk.priority));
+    fit.into_iter().map(|(_, trunk)| trunk.clone()).collect()
+}
+
+/// A network as it is written: `198.51.100.0/24`, or one address.
+#[must_use]
+pub fn network(text: &str) -> Option<(IpAddr, u8)> {
+    let (address, bits) = match text.split_once('/') {
+        Some((address, bits)) => (address, Some(bits.parse::<u8>().ok()?)),
+        None => (text, None),
+    };
+    let address: IpAddr = address.parse().ok()?;
+    let width = if address.is_ipv4() { 32 } else { 128 };
+    let bits = bits.unwrap_or(width);
+    // "Everybody" is never meant: a slip of the pen must not open the door to scanners.
+    (1..=width).contains(&bits).then_some((address, bits))
+}
+
+const COLUMNS: &str = "trunk_id, tenant_id, name, active, host, port, transport, sip_user,
+     password_sealed, register_s, sources, channels, calls_per_minute, caller_number, number_format,
+     dial_prefix, t38, priority, created_at";
+
+fn count(column: &'static str, value: i64) -> Result<u32, StoreError> {
+    u32::try_from(value).map_err(|_| unknown(column, value))
 }
 
 fn read(row: &AnyRow) -> Result<Trunk, StoreError> {
-    let (port, channels): (i64, i64) = (row.try_get("port")?, row.try_get("channels")?);
+    let port: i64 = row.try_get("port")?;
+    let optional = |column| -> Result<Option<u32>, StoreError> {
+        let value: Option<i64> = row.try_get(column)?;
+        value.map(|value| count(column, value)).transpose()
+    };
+    let sealed: Option<Vec<u8>> = row.try_get("password_sealed")?;
     Ok(Trunk {
         trunk_id: row.try_get("trunk_id")?,
         tenant_id: row.try_get("tenant_id")?,
@@ -120,92 +252,167 @@ fn read(row: &AnyRow) -> Result<Trunk, StoreError> {
         active: row.try_get::<i64, _>("active")? != 0,
         host: row.try_get("host")?,
         port: u16::try_from(port).map_err(|_| unknown("port", port))?,
-        transport: row.try_get("transport")?,
+        transport: row.try_get::<String, _>("transport")?.parse()?,
         sip_user: row.try_get("sip_user")?,
-        password_custody_id: row.try_get("password_custody_id")?,
-        channels: u32::try_from(channels).map_err(|_| unknown("channels", channels))?,
-        number_format: row.try_get("number_format")?,
+        password: sealed
+            .map(Sealed::from_stored)
+            .transpose()
+            .map_err(|error| unknown("password_sealed", error))?,
+        register_s: optional("register_s")?,
+        sources: row
+            .try_get::<String, _>("sources")?
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect(),
+        channels: count("channels", row.try_get("channels")?)?,
+        calls_per_minute: optional("calls_per_minute")?,
+        caller_number: row.try_get("caller_number")?,
+        number_format: row.try_get::<String, _>("number_format")?.parse()?,
+        dial_prefix: row.try_get("dial_prefix")?,
         t38: row.try_get::<String, _>("t38")?.parse()?,
         priority: row.try_get("priority")?,
+        routes: Vec::new(),
         created_at: row.try_get("created_at")?,
     })
 }
 
-/// All trunks, those that are tried first in front. They serve all tenants, so none is asked for.
+/// All trunks, by priority. They serve all tenants, so none is asked for.
 ///
 /// # Errors
 /// What the database says.
 pub async fn trunks(store: &Store) -> Result<Vec<Trunk>, StoreError> {
-    sqlx::query(
-        "SELECT trunk_id, tenant_id, name, active, host, port, transport, sip_user,
-                password_custody_id, channels, number_format, t38, priority, created_at
-         FROM trunk ORDER BY priority, created_at, trunk_id",
-    )
+    let mut trunks = sqlx::query(sqlx::AssertSqlSafe(format!(
+        "SELECT {COLUMNS} FROM trunk ORDER BY priority, created_at, trunk_id"
+    )))
     .fetch_all(store.reader())
     .await?
     .iter()
     .map(read)
-    .collect()
+    .collect::<Result<Vec<_>, _>>()?;
+    let routes =
+        sqlx::query("SELECT trunk_id, prefix, cost FROM trunk_route ORDER BY trunk_id, prefix")
+            .fetch_all(store.reader())
+            .await?;
+    for row in routes {
+        let trunk_id: String = row.try_get("trunk_id")?;
+        if let Some(trunk) = trunks.iter_mut().find(|trunk| trunk.trunk_id == trunk_id) {
+            trunk.routes.push(Route {
+                prefix: row.try_get("prefix")?,
+                cost: row.try_get("cost")?,
+            });
+        }
+    }
+    Ok(trunks)
 }
 
-/// The trunk with this id.
+/// The trunk with this name.
 ///
 /// # Errors
 /// What the database says.
-pub async fn trunk(store: &Store, trunk_id: &str) -> Result<Option<Trunk>, StoreError> {
-    sqlx::query(
-        "SELECT trunk_id, tenant_id, name, active, host, port, transport, sip_user,
-                password_custody_id, channels, number_format, t38, priority, created_at
-         FROM trunk WHERE trunk_id = $1",
-    )
-    .bind(trunk_id)
-    .fetch_optional(store.reader())
-    .await?
-    .map(|row| read(&row))
-    .transpose()
+pub async fn trunk_by_name(store: &Store, name: &str) -> Result<Option<Trunk>, StoreError> {
+    Ok(trunks(store)
+        .await?
+        .into_iter()
+        .find(|trunk| trunk.name == name))
 }
 
-/// Makes a trunk and returns its id.
+/// Records a new trunk.
 ///
 /// # Errors
 /// A unique violation when the name is taken.
-pub async fn add_trunk(tx: &mut Tx, trunk: &NewTrunk) -> Result<String, StoreError> {
-    let trunk_id = new_id();
+pub async fn add_trunk(tx: &mut Tx, trunk: &Trunk) -> Result<(), StoreError> {
+    // What the table wants filled; the rest of the columns follows as a change.
     sqlx::query(
-        "INSERT INTO trunk (trunk_id, tenant_id, name, active, host, port, transport, sip_user,
-                            password_custody_id, channels, number_format, t38, priority, created_at)
-         VALUES ($1, $2, $3, 1, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        "INSERT INTO trunk (trunk_id, tenant_id, name, active, host, port, transport, sources,
+                            channels, number_format, dial_prefix, t38, priority, created_at)
+         VALUES ($1, $2, $3, 1, $4, 0, $5, '', 0, $6, '', $7, 0, $8)",
     )
-    .bind(&trunk_id)
+    .bind(&trunk.trunk_id)
     .bind(&trunk.tenant_id)
     .bind(&trunk.name)
     .bind(&trunk.host)
-    .bind(i64::from(trunk.port))
-    .bind(&trunk.transport)
-    .bind(trunk.sip_user.as_deref())
-    .bind(trunk.password_custody_id.as_deref())
-    .bind(i64::from(trunk.channels))
-    .bind(&trunk.number_format)
+    .bind(trunk.transport.name())
+    .bind(trunk.number_format.name())
     .bind(trunk.t38.name())
-    .bind(trunk.priority)
-    .bind(now_ms())
+    .bind(trunk.created_at)
     .execute(tx.conn())
     .await?;
-    Ok(trunk_id)
+    change_trunk(tx, trunk).await
 }
 
-/// Takes a trunk into or out of service.
+/// Records everything about a trunk anew, its routes too.
 ///
 /// # Errors
-/// [`StoreError::Missing`] when there is no such trunk.
-pub async fn set_trunk_active(tx: &mut Tx, trunk_id: &str, active: bool) -> Result<(), StoreError> {
-    let done = sqlx::query("UPDATE trunk SET active = $1 WHERE trunk_id = $2")
-        .bind(i64::from(active))
-        .bind(trunk_id)
+/// [`StoreError::Missing`] when there is no such trunk (any more).
+pub async fn change_trunk(tx: &mut Tx, trunk: &Trunk) -> Result<(), StoreError> {
+    let done = sqlx::query(
+        "UPDATE trunk SET name = $3, active = $4, host = $5, port = $6, transport = $7, sip_user = $8,
+                password_sealed = $9, register_s = $10, sources = $11, channels = $12,
+                calls_per_minute = $13, caller_number = $14, number_format = $15, dial_prefix = $16,
+                t38 = $17, priority = $18
+         WHERE tenant_id = $1 AND trunk_id = $2",
+    )
+    .bind(&trunk.tenant_id)
+    .bind(&trunk.trunk_id)
+    .bind(&trunk.name)
+    .bind(i64::from(trunk.active))
+    .bind(&trunk.host)
+    .bind(i64::from(trunk.port))
+    .bind(trunk.transport.name())
+    .bind(trunk.sip_user.as_deref())
+    .bind(trunk.password.clone().map(Sealed::into_bytes))
+    .bind(trunk.register_s.map(i64::from))
+    .bind(trunk.sources.join(" "))
+    .bind(i64::from(trunk.channels))
+    .bind(trunk.calls_per_minute.map(i64::from))
+    .bind(trunk.caller_number.as_deref())
+    .bind(trunk.number_format.name())
+    .bind(&trunk.dial_prefix)
+    .bind(trunk.t38.name())
+    .bind(trunk.priority)
+    .execute(tx.conn())
+    .await?;
+    if done.rows_affected() != 1 {
+        return Err(StoreError::Missing("trunk"));
+    }
+    drop_routes(tx, trunk).await?;
+    for route in &trunk.routes {
+        sqlx::query(
+            "INSERT INTO trunk_route (trunk_id, tenant_id, prefix, cost) VALUES ($1, $2, $3, $4)",
+        )
+        .bind(&trunk.trunk_id)
+        .bind(&trunk.tenant_id)
+        .bind(&route.prefix)
+        .bind(route.cost)
         .execute(tx.conn())
         .await?;
-    match done.rows_affected() {
-        1 => Ok(()),
-        _ => Err(StoreError::Missing("trunk")),
     }
+    Ok(())
+}
+
+/// Removes a trunk with its routes, its password and what was known of its state.
+///
+/// # Errors
+/// What the database says.
+pub async fn remove_trunk(tx: &mut Tx, trunk: &Trunk) -> Result<(), StoreError> {
+    drop_routes(tx, trunk).await?;
+    for table in ["trunk_state", "trunk"] {
+        sqlx::query(sqlx::AssertSqlSafe(format!(
+            "DELETE FROM {table} WHERE tenant_id = $1 AND trunk_id = $2"
+        )))
+        .bind(&trunk.tenant_id)
+        .bind(&trunk.trunk_id)
+        .execute(tx.conn())
+        .await?;
+    }
+    Ok(())
+}
+
+async fn drop_routes(tx: &mut Tx, trunk: &Trunk) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM trunk_route WHERE tenant_id = $1 AND trunk_id = $2")
+        .bind(&trunk.tenant_id)
+        .bind(&trunk.trunk_id)
+        .execute(tx.conn())
+        .await?;
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use sqlx::Row;
 
-use super::{records::page_number, state::State};
+use super::{moves, records::page_number, state::State};
 use crate::{
     clock::now_ms,
     store::{Store, StoreError, Tx},
@@ -120,6 +120,27 @@ pub(super) async fn to_dial(
     .fetch_optional(tx.conn())
     .await?;
     row.as_ref().map(job).transpose()
+}
+
+/// Gives back a job that was just taken and can't be called now: the call does not count.
+pub(super) async fn put_back(tx: &mut Tx, job: &Job, run_at: i64) -> Result<(), StoreError> {
+    sqlx::query("UPDATE job SET tries = tries - 1 WHERE tenant_id = $1 AND job_id = $2")
+        .bind(&job.tenant_id)
+        .bind(&job.job_id)
+        .execute(tx.conn())
+        .await?;
+    let (tenant, id) = (&job.tenant_id, &job.job_id);
+    moves::advance_at(
+        tx,
+        tenant,
+        id,
+        State::Dialling,
+        State::Waiting,
+        None,
+        run_at,
+    )
+    .await?;
+    Ok(())
 }
 
 /// Keeps a job in work ours for another while.

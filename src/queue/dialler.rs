@@ -13,7 +13,7 @@ use super::{
     state::State,
 };
 use crate::{
-    clock::now_ms,
+    clock::{Millis, now_ms},
     line::Verdict,
     numbers::{self, Trunk},
     store::{StoreError, Topic},
@@ -55,20 +55,46 @@ pub(super) async fn run(queue: Arc<Inner>, stop: CancellationToken) {
     }
 }
 
+/// How long a job waits whose trunks are all full while others are not, and one that no trunk takes: an
+/// operator may add a route before the job's latest time.
+const FULL: Millis = 2_000;
+const NO_ROUTE: Millis = 60_000;
+
 enum Step {
     Call(Box<in_call::Claimed>),
     Idle(Duration),
 }
 
 async fn next(queue: &Inner) -> Result<Step, StoreError> {
-    let Some(trunk) = free_trunk(queue).await? else {
-        return Ok(Step::Idle(Duration::from_secs(5)));
+    let trunks = numbers::trunks(&queue.store).await?;
+    let ids = |trunks: &[Trunk]| {
+        trunks
+            .iter()
+            .map(|t| t.trunk_id.clone())
+            .collect::<Vec<_>>()
     };
+    if queue.line.usable(&ids(&trunks)).is_empty() {
+        return Ok(Step::Idle(Duration::from_secs(5)));
+    }
     let mut tx = queue.store.begin().await?;
     let Some(job) = claim::to_dial(&mut tx, &queue.store, &queue.owner).await? else {
         drop(tx);
         return Ok(Step::Idle(until_due(queue).await?));
     };
+    let routes = numbers::trunks_for(&trunks, &job.destination);
+    let usable = queue.line.usable(&ids(&routes));
+    if usable.is_empty() {
+        let wait = if routes.is_empty() { NO_ROUTE } else { FULL };
+        if routes.is_empty() {
+            tracing::warn!(
+                job = job.job_id,
+                "no trunk that is on takes the number; it waits"
+            );
+        }
+        claim::put_back(&mut tx, &job, now_ms() + wait).await?;
+        tx.commit().await?;
+        return Ok(Step::Idle(Duration::ZERO));
+    }
     // The claim is ours now. Pages are read and drawn with no transaction open: a page that comes in
     // meanwhile waits for the same database.
     tx.commit().await?;
@@ -77,7 +103,7 @@ async fn next(queue: &Inner) -> Result<Step, StoreError> {
     let leg = in_call::leg_of(&job, &verdicts);
     // One moment for the record and the header lines.
     let at = now_ms();
-    let order = match in_call::order(queue, &job, &leg, &verdicts, &trunk, at).await {
+    let order = match in_call::order(queue, &job, &leg, &verdicts, usable, at).await {
         Ok(order) => order,
         Err(error) => {
             tracing::error!(
@@ -137,16 +163,6 @@ async fn put_off(queue: &Inner, job: &Job, verdicts: &[Verdict]) -> Result<(), S
     tx.commit().await?;
     queue.store.wake(Topic::Outbox);
     Ok(())
-}
-
-/// The first active trunk, by priority, with a free channel.
-async fn free_trunk(queue: &Inner) -> Result<Option<Trunk>, StoreError> {
-    for trunk in numbers::trunks(&queue.store).await? {
-        if trunk.active && queue.calls.on_trunk(&trunk.trunk_id) < trunk.channels as usize {
-            return Ok(Some(trunk));
-        }
-    }
-    Ok(None)
 }
 
 async fn until_due(queue: &Inner) -> Result<Duration, StoreError> {

@@ -14,7 +14,6 @@ use super::{
 use crate::{
     clock::{Millis, now_ms},
     line::{CallEnding, CallEvent, CallOrder, Verdict},
-    numbers::Trunk,
     outcome,
     store::{StoreError, Topic, Tx, new_id},
     trouble::Trouble,
@@ -49,26 +48,28 @@ pub(super) fn leg_of(job: &Job, verdicts: &[Verdict]) -> LegRecord {
     }
 }
 
-/// Settles everything about the call.
+/// Settles everything about the call; `trunks` in the order to try them.
 pub(super) async fn order(
     queue: &Inner,
     job: &Job,
     leg: &LegRecord,
     verdicts: &[Verdict],
-    trunk: &Trunk,
+    mut trunks: Vec<String>,
     at: Millis,
 ) -> anyhow::Result<CallOrder> {
     let pages = pages::for_call(&queue.store, &queue.custody, job, verdicts, at).await?;
+    let more_trunks = trunks.split_off(trunks.len().min(1));
     Ok(CallOrder {
         call_id: leg.call_id.clone(),
-        trunk_id: trunk.trunk_id.clone(),
+        trunk_id: trunks.pop().unwrap_or_default(),
+        more_trunks,
         from: pages.from,
         to: job.destination.clone(),
         ident: pages.ident,
         pages: pages.pages,
         ecm: true,
         max_rate: 14_400,
-        t38: trunk.t38 != crate::numbers::T38Policy::Never,
+        t38: true,
     })
 }
 
@@ -132,6 +133,11 @@ async fn follow(
     event: CallEvent,
 ) -> Result<(), StoreError> {
     match event {
+        CallEvent::Trunk(trunk_id) => {
+            let mut tx = queue.store.begin().await?;
+            records::moved(&mut tx, leg, &trunk_id).await?;
+            tx.commit().await
+        }
         CallEvent::Answered => {
             let mut tx = queue.store.begin().await?;
             records::answered(&mut tx, leg).await?;

@@ -81,6 +81,7 @@ impl CallsNow {
             return;
         };
         match event {
+            CallEvent::Trunk(trunk_id) => call.trunk_id.clone_from(trunk_id),
             CallEvent::Ringing => call.phase = "ringing",
             CallEvent::Answered => call.phase = "answered",
             CallEvent::Media(media) => call.media = Some(*media),
@@ -105,14 +106,6 @@ impl CallsNow {
             }
             CallEvent::Ended(_) => {}
         }
-    }
-
-    /// How many calls a trunk carries.
-    pub fn on_trunk(&self, trunk_id: &str) -> usize {
-        self.lock()
-            .iter()
-            .filter(|call| call.trunk_id == trunk_id)
-            .count()
     }
 
     /// All of them.

@@ -23,6 +23,17 @@ pub struct LegRecord {
     pub first_page: u32,
 }
 
+/// The call goes on over another trunk.
+pub(super) async fn moved(tx: &mut Tx, leg: &LegRecord, trunk_id: &str) -> Result<(), StoreError> {
+    sqlx::query("UPDATE call SET trunk_id = $1 WHERE tenant_id = $2 AND call_id = $3")
+        .bind(trunk_id)
+        .bind(&leg.tenant_id)
+        .bind(&leg.call_id)
+        .execute(tx.conn())
+        .await?;
+    Ok(())
+}
+
 /// Records that a call is about to be placed.
 pub(super) async fn placed(
     tx: &mut Tx,

@@ -188,6 +188,12 @@ impl Custody {
         }
     }
 
+    /// The vault that seals what is kept here.
+    #[must_use]
+    pub fn vault(&self) -> Arc<Vault> {
+        self.vault.clone()
+    }
+
     /// Another bounce window than three days.
     #[must_use]
     pub fn with_bounce_window(mut self, window: Millis) -> Self {

@@ -18,7 +18,7 @@ use crate::{
     clock::now_ms,
     inbox,
     line::SipFaxLine,
-    numbers,
+    numbers::{self, Reach, TrunkState},
     queue::{self, CallNow, Overview, Queue},
     relay::{self, OutboxStatus},
     store::{Store, StoreError},
@@ -56,8 +56,10 @@ pub struct Status {
     pub inbox: Vec<inbox::StateCount>,
     /// Mail to be relayed.
     pub outbox: OutboxStatus,
-    /// Trunks: name and whether they are on.
+    /// Trunks: name, whether they are on, how they are.
     pub trunks: Vec<TrunkLine>,
+    /// Packets from addresses of no trunk, which got no answer.
+    pub strangers: u64,
 }
 
 /// A trunk at a glance.
@@ -69,8 +71,12 @@ pub struct TrunkLine {
     pub active: bool,
     /// Calls that it may carry.
     pub channels: u32,
-    /// Outgoing calls that it carries now.
+    /// Calls that it carries now, both ways.
     pub busy: usize,
+    /// How it is.
+    pub state: TrunkState,
+    /// The same in words.
+    pub words: String,
 }
 
 /// Serves the page until `stop`.
@@ -91,29 +97,39 @@ pub async fn run(page: Page, listener: TcpListener, stop: CancellationToken) -> 
 
 async fn read(page: &Page) -> Result<Status, StoreError> {
     let calls = page.queue.calls();
+    let at = now_ms();
+    let now = page.line.trunks();
     let trunks = numbers::trunks(&page.store)
         .await?
         .into_iter()
-        .map(|trunk| TrunkLine {
-            busy: calls
-                .iter()
-                .filter(|call| call.trunk_id == trunk.trunk_id)
-                .count(),
-            name: trunk.name,
-            active: trunk.active,
-            channels: trunk.channels,
+        .map(|trunk| {
+            let now = now.iter().find(|now| now.trunk_id == trunk.trunk_id);
+            let state = now.map(|now| now.state.clone()).unwrap_or_default();
+            TrunkLine {
+                busy: now.map_or(0, |now| now.busy),
+                words: if trunk.active {
+                    numbers::state_words(&state, at)
+                } else {
+                    "off".to_owned()
+                },
+                name: trunk.name,
+                active: trunk.active,
+                channels: trunk.channels,
+                state,
+            }
         })
         .collect();
     Ok(Status {
         hostname: page.hostname.clone(),
         version: env!("CARGO_PKG_VERSION"),
-        at: now_ms(),
+        at,
         calls,
         calls_in_all: page.line.calls(),
         queue: queue::overview(&page.store).await?,
         inbox: inbox::overview(&page.store).await?,
         outbox: relay::status(&page.store).await?,
         trunks,
+        strangers: page.line.dropped().unlisted_source,
     })
 }
 
@@ -148,10 +164,27 @@ impl StatusPage {
     fn verdict(&self) -> &'static str {
         if self.status.trunks.iter().all(|trunk| !trunk.active) {
             "No trunk is on: faxes wait. Add one with faxpost admin add trunk …"
+        } else if let Some(down) = self.down() {
+            down
         } else if self.status.outbox.failed > 0 {
             "Some of our mail was refused by the relay: see below."
         } else {
             "All is well."
+        }
+    }
+
+    fn down(&self) -> Option<&'static str> {
+        let down = |trunk: &&TrunkLine| trunk.active && trunk.state.reach == Reach::Down;
+        let on = self
+            .status
+            .trunks
+            .iter()
+            .filter(|trunk| trunk.active)
+            .count();
+        match self.status.trunks.iter().filter(down).count() {
+            0 => None,
+            all if all == on => Some("Every trunk is down: see below."),
+            _ => Some("A trunk is down; faxes go over the others: see below."),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::Path};
 
 use faxpost::{
-    numbers::{self, NewNumber, NewTrunk, T38Policy},
+    numbers::{self, NewNumber, Trunk},
     people::{self, Language, NewTenant, NewUser, Plan, Role},
     store::{Store, new_id},
 };
@@ -71,24 +71,11 @@ pub async fn fill(store: &Store, far: SocketAddr, language: Language, channels: 
     numbers::add_recipient(&mut tx, &tenant_id, &number_id, ALICE)
         .await
         .unwrap();
-    numbers::add_trunk(
-        &mut tx,
-        &NewTrunk {
-            tenant_id: tenant_id.clone(),
-            name: "far end".into(),
-            host: far.ip().to_string(),
-            port: far.port(),
-            transport: "udp".into(),
-            sip_user: None,
-            password_custody_id: None,
-            channels,
-            number_format: "e164".into(),
-            t38: T38Policy::Offer,
-            priority: 0,
-        },
-    )
-    .await
-    .unwrap();
+    let far_end = Trunk {
+        channels,
+        ..Trunk::new(&tenant_id, "far end", &far.ip().to_string(), far.port())
+    };
+    numbers::add_trunk(&mut tx, &far_end).await.unwrap();
     tx.commit().await.unwrap();
     tenant_id
 }

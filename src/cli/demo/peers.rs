@@ -15,7 +15,7 @@ use super::{Args, FAR_NUMBER, OUR_NUMBER, SENDER};
 use crate::{
     cli::status,
     demo::sink::{Mails, Sink},
-    numbers::{self, NewNumber, NewTrunk, T38Policy},
+    numbers::{self, NewNumber, Trunk},
     people::{self, Language, NewTenant, NewUser, Plan, Role},
     store::Store,
     vault::Custody,
@@ -306,23 +306,8 @@ async fn fill(store: &Store, args: &Args) -> anyhow::Result<()> {
     )
     .await?;
     numbers::add_recipient(&mut tx, &tenant_id, &number_id, SENDER).await?;
-    numbers::add_trunk(
-        &mut tx,
-        &NewTrunk {
-            tenant_id,
-            name: "far end".into(),
-            host: "127.0.0.1".into(),
-            port: args.far_port,
-            transport: "udp".into(),
-            sip_user: None,
-            password_custody_id: None,
-            channels: 4,
-            number_format: "e164".into(),
-            t38: T38Policy::Offer,
-            priority: 0,
-        },
-    )
-    .await?;
+    let far_end = Trunk::new(&tenant_id, "far end", "127.0.0.1", args.far_port);
+    numbers::add_trunk(&mut tx, &far_end).await?;
     tx.commit().await?;
     Ok(())
 }

@@ -45,6 +45,8 @@ pub struct SipConfig {
     pub t1: Duration,
     /// Listen on TCP too. Without it TCP targets are refused, as peers could not call back.
     pub tcp: bool,
+    /// How often each trunk is asked with OPTIONS whether it is there; `None`: never.
+    pub probe: Option<Duration>,
     /// New INVITEs a second, all trunks together; above it 503.
     pub invites_per_second: u32,
     /// How many of them may come at once.
@@ -62,6 +64,7 @@ impl SipConfig {
             user_agent: concat!("faxpost/", env!("CARGO_PKG_VERSION")).to_owned(),
             t1: Duration::from_millis(500),
             tcp: false,
+            probe: None,
             invites_per_second: 50,
             invite_burst: 200,
             event_capacity: 1024,

@@ -205,8 +205,17 @@ pub enum Event {
         trunk: TrunkId,
         /// SIP status; `None`: no answer.
         status: Option<u16>,
+        /// No earlier registration lasts any more.
+        lost: bool,
         /// Next attempt.
         retry_in: Duration,
+    },
+    /// A trunk was asked with OPTIONS whether it is there (RFC 3261 §11).
+    Probed {
+        /// Trunk.
+        trunk: TrunkId,
+        /// It answered, whatever it said.
+        answered: bool,
     },
     /// A call from a trunk's source. Must be met by `ring`, `answer`, `reject` or `hangup`.
     Incoming {

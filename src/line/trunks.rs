@@ -1,0 +1,464 @@
+//! The trunks that the line uses: their numbers in the signalling, how full they are, how they are.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{sync::Notify, time::Instant};
+
+use super::sip::{Event, TrunkId};
+use crate::{
+    clock::{Millis, now_ms},
+    numbers::{NumberFormat, Reach, T38Policy, Trunk, TrunkState},
+};
+
+const MINUTE: Duration = Duration::from_secs(60);
+/// How long a trunk that could not be reached is tried after all others.
+const AVOID: Duration = Duration::from_secs(30);
+/// OPTIONS without an answer, one after the other, that make a trunk down: one may be lost.
+const SILENCES: u32 = 2;
+
+/// A trunk under its number in the signalling.
+struct Known {
+    trunk: Trunk,
+    number: TrunkId,
+    /// Calls that it carries, both ways.
+    busy: Arc<()>,
+    /// When calls were placed, of the last minute.
+    placed: VecDeque<Instant>,
+    avoid_until: Option<Instant>,
+    /// What the registrar said last; `None`: no registration, or not asked yet.
+    registered: Option<bool>,
+    /// Whether it ever answered OPTIONS, and how many it left unanswered since. One that never does is
+    /// not down for that: there are trunks that don't know OPTIONS.
+    probed: bool,
+    silences: u32,
+    state: TrunkState,
+}
+
+/// All of them.
+#[derive(Default)]
+pub(super) struct Trunks {
+    known: Mutex<Vec<Known>>,
+    /// Numbers are never used again: a late event must not find another trunk.
+    next: AtomicU32,
+    changed: Notify,
+}
+
+/// One call's place on a trunk; free again when dropped.
+pub(super) struct Channel {
+    pub number: TrunkId,
+    pub trunk: Trunk,
+    _busy: Arc<()>,
+}
+
+/// How a trunk is now.
+#[derive(Clone, Debug)]
+pub struct TrunkNow {
+    /// Which.
+    pub trunk_id: String,
+    /// The operator's tenant.
+    pub tenant_id: String,
+    /// Calls that it carries, both ways.
+    pub busy: usize,
+    /// How it is.
+    pub state: TrunkState,
+}
+
+impl Trunks {
+    fn known(&self) -> std::sync::MutexGuard<'_, Vec<Known>> {
+        // Every entry is whole after every single change.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes over a trunk's settings; gives its number in the signalling.
+    pub fn take_over(&self, trunk: &Trunk) -> TrunkId {
+        let mut known = self.known();
+        if let Some(known) = known
+            .iter_mut()
+            .find(|known| known.trunk.trunk_id == trunk.trunk_id)
+        {
+            if known.trunk != *trunk {
+                // What was known of it was known of another address or user.
+                known.reset();
+            }
+            known.trunk = trunk.clone();
+            return known.number;
+        }
+        let number = TrunkId(self.next.fetch_add(1, Ordering::Relaxed));
+        let mut new = Known {
+            trunk: trunk.clone(),
+            number,
+            busy: Arc::default(),
+            placed: VecDeque::new(),
+            avoid_until: None,
+            registered: None,
+            probed: false,
+            silences: 0,
+            state: TrunkState::default(),
+        };
+        new.reset();
+        known.push(new);
+        number
+    }
+
+    /// Forgets the trunks that are no longer there; gives their numbers in the signalling.
+    pub fn forget_missing(&self, there: &[Trunk]) -> Vec<TrunkId> {
+        let mut known = self.known();
+        let missing =
+            |known: &Known| (there.iter()).all(|trunk| trunk.trunk_id != known.trunk.trunk_id);
+        let gone = (known.iter())
+            .filter(|known| missing(known))
+            .map(|known| known.number)
+            .collect();
+        known.retain(|known| !missing(known));
+        gone
+    }
+
+    /// Those of these trunks that can take a call now, in their order, but for those that are down or
+    /// could not be reached a moment ago: they come last, as what is known of them may be over.
+    pub fn usable(&self, trunk_ids: &[String]) -> Vec<String> {
+        self.usable_at(trunk_ids, Instant::now())
+    }
+
+    fn usable_at(&self, trunk_ids: &[String], now: Instant) -> Vec<String> {
+        let mut known = self.known();
+        let mut free: Vec<(bool, &String)> = trunk_ids
+            .iter()
+            .filter_map(|id| {
+                let known = known.iter_mut().find(|k| k.trunk.trunk_id == *id)?;
+                known.has_room(now).then(|| (known.is_doubtful(now), id))
+            })
+            .collect();
+        free.sort_by_key(|(doubtful, _)| *doubtful);
+        free.into_iter().map(|(_, id)| id.clone()).collect()
+    }
+
+    /// Takes a channel to place a call; `None`: the trunk is gone, off or full.
+    pub fn hold(&self, trunk_id: &str) -> Option<Channel> {
+        self.hold_at(trunk_id, Instant::now())
+    }
+
+    fn hold_at(&self, trunk_id: &str, now: Instant) -> Option<Channel> {
+        let mut known = self.known();
+        let known = known
+            .iter_mut()
+            .find(|known| known.trunk.trunk_id == trunk_id)?;
+        if !known.has_room(now) {
+            return None;
+        }
+        known.placed.push_back(now);
+        Some(known.channel())
+    }
+
+    /// The channel of a call that came in; the trunk's own limit is not ours to keep.
+    pub fn occupy(&self, number: TrunkId) -> Option<Channel> {
+        let known = self.known();
+        let known = known.iter().find(|known| known.number == number)?;
+        Some(known.channel())
+    }
+
+    /// What a trunk is offered of T.38; one that we don't know gets what trunks get by default.
+    pub fn t38_policy(&self, trunk_id: &str) -> T38Policy {
+        let known = self.known();
+        let known = known.iter().find(|k| k.trunk.trunk_id == trunk_id);
+        known.map_or(T38Policy::Wait, |known| known.trunk.t38)
+    }
+
+    /// Takes in what the signalling says about a trunk.
+    pub fn note(&self, event: &Event) {
+        let (Event::Registered { trunk, .. }
+        | Event::RegistrationFailed { trunk, .. }
+        | Event::Probed { trunk, .. }) = event
+        else {
+            return;
+        };
+        let mut known = self.known();
+        if let Some(known) = known.iter_mut().find(|known| known.number == *trunk) {
+            known.note(event, now_ms());
+            self.changed.notify_one();
+        }
+    }
+
+    /// A failure of a trunk: for the status, and to try others first for a while.
+    pub fn failed(&self, trunk_id: &str, sentence: &str, retry_after: Option<Duration>) {
+        let mut known = self.known();
+        if let Some(known) = known.iter_mut().find(|k| k.trunk.trunk_id == trunk_id) {
+            known.failure(sentence.to_owned(), now_ms());
+            known.avoid_until = Some(Instant::now() + retry_after.unwrap_or(AVOID));
+            self.changed.notify_one();
+        }
+    }
+
+    /// A trunk's call was answered or refused by the far end: it works.
+    pub fn worked(&self, trunk_id: &str) {
+        let mut known = self.known();
+        if let Some(known) = known.iter_mut().find(|k| k.trunk.trunk_id == trunk_id) {
+            known.avoid_until = None;
+        }
+    }
+
+    /// How they all are.
+    pub fn now(&self) -> Vec<TrunkNow> {
+        let known = self.known();
+        let now = |known: &Known| TrunkNow {
+            trunk_id: known.trunk.trunk_id.clone(),
+            tenant_id: known.trunk.tenant_id.clone(),
+            busy: known.busy(),
+            state: known.state.clone(),
+        };
+        known.iter().map(now).collect()
+    }
+
+    /// Returns when something about a trunk changed since it was last called.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+}
+
+impl Known {
+    fn reset(&mut self) {
+        self.registered = None;
+        (self.probed, self.silences) = (false, 0);
+        self.avoid_until = None;
+        self.state = TrunkState {
+            since: now_ms(),
+            ..TrunkState::default()
+        };
+    }
+
+    fn busy(&self) -> usize {
+        Arc::strong_count(&self.busy) - 1
+    }
+
+    fn channel(&self) -> Channel {
+        Channel {
+            number: self.number,
+            trunk: self.trunk.clone(),
+            _busy: Arc::clone(&self.busy),
+        }
+    }
+
+    fn has_room(&mut self, now: Instant) -> bool {
+        while (self.placed.front()).is_some_and(|at| now.duration_since(*at) >= MINUTE) {
+            self.placed.pop_front();
+        }
+        let per_minute = self.trunk.calls_per_minute.unwrap_or(u32::MAX) as usize;
+        self.trunk.active
+            && self.busy() < self.trunk.channels as usize
+            && self.placed.len() < per_minute
+    }
+
+    fn is_doubtful(&self, now: Instant) -> bool {
+        self.state.reach == Reach::Down || self.avoid_until.is_some_and(|until| until > now)
+    }
+
+    fn failure(&mut self, sentence: String, now: Millis) {
+        self.state.failure = Some(sentence);
+        self.state.failed_at = Some(now);
+    }
+
+    fn note(&mut self, event: &Event, now: Millis) {
+        match event {
+            Event::Registered { until, .. } => {
+                self.registered = Some(true);
+                self.state.registered_since.get_or_insert(now);
+                let lasts = Millis::try_from(until.as_millis()).unwrap_or(Millis::MAX / 2);
+                self.state.registered_until = Some(now + lasts);
+                self.avoid_until = None;
+            }
+            Event::RegistrationFailed { status, lost, .. } => {
+                let said = match status {
+                    Some(status) => format!("the registrar said {status}"),
+                    None => "the registrar did not answer".to_owned(),
+                };
+                self.failure(said, now);
+                // A refresh that fails takes nothing away while the old registration lasts.
+                if *lost {
+                    self.registered = Some(false);
+                    self.state.registered_since = None;
+                    self.state.registered_until = None;
+                }
+            }
+            Event::Probed { answered: true, .. } => {
+                (self.probed, self.silences) = (true, 0);
+                self.state.answered_at = Some(now);
+            }
+            Event::Probed {
+                answered: false, ..
+            } => {
+                self.silences += 1;
+                if self.probed {
+                    self.failure("OPTIONS was not answered".to_owned(), now);
+                }
+            }
+            _ => return,
+        }
+        let reach = if self.registered == Some(false) || (self.probed && self.silences >= SILENCES)
+        {
+            Reach::Down
+        } else if self.registered == Some(true)
+            || (self.trunk.register_s.is_none() && self.probed && self.silences < SILENCES)
+        {
+            Reach::Up
+        } else {
+            Reach::Unknown
+        };
+        if reach != self.state.reach {
+            self.state.reach = reach;
+            self.state.since = now;
+        }
+    }
+}
+
+/// A number as a trunk wants it.
+pub(super) fn written(trunk: &Trunk, number: &str) -> String {
+    match trunk.number_format {
+        NumberFormat::E164 => number.to_owned(),
+        NumberFormat::Plain => number.trim_start_matches('+').to_owned(),
+    }
+}
+
+/// A number as a trunk wrote it: one that writes country code first and no plus sign gets the sign back.
+pub(super) fn read_number(number: String, trunk: Option<&Trunk>) -> String {
+    let plain = trunk.is_some_and(|trunk| trunk.number_format == NumberFormat::Plain);
+    let is_plain = |c: char| c.is_ascii_digit() && c != '0';
+    if plain && number.starts_with(is_plain) && number.bytes().all(|b| b.is_ascii_digit()) {
+        format!("+{number}")
+    } else {
+        number
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trunk(name: &str) -> Trunk {
+        Trunk {
+            trunk_id: name.to_owned(),
+            ..Trunk::new("t", name, "192.0.2.1", 5060)
+        }
+    }
+
+    fn ids(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_plain_trunk_writes_numbers_without_their_sign() {
+        let plain = Trunk {
+            number_format: NumberFormat::Plain,
+            ..trunk("a")
+        };
+        let read = |number: &str, trunk: &Trunk| read_number(number.to_owned(), Some(trunk));
+        assert_eq!(read("33199001122", &plain), "+33199001122");
+        assert_eq!(read("33199001122", &trunk("b")), "33199001122");
+        for as_it_is in ["+33199001122", "0199001122", "anonymous", ""] {
+            assert_eq!(read(as_it_is, &plain), as_it_is);
+        }
+        assert_eq!(written(&plain, "+33199001122"), "33199001122");
+    }
+
+    #[test]
+    fn channels_and_calls_a_minute_are_kept() {
+        let trunks = Trunks::default();
+        let (a, b) = (
+            Trunk {
+                channels: 2,
+                ..trunk("a")
+            },
+            Trunk {
+                calls_per_minute: Some(2),
+                ..trunk("b")
+            },
+        );
+        let number = trunks.take_over(&a);
+        trunks.take_over(&b);
+        let both = ids(&["a", "b"]);
+        let first = trunks.hold("a").unwrap();
+        let incoming = trunks.occupy(number).unwrap();
+        assert!(trunks.hold("a").is_none(), "calls of both directions count");
+        assert_eq!(trunks.usable(&both), ids(&["b"]));
+        drop(first);
+        assert_eq!(trunks.usable(&both), both);
+        drop(incoming);
+        drop(trunks.hold("b").unwrap());
+        drop(trunks.hold("b").unwrap());
+        assert!(trunks.hold("b").is_none(), "two a minute");
+        assert!(trunks.hold_at("b", Instant::now() + MINUTE).is_some());
+        let off = Trunk { active: false, ..b };
+        trunks.take_over(&off);
+        assert_eq!(trunks.usable(&both), ids(&["a"]));
+        assert_eq!(trunks.forget_missing(&[off]), [number]);
+        assert!(trunks.usable(&ids(&["a"])).is_empty());
+    }
+
+    #[test]
+    fn a_trunk_that_is_down_comes_last_and_comes_back() {
+        let trunks = Trunks::default();
+        let a = trunks.take_over(&trunk("a"));
+        trunks.take_over(&trunk("b"));
+        let both = ids(&["a", "b"]);
+        let probed = |answered| Event::Probed { trunk: a, answered };
+        let reach = || trunks.now()[0].state.reach;
+        for _ in 0..5 {
+            trunks.note(&probed(false));
+        }
+        assert_eq!(reach(), Reach::Unknown, "it may not know OPTIONS");
+        assert_eq!(trunks.usable(&both), both);
+        trunks.note(&probed(true));
+        assert_eq!(reach(), Reach::Up);
+        trunks.note(&probed(false));
+        assert_eq!(reach(), Reach::Up, "one may be lost");
+        trunks.note(&probed(false));
+        assert_eq!(reach(), Reach::Down);
+        assert_eq!(trunks.usable(&both), ids(&["b", "a"]));
+        trunks.note(&probed(true));
+        assert_eq!(trunks.usable(&both), both);
+        trunks.failed("a", "no answer", None);
+        assert_eq!(trunks.usable(&both), ids(&["b", "a"]));
+        assert_eq!(trunks.usable_at(&both, Instant::now() + AVOID), both);
+    }
+
+    #[test]
+    fn a_lost_registration_is_down_whatever_options_says() {
+        let trunks = Trunks::default();
+        let number = trunks.take_over(&Trunk {
+            register_s: Some(600),
+            ..trunk("a")
+        });
+        let state = || trunks.now()[0].state.clone();
+        trunks.note(&Event::Probed {
+            trunk: number,
+            answered: true,
+        });
+        assert_eq!(state().reach, Reach::Unknown, "not registered yet");
+        let failed = |lost| Event::RegistrationFailed {
+            trunk: number,
+            status: Some(403),
+            lost,
+            retry_in: Duration::from_secs(1),
+        };
+        trunks.note(&Event::Registered {
+            trunk: number,
+            until: Duration::from_secs(600),
+            public: None,
+        });
+        assert_eq!(state().reach, Reach::Up);
+        trunks.note(&failed(false));
+        assert_eq!(state().reach, Reach::Up, "the old registration lasts");
+        assert!(state().registered_since.is_some());
+        trunks.note(&failed(true));
+        assert_eq!(
+            (state().reach, state().registered_since),
+            (Reach::Down, None)
+        );
+        assert_eq!(state().failure.as_deref(), Some("the registrar said 403"));
+    }
+}
