@@ -4,7 +4,7 @@
 CARGO ?= cargo
 DEMO_ARGS ?=
 
-.PHONY: demo test test-interop lint doc bench-smtp clean
+.PHONY: demo test test-interop lint doc bench-smtp fuzz clean
 
 demo: deps
 	$(CARGO) build --bin faxpost
@@ -30,6 +30,10 @@ doc:
 bench-smtp: deps
 	deploy/deps.sh interop
 	benches/smtp/run.sh
+
+# FUZZ_SECONDS for each target, 60 unless told; FUZZ="udptl sdp" for some of them.
+fuzz: deps
+	fuzz/run $(FUZZ)
 
 .PHONY: deps
 deps:

@@ -6,7 +6,8 @@
 set -eu
 
 build="gcc make pkg-config libtiff-dev libclang1-14 libclang-common-14-dev"
-tests="libtiff-tools poppler-utils"
+# The fuzzer, which the lints build, is C++.
+tests="libtiff-tools poppler-utils g++"
 # Peers. None of them is left running: the tests start private instances.
 # swaks speaks TLS by libnet-ssleay-perl, which it only recommends.
 interop="efax sip-tester tshark swaks libnet-ssleay-perl postfix postgresql"

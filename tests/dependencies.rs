@@ -7,6 +7,7 @@ const MANIFESTS: &[&str] = &[
     "crates/t4/Cargo.toml",
     "crates/paper/Cargo.toml",
     "crates/fax/Cargo.toml",
+    "fuzz/Cargo.toml",
 ];
 
 fn text(path: &str) -> String {
@@ -21,7 +22,7 @@ fn named(manifest: &str) -> BTreeSet<String> {
         .iter()
         .filter_map(|table| manifest.get(*table)?.as_table())
         .flat_map(toml::Table::keys)
-        .filter(|name| !name.starts_with("faxpost-"))
+        .filter(|name| name.split('-').next() != Some("faxpost"))
         .cloned()
         .collect()
 }

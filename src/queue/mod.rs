@@ -152,3 +152,19 @@ impl Queue {
         self.inner.calls.list()
     }
 }
+
+/// For the fuzz targets: the reader of a mail's parts.
+#[doc(hidden)]
+pub mod fuzzing {
+    /// The names of a mail's documents; `None` when it can't become a fax.
+    pub fn document_names(message: &[u8]) -> Option<Vec<String>> {
+        let contents = super::documents::read(message).ok()?;
+        Some(
+            contents
+                .documents
+                .into_iter()
+                .map(|document| document.name)
+                .collect(),
+        )
+    }
+}

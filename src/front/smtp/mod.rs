@@ -20,3 +20,17 @@ mod wire;
 
 pub use limits::Limits;
 pub use server::{Door, DoorError};
+
+/// Reads message data that comes in `pieces`: the message, how many octets it took with its end (`None`:
+/// the end did not come), and whether a bare CR or LF was among them.
+#[doc(hidden)]
+pub fn scan<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<u8>, Option<usize>, bool) {
+    let (mut scanner, mut message, mut read) = (scanner::Scanner::new(), Vec::new(), 0);
+    for piece in pieces {
+        if let Some(here) = scanner.feed(piece, |octets| message.extend_from_slice(octets)) {
+            return (message, Some(read + here), scanner.saw_bare_line_end());
+        }
+        read += piece.len();
+    }
+    (message, None, scanner.saw_bare_line_end())
+}

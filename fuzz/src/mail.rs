@@ -1,0 +1,50 @@
+//! The mail door: message data, messages, numbers, commands.
+
+use faxpost::{command, dial, front::fuzzing as front, queue::fuzzing as queue};
+
+use crate::choice;
+
+/// However the data is cut into pieces, the message and its end are the same.
+pub fn smtp_data(data: &[u8]) {
+    let Some((first, data)) = choice(data) else {
+        return;
+    };
+    let whole = front::scan(data.chunks(data.len().max(1)));
+    let cut = front::scan(data.chunks(first + 1));
+    assert_eq!(whole.1, cut.1, "the end of the message moved");
+    assert_eq!(whole.2, cut.2);
+    if !whole.2 {
+        assert_eq!(whole.0, cut.0);
+    }
+    if let (Some(end), false) = (whole.1, whole.2) {
+        // RFC 5321 §4.1.1.4: nothing but a dot between two line ends is the end.
+        assert!(data[..end].ends_with(b".\r\n"));
+    }
+}
+
+/// A message is read or refused; its parts too.
+pub fn mail(data: &[u8]) {
+    let _ = front::heading(data);
+    let _ = queue::document_names(data);
+}
+
+/// A number that we take is E.164, and is kept as itself.
+pub fn number(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let plan = dial::DialPlan::load(None).expect("the built-in plan");
+    if let Ok(destination) = dial::parse(text, &plan) {
+        let again = dial::Destination::from_record(destination.as_str());
+        assert_eq!(again.as_ref(), Some(&destination));
+    }
+}
+
+/// A line of a command falls into words.
+pub fn command(data: &[u8]) {
+    if let Ok(line) = std::str::from_utf8(data) {
+        for word in command::words(line) {
+            assert!(word.len() <= line.len());
+        }
+    }
+}

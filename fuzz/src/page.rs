@@ -1,0 +1,58 @@
+//! Coded pages and the files they come in.
+
+use faxpost_t4::{Coding, MAX_HEIGHT, decode, decode_tolerant, encode, tiff};
+
+use crate::choice;
+
+const CODINGS: [Coding; 3] = [Coding::Mh, Coding::Mr { k: 4 }, Coding::Mmr];
+const WIDTHS: [usize; 4] = [1728, 2048, 2432, 33];
+
+/// A page that decodes is the page that its own coding gives again, and patience sees the same rows.
+pub fn t4(data: &[u8]) {
+    let Some((first, coded)) = choice(data) else {
+        return;
+    };
+    let coding = CODINGS[first % 3];
+    let width = WIDTHS[first / 3 % 4];
+    let (patient, damage) = decode_tolerant(coded, coding, width, None);
+    assert!(patient.height() <= MAX_HEIGHT);
+    assert!(damage.longest_run <= damage.rows);
+    let Ok(page) = decode(coded, coding, width, None) else {
+        return;
+    };
+    let again = decode(&encode(&page, coding), coding, width, Some(page.height()))
+        .expect("what we wrote reads back");
+    assert!(again == page, "a page changed by being written");
+    // Half an end of page is an end for the strict; patience looks for rows behind it.
+    assert!(patient.height() >= page.height(), "patience lost a row");
+    assert!(
+        patient.cut_rows(0, page.height()) == page,
+        "patience made another page"
+    );
+}
+
+/// What a TIFF holds can be written again, and reads back alike.
+pub fn tiff(data: &[u8]) {
+    let _ = tiff::read_last(data);
+    let Ok(pages) = tiff::read(data) else {
+        return;
+    };
+    let sound: Vec<_> = pages
+        .into_iter()
+        .filter(|page| page.decode().is_ok())
+        .collect();
+    if sound.is_empty() {
+        return;
+    }
+    let Ok(file) = tiff::write(&sound) else {
+        return;
+    };
+    let again = tiff::read(&file).expect("what we wrote reads back");
+    assert_eq!(again.len(), sound.len());
+    for (one, other) in again.iter().zip(&sound) {
+        assert!(
+            one.decode().ok() == other.decode().ok(),
+            "a page changed by being written"
+        );
+    }
+}
