@@ -71,7 +71,9 @@ async fn promise_3_a_line_worker_killed_in_a_page_leaves_it_unknown() {
         reports.iter().any(|(_, _, verdict)| verdict == "unknown"),
         "{reports:?}"
     );
-    assert_eq!(rig.wait_reports(1).await.len(), 1, "one report to {ALICE}");
+    let letters = rig.wait_reports(1).await;
+    assert_eq!(letters.len(), 1, "one report to {ALICE}");
+    letters[0].assert_says("Our fax system had a fault during the call.");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -199,7 +199,6 @@ CREATE TABLE call (
     placed_at   BIGINT NOT NULL,
     answered_at BIGINT,
     ended_at    BIGINT,
-    page_data_at BIGINT,                  -- page data began: a crash after this leaves pages unknown
     sip_status  BIGINT,                   -- final response to INVITE
     q850        BIGINT,
     media       TEXT                      -- 't38', 'g711'
@@ -211,6 +210,8 @@ CREATE TABLE leg (
     job_id      TEXT,                     -- outgoing
     received_id TEXT,                     -- incoming
     first_page  BIGINT NOT NULL,          -- 0-based page of the job that this leg starts at
+    data_page   BIGINT,                   -- page whose data may be on the line, its answer not yet recorded:
+                                          -- what a crash leaves unknown
     t30_code    BIGINT,                   -- spandsp's T.30 completion code
     remote_ident TEXT,                    -- CSI or TSI
     rate        BIGINT,                   -- bit/s

@@ -24,8 +24,8 @@ use crate::{
     language::Language,
     letter,
     line::{
-        Answerer, CallEnding, CallEvent, CallOrder, Decision, FaxLine, IncomingCall, ReceivedPage,
-        SipFaxLine, Verdict,
+        Answerer, CallEnding, CallEvent, CallOrder, Decision, FaxLine, IncomingCall, PageVerdict,
+        ReceivedPage, SipFaxLine, Verdict,
     },
     numbers::{T38Policy, Trunk},
     outcome,
@@ -252,24 +252,32 @@ async fn send(line: &SipFaxLine, args: &Args, file: &Path, to: &str) -> anyhow::
                 if agreed.ecm { "ECM" } else { "no ECM" },
                 agreed.remote_ident.as_deref().unwrap_or("without a name")
             ),
-            CallEvent::PageDataNext(permit) => {
+            CallEvent::PageDataNext {
+                answered, permit, ..
+            } => {
+                if let Some(page) = &answered {
+                    told(page, total)?;
+                }
                 // This machine keeps no records to wait for.
                 let _ = permit.send(());
             }
-            CallEvent::Page(page) => {
-                println!(
-                    "page {} of {total}: {:?} ({})",
-                    page.page + 1,
-                    page.verdict,
-                    page.evidence
-                );
-                std::io::stdout().flush()?;
-            }
+            CallEvent::Page(page) => told(&page, total)?,
             CallEvent::Ended(ending) => return ended(&ending, total).await,
             _ => {}
         }
     }
     bail!("the line gave no ending")
+}
+
+fn told(page: &PageVerdict, total: usize) -> anyhow::Result<()> {
+    println!(
+        "page {} of {total}: {:?} ({})",
+        page.page + 1,
+        page.verdict,
+        page.evidence
+    );
+    std::io::stdout().flush()?;
+    Ok(())
 }
 
 async fn ended(ending: &CallEnding, total: usize) -> anyhow::Result<()> {

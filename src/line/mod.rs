@@ -51,7 +51,7 @@ pub struct CallOrder {
 }
 
 /// The verdict on one page of a call.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct PageVerdict {
     /// 0-based index into [`CallOrder::pages`].
     pub page: u32,
@@ -74,9 +74,16 @@ pub enum CallEvent {
     Media(Media),
     /// Capabilities are agreed (DCS sent or received).
     Negotiated(Negotiated),
-    /// Page data comes next and waits for this permit, so that what a crash leaves unknown is on record
-    /// before. Sent once a call; a permit that is dropped, or not given within 4 s of line time, ends the call.
-    PageDataNext(oneshot::Sender<()>),
+    /// The data of a page comes next and waits for its permit, so that what a crash leaves unknown is on
+    /// record before. A permit that is dropped, or not given within 4 s of line time, ends the call.
+    PageDataNext {
+        /// 0-based index.
+        page: u32,
+        /// The far end's verdict on the page before, when it has just come: to be recorded with the permit.
+        answered: Option<PageVerdict>,
+        /// To be given once that is on record.
+        permit: oneshot::Sender<()>,
+    },
     /// Page data begins.
     PageStarted {
         /// 0-based index.
@@ -89,7 +96,7 @@ pub enum CallEvent {
         /// 0 to 100.
         percent: u8,
     },
-    /// The far end's verdict on a page that we sent.
+    /// The far end's verdict on a page that we sent, when no other follows at once.
     Page(PageVerdict),
     /// The call is over.
     Ended(CallEnding),
@@ -137,7 +144,7 @@ pub struct CallEnding {
     pub pages: Vec<PageVerdict>,
     /// From the answer to the end.
     pub duration: Duration,
-    /// A failure of our own that ended it: worker lost, no media port.
+    /// A failure of our own that ended it: worker lost, no media port, a record that came too late.
     pub own_fault: Option<String>,
 }
 

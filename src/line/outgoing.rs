@@ -298,21 +298,21 @@ fn unanswered(why: End) -> CallEnding {
 async fn follow(mut session: Session<'_>, pages: u32, tx: &mpsc::Sender<CallEvent>) -> CallEnding {
     tell(tx, CallEvent::Media(session.media())).await;
     let mut on_line = OnLine::new(pages);
-    // The answer to "may page data go out?", once it was asked.
-    let mut permit: Option<tokio::sync::oneshot::Receiver<()>> = None;
+    // The answer to "may this page's data go out?", while it is awaited.
+    let mut permit: Option<(u32, tokio::sync::oneshot::Receiver<()>)> = None;
     loop {
         let step = tokio::select! {
             step = session.next() => step,
             given = wait_for(&mut permit) => {
                 permit = None;
-                if given {
-                    on_line.begins(0);
+                if let Some(page) = given {
+                    on_line.begins(page);
                     let go = ToWorker::Go { call: session.worker.call };
                     if session.worker.say(&go, Vec::new()).await.is_err() {
                         tracing::debug!("the line worker is gone");
                     }
                 } else {
-                    session.stop().await;
+                    session.fail("the record that a page is about to go out failed").await;
                 }
                 continue;
             }
@@ -325,14 +325,24 @@ async fn follow(mut session: Session<'_>, pages: u32, tx: &mpsc::Sender<CallEven
                 }
                 return *ending;
             }
-            Step::Worker(FromWorker::PageDataNext { .. }) => {
+            Step::Worker(FromWorker::PageDataNext { page, answered, .. }) => {
                 let (give, given) = tokio::sync::oneshot::channel();
-                permit = Some(given);
-                tell(tx, CallEvent::PageDataNext(give)).await;
+                permit = Some((page, given));
+                if let Some(verdict) = &answered {
+                    on_line.note(verdict);
+                }
+                let event = CallEvent::PageDataNext {
+                    page,
+                    answered,
+                    permit: give,
+                };
+                tell(tx, event).await;
             }
             Step::Worker(said) => {
                 if let Some(event) = event(said) {
-                    on_line.note(&event);
+                    if let CallEvent::Page(verdict) = &event {
+                        on_line.note(verdict);
+                    }
                     tell(tx, event).await;
                 }
             }
@@ -357,24 +367,15 @@ impl OnLine {
         }
     }
 
+    /// The page has its permit: from now on its data may be out.
     fn begins(&mut self, page: u32) {
         self.open = (page < self.pages).then_some(page);
     }
 
-    fn note(&mut self, event: &CallEvent) {
-        match event {
-            CallEvent::PageStarted { page } => self.begins(*page),
-            CallEvent::Page(verdict) => {
-                self.told.retain(|told| told.page != verdict.page);
-                self.told.push(verdict.clone());
-                match verdict.verdict {
-                    // The next page follows at once: its start may not have been told.
-                    Verdict::Confirmed => self.begins(verdict.page + 1),
-                    _ => self.open = None,
-                }
-            }
-            _ => {}
-        }
+    fn note(&mut self, verdict: &PageVerdict) {
+        self.told.retain(|told| told.page != verdict.page);
+        self.told.push(verdict.clone());
+        self.open = None;
     }
 
     /// The verdicts when the worker is gone: page data without an answer leaves its page unknown.
@@ -398,9 +399,10 @@ impl OnLine {
     }
 }
 
-async fn wait_for(permit: &mut Option<tokio::sync::oneshot::Receiver<()>>) -> bool {
+/// The page whose permit is given; none when it was dropped.
+async fn wait_for(permit: &mut Option<(u32, tokio::sync::oneshot::Receiver<()>)>) -> Option<u32> {
     match permit {
-        Some(given) => given.await.is_ok(),
+        Some((page, given)) => given.await.ok().map(|()| *page),
         None => std::future::pending().await,
     }
 }
@@ -433,20 +435,24 @@ async fn tell(tx: &mpsc::Sender<CallEvent>, event: CallEvent) {
 mod tests {
     use super::*;
 
-    fn page(page: u32, verdict: Verdict) -> CallEvent {
-        CallEvent::Page(PageVerdict {
-            page,
-            verdict,
-            evidence: String::new(),
-        })
+    /// What happens on a line: a permit for a page, or a verdict on one.
+    enum Step {
+        Permit(u32),
+        Said(u32, Verdict),
     }
 
-    fn left(pages: u32, permitted: bool, events: &[CallEvent]) -> Vec<(u32, Verdict)> {
+    fn left(pages: u32, steps: &[Step]) -> Vec<(u32, Verdict)> {
         let mut on_line = OnLine::new(pages);
-        if permitted {
-            on_line.begins(0);
+        for step in steps {
+            match *step {
+                Step::Permit(page) => on_line.begins(page),
+                Step::Said(page, verdict) => on_line.note(&PageVerdict {
+                    page,
+                    verdict,
+                    evidence: String::new(),
+                }),
+            }
         }
-        events.iter().for_each(|event| on_line.note(event));
         let mut left: Vec<_> = on_line
             .broken_off()
             .into_iter()
@@ -458,17 +464,21 @@ mod tests {
 
     #[test]
     fn promise_3_a_lost_worker_leaves_the_page_on_the_line_unknown() {
+        use Step::{Permit, Said};
         use Verdict::{Confirmed, Refused, Unknown};
-        assert!(left(3, false, &[]).is_empty());
-        assert_eq!(left(3, true, &[]), [(0, Unknown)]);
-        let started = CallEvent::PageStarted { page: 1 };
+        assert!(left(3, &[]).is_empty());
+        assert_eq!(left(3, &[Permit(0)]), [(0, Unknown)]);
+        let first = [Permit(0), Said(0, Confirmed)];
+        assert_eq!(left(1, &first), [(0, Confirmed)]);
+        // The next page had no permit yet: nothing of it is out.
+        assert_eq!(left(3, &first), [(0, Confirmed)]);
         assert_eq!(
-            left(3, true, &[page(0, Confirmed), started]),
+            left(3, &[Permit(0), Said(0, Confirmed), Permit(1)]),
             [(0, Confirmed), (1, Unknown)]
         );
-        assert_eq!(left(1, true, &[page(0, Confirmed)]), [(0, Confirmed)]);
-        assert_eq!(left(2, true, &[page(0, Refused)]), [(0, Refused)]);
-        let again = CallEvent::PageStarted { page: 0 };
-        assert_eq!(left(2, true, &[page(0, Refused), again]), [(0, Unknown)]);
+        let refused = [Permit(0), Said(0, Refused)];
+        assert_eq!(left(2, &refused), [(0, Refused)]);
+        let again = [Permit(0), Said(0, Refused), Permit(0)];
+        assert_eq!(left(2, &again), [(0, Unknown)]);
     }
 }

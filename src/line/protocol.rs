@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Negotiated, Verdict};
+use super::{Negotiated, PageVerdict, Verdict};
 use crate::worker::Blob;
 
 /// Calls that one line worker carries at most.
@@ -104,11 +104,15 @@ pub enum FromWorker {
         /// The agreement.
         what: Negotiated,
     },
-    /// A sender's training succeeded (CFR): line time stands still until [`ToWorker::Go`], 4 s at most.
-    /// Sent once a call.
+    /// The far end is ready for a page's data (CFR, or MCF to MPS): line time stands still until
+    /// [`ToWorker::Go`], 4 s at most. Sent for each page, again for one that is repeated.
     PageDataNext {
         /// The call.
         call: u64,
+        /// 0-based page.
+        page: u32,
+        /// The verdict on the page before, when it is what made the far end ready.
+        answered: Option<PageVerdict>,
     },
     /// Page data begins.
     PageStarted {
@@ -162,7 +166,26 @@ pub enum FromWorker {
         negotiated: Option<Negotiated>,
         /// A T.30 signal was heard.
         fax_heard: bool,
+        /// We ended it, for a reason of our own.
+        fault: Option<Fault>,
     },
+}
+
+/// Why a line worker ended a call that T.30 and the far end would have let go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Fault {
+    /// It had no thread, no socket or no memory for the call.
+    #[error("the line worker could not begin the call")]
+    NotBegun,
+    /// [`ToWorker::Go`] did not come in time.
+    #[error("the record that a page is about to go out came too late for the line")]
+    NoPermit,
+    /// [`ToWorker::Kept`] did not come in time, or said no.
+    #[error("a received page could not be kept in time")]
+    PageNotKept,
+    /// The engine's page count and the frames disagree.
+    #[error("the fax engine lost count of the pages")]
+    PageCountLost,
 }
 
 impl FromWorker {
@@ -172,7 +195,7 @@ impl FromWorker {
         match self {
             Self::FaxHeard { call }
             | Self::Negotiated { call, .. }
-            | Self::PageDataNext { call }
+            | Self::PageDataNext { call, .. }
             | Self::PageStarted { call, .. }
             | Self::PageProgress { call, .. }
             | Self::PageVerdict { call, .. }

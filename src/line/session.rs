@@ -53,8 +53,8 @@ pub(super) struct Session<'a> {
     offer_at: Option<Instant>,
     reoffer: Option<tokio::task::JoinHandle<(ReAnswer, Local)>>,
     page_data: bool,
-    /// The worker asked for page data while a re-INVITE was open.
-    permit_held: bool,
+    /// What the worker asked for page data with while a re-INVITE was open.
+    permit_held: Option<FromWorker>,
     fax_heard: bool,
     negotiated: Option<Negotiated>,
     answered_at: Instant,
@@ -137,7 +137,7 @@ impl<'a> Session<'a> {
                 .map(|after| now + after / inner.speed),
             reoffer: None,
             page_data: false,
-            permit_held: false,
+            permit_held: None,
             fax_heard: false,
             negotiated: None,
             answered_at: now,
@@ -173,7 +173,7 @@ impl<'a> Session<'a> {
                         return step;
                     }
                 }
-                Some(()) = self.hang_up.recv(), if !self.hanging_up => self.stop().await,
+                Some(()) = self.hang_up.recv(), if !self.hanging_up => self.fail("we hung up").await,
                 () = until(self.offer_at) => self.offer_t38(),
                 done = finished(&mut self.reoffer) => {
                     if let Some(step) = self.reoffered(done).await {
@@ -185,6 +185,14 @@ impl<'a> Session<'a> {
                     return self.ended(None, Vec::new());
                 }
             }
+        }
+    }
+
+    /// Ends the call soon for a reason of our own, which its ending names.
+    pub async fn fail(&mut self, why: &str) {
+        if !self.hanging_up {
+            self.own_fault.get_or_insert(why.to_owned());
+            self.stop().await;
         }
     }
 
@@ -216,7 +224,7 @@ impl<'a> Session<'a> {
             }
             // While the media are being talked about, no page data may begin: it would be on the old ones.
             FromWorker::PageDataNext { .. } if self.pending.is_some() || self.reoffer.is_some() => {
-                self.permit_held = true;
+                self.permit_held = Some(said);
                 None
             }
             FromWorker::PageDataNext { .. } | FromWorker::PageStarted { .. } => {
@@ -229,9 +237,13 @@ impl<'a> Session<'a> {
                 pages,
                 negotiated,
                 fax_heard,
+                fault,
                 ..
             } => {
                 self.fax_heard |= fax_heard;
+                if let Some(fault) = fault {
+                    self.own_fault.get_or_insert(fault.to_string());
+                }
                 if negotiated.is_some() {
                     self.negotiated = negotiated;
                 }
@@ -338,12 +350,12 @@ impl<'a> Session<'a> {
 
     /// The media stay as they are: page data that was held up may be asked for now.
     fn release_permit(&mut self) -> Option<Step> {
-        if !std::mem::take(&mut self.permit_held) || self.pending.is_some() {
+        if self.pending.is_some() {
             return None;
         }
+        let held = self.permit_held.take()?;
         self.page_data = true;
-        let call = self.worker.call;
-        Some(Step::Worker(FromWorker::PageDataNext { call }))
+        Some(Step::Worker(held))
     }
 
     fn fax_media(&mut self) -> Result<LocalMedia, String> {
@@ -371,7 +383,7 @@ impl<'a> Session<'a> {
             }
         };
         self.media = Media::T38;
-        self.permit_held = false;
+        self.permit_held = None;
         self.offer_at = None;
         let change = ToWorker::Media {
             call: self.worker.call,

@@ -738,8 +738,8 @@ pub static DEADLINE: Outcome = Outcome {
         "Le délai pour envoyer ce fax est écoulé.",
     ),
     advice: say(
-        "Send it again if it is still needed.",
-        "Renvoyez-le s'il est encore utile.",
+        "Send what is missing again if it is still needed.",
+        "Renvoyez ce qui manque si c'est encore utile.",
     ),
 };
 

@@ -143,22 +143,18 @@ async fn follow(
             records::answered(&mut tx, leg).await?;
             tx.commit().await
         }
-        CallEvent::PageDataNext(permit) => {
+        CallEvent::PageDataNext {
+            page,
+            answered,
+            permit,
+        } => {
+            // One commit a page: the answer to the one before and the word that this one is next.
             let mut tx = queue.store.begin().await?;
-            records::page_data_next(&mut tx, leg).await?;
-            let ours = moves::advance_at(
-                &mut tx,
-                &leg.tenant_id,
-                &leg.job_id,
-                State::Dialling,
-                State::Sending,
-                Some(moves::Lease {
-                    owner: &queue.owner,
-                    until: now_ms() + claim::LEASE_MS,
-                }),
-                0,
-            )
-            .await?;
+            if let Some(verdict) = &answered {
+                records::answered_page(&mut tx, leg, verdict).await?;
+            }
+            records::page_data_next(&mut tx, leg, page).await?;
+            let ours = still_ours(&mut tx, queue, leg, *state).await?;
             tx.commit().await?;
             if ours {
                 *state = State::Sending;
@@ -169,7 +165,7 @@ async fn follow(
         }
         CallEvent::Page(verdict) => {
             let mut tx = queue.store.begin().await?;
-            records::page(&mut tx, leg, &verdict).await?;
+            records::answered_page(&mut tx, leg, &verdict).await?;
             tx.commit().await
         }
         CallEvent::Ringing
@@ -179,6 +175,33 @@ async fn follow(
         | CallEvent::PageProgress { .. }
         | CallEvent::Ended(_) => Ok(()),
     }
+}
+
+/// Holds the job for another page, whose first one moves it on to `sending`; `false` when somebody else
+/// has it: then nothing may go out.
+async fn still_ours(
+    tx: &mut Tx,
+    queue: &Inner,
+    leg: &LegRecord,
+    state: State,
+) -> Result<bool, StoreError> {
+    let lease = moves::Lease {
+        owner: &queue.owner,
+        until: now_ms() + claim::LEASE_MS,
+    };
+    if state == State::Sending {
+        return moves::hold(tx, &leg.tenant_id, &leg.job_id, state, lease).await;
+    }
+    moves::advance_at(
+        tx,
+        &leg.tenant_id,
+        &leg.job_id,
+        State::Dialling,
+        State::Sending,
+        Some(lease),
+        0,
+    )
+    .await
 }
 
 async fn settle(

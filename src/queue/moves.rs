@@ -69,3 +69,28 @@ pub async fn advance_at(
     .await?;
     Ok(done.rows_affected() == 1)
 }
+
+/// Renews the lease of a job in work; `false` when it has left the state, or belongs to somebody else.
+///
+/// # Errors
+/// [`StoreError`]; nothing changed.
+pub async fn hold(
+    tx: &mut Tx,
+    tenant_id: &str,
+    job_id: &str,
+    state: State,
+    lease: Lease<'_>,
+) -> Result<bool, StoreError> {
+    let done = sqlx::query(
+        "UPDATE job SET lease_until = $1
+         WHERE tenant_id = $2 AND job_id = $3 AND state = $4 AND lease_owner = $5",
+    )
+    .bind(lease.until)
+    .bind(tenant_id)
+    .bind(job_id)
+    .bind(state.name())
+    .bind(lease.owner)
+    .execute(tx.conn())
+    .await?;
+    Ok(done.rows_affected() == 1)
+}

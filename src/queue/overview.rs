@@ -8,7 +8,7 @@ use sqlx::Row;
 use super::records::page_number;
 use crate::{
     clock::{Millis, now_ms},
-    line::{CallEvent, CallOrder, Media},
+    line::{CallEvent, CallOrder, Media, PageVerdict, Verdict},
     store::{Store, StoreError},
 };
 
@@ -43,6 +43,15 @@ pub struct CallNow {
     pub since: Millis,
     #[serde(skip)]
     first_page: u32,
+}
+
+impl CallNow {
+    fn answered(&mut self, verdict: &PageVerdict) {
+        if verdict.verdict == Verdict::Confirmed {
+            self.percent = 100;
+            self.confirmed = self.confirmed.max(self.first_page + verdict.page + 1);
+        }
+    }
 }
 
 /// The calls in progress of this process.
@@ -89,7 +98,12 @@ impl CallsNow {
                 call.remote_ident.clone_from(&agreed.remote_ident);
                 call.rate = Some(agreed.rate);
             }
-            CallEvent::PageDataNext(_) => call.phase = "sending",
+            CallEvent::PageDataNext { answered, .. } => {
+                call.phase = "sending";
+                if let Some(verdict) = answered {
+                    call.answered(verdict);
+                }
+            }
             CallEvent::PageStarted { page } => {
                 call.page = Some(call.first_page + page + 1);
                 call.percent = 0;
@@ -98,12 +112,7 @@ impl CallsNow {
                 call.page = Some(call.first_page + page + 1);
                 call.percent = *percent;
             }
-            CallEvent::Page(verdict) => {
-                if verdict.verdict == crate::line::Verdict::Confirmed {
-                    call.percent = 100;
-                    call.confirmed = call.confirmed.max(call.first_page + verdict.page + 1);
-                }
-            }
+            CallEvent::Page(verdict) => call.answered(verdict),
             CallEvent::Ended(_) => {}
         }
     }

@@ -77,18 +77,37 @@ pub(super) async fn answered(tx: &mut Tx, leg: &LegRecord) -> Result<(), StoreEr
     Ok(())
 }
 
-/// Records that page data is about to go out.
-pub(super) async fn page_data_next(tx: &mut Tx, leg: &LegRecord) -> Result<(), StoreError> {
-    sqlx::query("UPDATE call SET page_data_at = $1 WHERE tenant_id = $2 AND call_id = $3")
-        .bind(now_ms())
+/// Records that the data of a page is about to go out: from now on the page is unknown until its answer
+/// is recorded. `page` counts from the leg's first.
+pub(super) async fn page_data_next(
+    tx: &mut Tx,
+    leg: &LegRecord,
+    page: u32,
+) -> Result<(), StoreError> {
+    data_page(tx, leg, Some(page)).await
+}
+
+/// Records what the far end said of the page on the line, which is no longer open by that.
+pub(super) async fn answered_page(
+    tx: &mut Tx,
+    leg: &LegRecord,
+    verdict: &PageVerdict,
+) -> Result<(), StoreError> {
+    page(tx, leg, verdict).await?;
+    data_page(tx, leg, None).await
+}
+
+async fn data_page(tx: &mut Tx, leg: &LegRecord, page: Option<u32>) -> Result<(), StoreError> {
+    sqlx::query("UPDATE leg SET data_page = $1 WHERE tenant_id = $2 AND leg_id = $3")
+        .bind(page.map(|page| i64::from(leg.first_page + page)))
         .bind(&leg.tenant_id)
-        .bind(&leg.call_id)
+        .bind(&leg.leg_id)
         .execute(tx.conn())
         .await?;
     Ok(())
 }
 
-/// Records what the far end said of a page; `page` counts from the leg's first. The first word stands.
+/// Records what the far end said of a page; `page` counts from the leg's first. A confirmation stands.
 pub(super) async fn page(
     tx: &mut Tx,
     leg: &LegRecord,
@@ -162,14 +181,15 @@ pub(super) async fn ended(
     Ok(())
 }
 
-/// The legs of a job that a crash left open, with whether page data had begun.
+/// The leg of a job that a crash left open, with the page whose data may have been on the line (counted
+/// from the leg's first).
 pub(super) async fn open_leg(
     tx: &mut Tx,
     tenant_id: &str,
     job_id: &str,
-) -> Result<Option<(LegRecord, bool)>, StoreError> {
+) -> Result<Option<(LegRecord, Option<u32>)>, StoreError> {
     let row = sqlx::query(
-        "SELECT leg.leg_id, leg.call_id, leg.first_page, call.page_data_at
+        "SELECT leg.leg_id, leg.call_id, leg.first_page, leg.data_page
          FROM leg JOIN call ON call.call_id = leg.call_id AND call.tenant_id = leg.tenant_id
          WHERE leg.tenant_id = $1 AND leg.job_id = $2 AND call.ended_at IS NULL
          ORDER BY call.placed_at DESC LIMIT 1",
@@ -186,8 +206,9 @@ pub(super) async fn open_leg(
         job_id: job_id.to_owned(),
         first_page: page_number(row.try_get("first_page")?),
     };
-    let page_data: Option<i64> = row.try_get("page_data_at")?;
-    Ok(Some((leg, page_data.is_some())))
+    let data_page: Option<i64> = row.try_get("data_page")?;
+    let open = data_page.map(|page| page_number(page).saturating_sub(leg.first_page));
+    Ok(Some((leg, open)))
 }
 
 /// The best verdict on each page of a job over all its legs, page 0 first; what no leg speaks of is unsent.

@@ -121,7 +121,7 @@ pub const TABLE: [Rule; 13] = {
             state: Waiting,
             lasts: Some(24 * HOUR),
             owner: Owner::Dialler,
-            exits: &[Dialling, Cancelled, Expired, Partly, Failed],
+            exits: &[Dialling, Cancelled, Expired, Partly, Failed, Unknown],
             overdue: Some(Expired),
         },
         Rule {

@@ -8,7 +8,7 @@ use super::{
     Inner,
     claim::{self, Job},
     closing::{self, Closing},
-    in_call, moves, records,
+    in_call, ladder, moves, records,
     state::State,
 };
 use crate::{
@@ -88,13 +88,11 @@ async fn cut_off(
     outcome: &str,
     why: &str,
 ) -> Result<(), StoreError> {
-    if let Some((leg, page_data)) = records::open_leg(tx, &job.tenant_id, &job.job_id).await? {
+    if let Some((leg, on_line)) = records::open_leg(tx, &job.tenant_id, &job.job_id).await? {
         // If the call is up after all, and ours, it must not go on unrecorded.
         queue.line.hang_up(&leg.call_id);
-        let total = job.pages_total.unwrap_or(0);
-        let known = records::verdicts(tx, &job.tenant_id, &job.job_id, total).await?;
         let ending = CallEnding {
-            pages: cut_off_pages(&known, leg.first_page, page_data, why),
+            pages: cut_off_page(on_line, why).into_iter().collect(),
             own_fault: Some(why.into()),
             ..CallEnding::default()
         };
@@ -103,29 +101,22 @@ async fn cut_off(
     in_call::after_leg(tx, queue, job, job.state, outcome, RetryClass::Protocol).await
 }
 
-/// After page data began, every page of the leg without a word of the far end is unknown, never a guess:
-/// the confirmation of the first may have been on the wire, and on a busy machine the line worker is
-/// ahead of the records, so that those behind it may have gone out too.
-fn cut_off_pages(
-    known: &[Verdict],
-    first_page: u32,
-    page_data: bool,
-    why: &str,
-) -> Vec<PageVerdict> {
-    if !page_data {
-        return Vec::new();
+/// The page whose data may have been on the line is unknown, never a guess: its confirmation may have been
+/// on the wire, or heard and not recorded. Those behind it had no permit, so nothing of them is out.
+fn cut_off_page(on_line: Option<u32>, why: &str) -> Option<PageVerdict> {
+    on_line.map(|page| PageVerdict {
+        page,
+        verdict: Verdict::Unknown,
+        evidence: why.into(),
+    })
+}
+
+/// The end of a job whose time is over: the table's, unless its pages have more to say.
+fn when_over(to: State, verdicts: &[Verdict]) -> State {
+    match ladder::given_up(verdicts) {
+        State::Failed => to,
+        better => better,
     }
-    known
-        .iter()
-        .skip(first_page as usize)
-        .zip(0..)
-        .filter(|(verdict, _)| **verdict != Verdict::Confirmed)
-        .map(|(_, page)| PageVerdict {
-            page,
-            verdict: Verdict::Unknown,
-            evidence: why.into(),
-        })
-        .collect()
 }
 
 /// Sends each job that overstays where the table says.
@@ -142,13 +133,15 @@ async fn end_overdue(queue: &Inner) -> Result<(), StoreError> {
             // What became of the pages decides, not the table alone.
             cut_off(&mut tx, queue, &job, "deadline", "the call took too long").await?;
         } else if to.is_final() {
+            let total = job.pages_total.unwrap_or(0);
+            let verdicts = records::verdicts(&mut tx, &job.tenant_id, &job.job_id, total).await?;
             closing::close(
                 &mut tx,
                 &Closing {
                     tenant_id: &job.tenant_id,
                     job_id: &job.job_id,
                     from: job.state,
-                    to,
+                    to: when_over(to, &verdicts),
                     outcome: "deadline",
                     note: None,
                     hostname: &queue.hostname,
@@ -176,22 +169,21 @@ async fn end_overdue(queue: &Inner) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Verdict::{Confirmed, Unsent};
+    use Verdict::{Confirmed, Refused, Unknown, Unsent};
 
     #[test]
-    fn promise_3_a_crash_after_page_data_leaves_the_open_pages_unknown() {
-        let pages = cut_off_pages(&[Confirmed, Confirmed, Unsent, Unsent], 1, true, "x");
-        let told: Vec<_> = pages.iter().map(|page| (page.page, page.verdict)).collect();
-        assert_eq!(told, [(1, Verdict::Unknown), (2, Verdict::Unknown)]);
-    }
-
-    #[test]
-    fn a_crash_before_page_data_leaves_nothing_unknown() {
-        assert!(cut_off_pages(&[Unsent, Unsent], 0, false, "x").is_empty());
-    }
-
-    #[test]
-    fn a_crash_after_the_last_confirmation_leaves_nothing_unknown() {
-        assert!(cut_off_pages(&[Confirmed, Confirmed], 0, true, "x").is_empty());
+    fn promise_7_what_arrived_is_not_called_expired() {
+        for (verdicts, end) in [
+            (&[][..], State::Expired),
+            (&[Unsent, Unsent], State::Expired),
+            (&[Refused, Unsent], State::Expired),
+            (&[Confirmed, Unsent], State::Partly),
+            (&[Confirmed, Refused], State::Partly),
+            (&[Confirmed, Unknown], State::Unknown),
+            (&[Unknown, Unsent], State::Unknown),
+        ] {
+            assert_eq!(when_over(State::Expired, verdicts), end, "{verdicts:?}");
+            assert!(State::Waiting.leads_to(end));
+        }
     }
 }

@@ -4,7 +4,7 @@
 use faxpost::people::Language;
 
 use crate::support::{
-    FAR_NUMBER, Job, Rig, RigBuilder,
+    FAR_NUMBER, Job, Rig, RigBuilder, SAMPLE_PDF,
     letters::{self, Letter},
     scripted::{Answer::*, Script, ScriptedFax, Training},
     short_waits,
@@ -288,4 +288,71 @@ async fn promise_3_a_page_asked_for_again_until_the_rate_falls_is_confirmed_once
         evidence.push("MCF to PPS-EOP");
         evidence
     });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_3_a_page_whose_record_comes_too_late_does_not_go_out_and_we_are_named() {
+    let once = short_waits(false).replace("max_calls = 4", "max_calls = 1");
+    let rig = line().policy("sending.toml", &once).start().await;
+    let far = ScriptedFax::start(rig.far_address(), rig.speed(), &[Script::ecm(&[])]).await;
+    let message = letters::message(
+        "Late",
+        "Hello.",
+        &[("application/pdf", "sample.pdf", SAMPLE_PDF)],
+    );
+    rig.mail(&[FAR_NUMBER], &message).await;
+    super::promise_3::in_page_2(&rig).await;
+    // From here on nothing can be recorded: page 2 is confirmed, and page 3 must not begin.
+    let mut tx = rig.store.begin().await.unwrap();
+    sqlx::query("UPDATE job SET deadline = deadline")
+        .execute(tx.conn())
+        .await
+        .unwrap();
+    rig.until("the gateway hangs up", async || {
+        far.is_over(0).then_some(())
+    })
+    .await;
+    drop(tx);
+    let report = rig.wait_report("Late").await;
+    let job = rig.jobs().await.remove(0);
+    assert_eq!(far.pages(0), ["PPS-MPS", "> MCF", "PPS-MPS", "> MCF"]);
+    assert_eq!(
+        (job.state.as_str(), job.pages_confirmed),
+        ("partly", 2),
+        "{job:?}"
+    );
+    assert_eq!(rig.holds().await[0].3, Some(2));
+    assert!(
+        report.subject.starts_with("Partly sent: Late (2 of 4"),
+        "{}",
+        report.subject
+    );
+    report.assert_says("1–2 confirmed; 3–4 not sent");
+    report.assert_says("Our fax system had a fault during the call.");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_7_a_fax_whose_time_runs_out_between_two_calls_is_told_by_what_arrived() {
+    let later = short_waits(false).replace("[1, 1, 1]", "[600]");
+    let rig = line().policy("sending.toml", &later).start().await;
+    // Two pages are confirmed, and nothing of the others goes out.
+    let script = Script::plain(&[Mcf, Rtp]).trainings(&[Training::Cfr, Training::Dcn]);
+    let _far = ScriptedFax::start(rig.far_address(), rig.speed(), &[script]).await;
+    let pages: [(&str, &str, &[u8]); 1] = [("text/plain", "pages.txt", THREE_PAGES)];
+    rig.mail(&[FAR_NUMBER], &letters::message("Over", "Hello.", &pages))
+        .await;
+    rig.wait_job(&["waiting"]).await;
+    rig.meddle("UPDATE job SET deadline = 1").await;
+    let report = rig.wait_report("Over").await;
+    let job = rig.jobs().await.remove(0);
+    assert_eq!((job.state.as_str(), job.pages_confirmed), ("partly", 2));
+    assert_eq!(rig.holds().await[0].3, Some(2));
+    assert!(
+        report.subject.starts_with("Partly sent: Over (2 of 4"),
+        "{}",
+        report.subject
+    );
+    report.assert_says(&format!("{FAR_NUMBER}: partly sent"));
+    report.assert_says("The time for sending this fax ran out. Send what is missing again");
+    report.assert_says("1–2 confirmed; 3–4 not sent");
 }

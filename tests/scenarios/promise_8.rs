@@ -107,7 +107,12 @@ async fn promise_8_a_fax_whose_time_runs_out_costs_what_was_confirmed() {
     assert_eq!(rig.holds().await[0].2, None);
     rig.meddle("UPDATE job SET deadline = 1").await;
     let report = rig.wait_report("Too late").await;
-    assert!(report.subject.starts_with("Partly sent"), "{}", report.text);
+    assert!(
+        report.subject.starts_with("Partly confirmed"),
+        "{}",
+        report.text
+    );
+    assert_eq!(rig.jobs().await[0].state, "unknown");
     report.assert_says("1–2 confirmed; 3 unknown");
     let holds = rig.holds().await;
     assert_eq!((holds[0].2, holds[0].3), (Some(3000), Some(2)));

@@ -25,7 +25,8 @@ pub use crate::session::TxIfp;
 /// itself hangs for ever when the far end falls silent after CTC, or within a page.
 const SILENCE_TICKS: u32 = 70 * TICKS_PER_SECOND;
 
-/// How long page data may wait for its permit: 4.0 s. The far end waits 6 s ± 1 s for it (T2, T.30 §5.4.3.1).
+/// How long a page's data may wait for its permit: 4.0 s. After CFR, and after MCF to MPS, the far end
+/// waits 6 s ± 1 s for what comes next (T2, T.30 §5.4.3.1).
 const PERMIT_TICKS: u32 = 4 * TICKS_PER_SECOND;
 
 /// Ticks between two looks at how far the page is.

@@ -33,8 +33,8 @@ pub struct Session {
     tx_seq: u16,
     /// Line time stands still.
     pub frozen: Option<Freeze>,
-    /// The permit for page data was asked for, or isn't wanted.
-    permitted: bool,
+    /// The data of each page waits for a permit.
+    ask_before_data: bool,
     /// The call must end, with nothing more going out.
     pub hang_up: Option<Cause>,
     /// What ended the call, where that is not T.30 itself.
@@ -83,7 +83,7 @@ impl Session {
             tx: VecDeque::new(),
             tx_seq: 0,
             frozen: None,
-            permitted: !ask_before_data,
+            ask_before_data,
             hang_up: None,
             cause: None,
             completion: None,
@@ -164,12 +164,15 @@ impl Session {
                     custody.post_message(command);
                 }
                 if let Role::Send(tracker) = role {
+                    let was_next = tracker.data_next().is_some();
                     if let Some(verdict) = tracker.heard(frame) {
                         self.events.push_back(Event::PageVerdict(verdict));
                     }
-                    if field == fcf::CFR && !std::mem::replace(&mut self.permitted, true) {
+                    if let (true, false, Some(index)) =
+                        (self.ask_before_data, was_next, tracker.data_next())
+                    {
                         self.frozen = Some(Freeze::Permit(0));
-                        self.events.push_back(Event::PageDataNext);
+                        self.events.push_back(Event::PageDataNext { index });
                     }
                 }
                 self.tell_frame(false, frame, octet);

@@ -48,7 +48,7 @@ pub enum Work {
         sub_address: Option<String>,
         /// PWD: password, 20 characters.
         password: Option<String>,
-        /// Before the first page data, line time stands still until [`Call::go`](crate::Call::go).
+        /// Before the data of each page, line time stands still until [`Call::go`](crate::Call::go).
         ask_before_data: bool,
     },
     /// Receives.
@@ -141,9 +141,13 @@ pub enum Event {
         /// Its name; for a PPS the whole: `PPS-EOP`.
         name: String,
     },
-    /// The far end is ready for page data, which waits for [`Call::go`](crate::Call::go). Comes once, only
+    /// The far end is ready for the data of a page, which waits for [`Call::go`](crate::Call::go). Comes
+    /// for each page, again for one that is repeated, directly after the verdict that lets it follow; only
     /// when [`Work::Send`] asked for it.
-    PageDataNext,
+    PageDataNext {
+        /// 0-based in the file.
+        index: u32,
+    },
     /// Data of a page begins to go out, or to be written; again for a page that is repeated.
     PageStarted {
         /// 0-based: in the file when we send, in the call when we receive.
@@ -247,7 +251,7 @@ pub enum Cause {
     Silence,
     /// A received page could not be kept, or not in time.
     PageNotKept,
-    /// The permit for page data did not come within 4 s.
+    /// The permit for a page's data did not come within 4 s.
     NoPermit,
     /// The engine's page count and the frames disagree: which page is on the line can't be told.
     PageCountLost,

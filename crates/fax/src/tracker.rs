@@ -85,6 +85,11 @@ impl Tracker {
         u32::try_from(self.confirmed.len()).unwrap_or(u32::MAX)
     }
 
+    /// The page whose data goes out with the next tick, if any.
+    pub fn data_next(&self) -> Option<u32> {
+        self.current.data_next.then(|| self.index())
+    }
+
     /// A frame of ours was queued.
     pub fn sent(&mut self, frame: &[u8]) {
         let Some(&octet) = frame.get(2) else { return };

@@ -5,7 +5,7 @@
 mod common;
 
 use common::*;
-use faxpost_fax::{Cause, Event, Progress, Station, Verdict, Work};
+use faxpost_fax::{Cause, Event, Progress, Station, Verdict, Work, frames::fcf};
 use faxpost_t4::{Coding, Resolution};
 
 #[test]
@@ -238,59 +238,12 @@ fn a_sub_address_reaches_the_receiver() {
     );
 }
 
-#[test]
-fn page_data_waits_for_its_permit() {
-    let asking = || {
-        let mut work = Work::send(file(&three_pages()));
-        if let Work::Send {
-            ask_before_data, ..
-        } = &mut work
-        {
-            *ask_before_data = true;
-        }
-        T38Call::with(&Station::default(), work, Commit::Now)
-    };
-    let asked = |call: &T38Call| {
-        call.a
-            .events
-            .iter()
-            .any(|e| matches!(e, Event::PageDataNext))
-    };
-
-    let mut call = asking();
-    while !asked(&call) {
-        call.tick();
-    }
-    for _ in 0..seconds(1.5) {
-        call.tick();
-    }
-    assert!(
-        !call
-            .a
-            .events
-            .iter()
-            .any(|event| matches!(event, Event::PageStarted { .. }))
-    );
-    call.a.endpoint.go();
-    let call = call.run(300.0);
-    assert_eq!(call.a.verdicts(), [Verdict::Confirmed; 3]);
-    assert_eq!(
-        call.a
-            .events
-            .iter()
-            .filter(|e| matches!(e, Event::PageDataNext))
-            .count(),
-        1
-    );
-
-    let call = asking().run(300.0);
-    assert_eq!(call.a.ending().cause, Cause::NoPermit);
-    assert_eq!(call.a.verdicts(), [Verdict::Unsent; 3], "nothing went out");
-    assert!(call.shelf.kept().is_empty());
+/// Three pages, each of which waits for a permit.
+fn asking(station: &Station) -> T38Call {
+    T38Call::with(station, asking_work(), Commit::Now)
 }
 
-#[test]
-fn page_data_waits_for_its_permit_over_audio_too() {
+fn asking_work() -> Work {
     let mut work = Work::send(file(&three_pages()));
     if let Work::Send {
         ask_before_data, ..
@@ -298,22 +251,141 @@ fn page_data_waits_for_its_permit_over_audio_too() {
     {
         *ask_before_data = true;
     }
-    let mut call = AudioCall::with(&Station::default(), work, Commit::Now);
-    while !call
-        .a
-        .events
-        .iter()
-        .any(|event| matches!(event, Event::PageDataNext))
-    {
+    work
+}
+
+/// The pages whose data waited for a permit, and those whose data then began.
+fn asked(events: &[Event]) -> (Vec<u32>, Vec<u32>) {
+    let asked = events.iter().filter_map(|event| match event {
+        Event::PageDataNext { index } => Some(*index),
+        _ => None,
+    });
+    let begun = events.iter().filter_map(|event| match event {
+        Event::PageStarted { index } => Some(*index),
+        _ => None,
+    });
+    (asked.collect(), begun.collect())
+}
+
+/// Ticks until a permit is asked for that `given` lacks, or the sender's call is over.
+fn until_asked(call: &mut T38Call, given: usize) -> bool {
+    while asked(&call.a.events).0.len() <= given {
+        if call.a.endpoint.is_ended() {
+            return false;
+        }
         call.tick();
     }
-    for _ in 0..seconds(1.9) {
-        call.tick();
+    true
+}
+
+fn without_ecm() -> Station {
+    Station {
+        ecm: false,
+        ..Station::default()
     }
-    call.a.endpoint.go();
-    let call = call.run(300.0);
-    assert_eq!(call.a.verdicts(), [Verdict::Confirmed; 3]);
-    assert_eq!(call.a.count(true, "DCS"), 1, "no new training was needed");
+}
+
+#[test]
+fn the_data_of_each_page_waits_for_its_permit() {
+    for station in [Station::default(), without_ecm()] {
+        for wait in [0.0, 0.5, 2.0, 3.9] {
+            let mut call = asking(&station);
+            let mut given = 0;
+            while until_asked(&mut call, given) {
+                for _ in 0..seconds(wait) {
+                    call.tick();
+                    let (asked, begun) = asked(&call.a.events);
+                    assert_eq!(begun.len() + 1, asked.len(), "nothing goes out before");
+                }
+                call.a.endpoint.go();
+                given += 1;
+            }
+            let call = call.run(300.0);
+            assert_eq!(
+                call.a.verdicts(),
+                [Verdict::Confirmed; 3],
+                "{wait} {:?}",
+                call.a.ending()
+            );
+            assert_eq!(asked(&call.a.events), (vec![0, 1, 2], vec![0, 1, 2]));
+            assert_eq!(call.a.count(true, "DCS"), 1, "no new training was needed");
+            assert_same(&call.shelf.kept(), &three_pages());
+        }
+    }
+}
+
+#[test]
+fn a_verdict_stands_directly_before_the_page_that_it_lets_follow() {
+    let mut call = asking(&Station::default());
+    let mut given = 0;
+    while until_asked(&mut call, given) {
+        call.a.endpoint.go();
+        given += 1;
+    }
+    let events = call.run(300.0).a.events;
+    for next in [1, 2] {
+        let at = events
+            .iter()
+            .position(|event| matches!(event, Event::PageDataNext { index } if *index == next))
+            .unwrap();
+        assert!(
+            matches!(&events[at - 1], Event::PageVerdict(page) if page.index + 1 == next),
+            "{:?}",
+            events[at - 1]
+        );
+    }
+}
+
+#[test]
+fn a_permit_that_does_not_come_ends_the_call_before_its_page() {
+    for station in [Station::default(), without_ecm()] {
+        for permits in 0..3 {
+            let mut call = asking(&station);
+            for given in 0..permits {
+                assert!(until_asked(&mut call, given));
+                call.a.endpoint.go();
+            }
+            let call = call.run(300.0);
+            assert_eq!(call.a.ending().cause, Cause::NoPermit);
+            let mut expected = [Verdict::Unsent; 3];
+            expected[..permits].fill(Verdict::Confirmed);
+            assert_eq!(call.a.verdicts(), expected);
+            assert_eq!(call.shelf.kept().len(), permits, "nothing more went out");
+        }
+    }
+}
+
+#[test]
+fn a_page_that_is_repeated_waits_for_another_permit() {
+    let mut call = asking(&without_ecm());
+    call.b_way = Way::tampering(&[("MCF", 0, Tamper::Become(fcf::RTN))]);
+    for given in 0..2 {
+        assert!(until_asked(&mut call, given));
+        call.a.endpoint.go();
+    }
+    assert_eq!(asked(&call.a.events).0, [0, 0]);
+}
+
+#[test]
+fn the_data_of_each_page_waits_for_its_permit_over_audio_too() {
+    for station in [Station::default(), without_ecm()] {
+        let mut call = AudioCall::with(&station, asking_work(), Commit::Now);
+        let mut given = 0;
+        while !call.a.endpoint.is_ended() && call.now < u64::from(seconds(300.0)) {
+            call.tick();
+            if asked(&call.a.events).0.len() > given {
+                given += 1;
+                for _ in 0..seconds(1.9) {
+                    call.tick();
+                }
+                call.a.endpoint.go();
+            }
+        }
+        let call = call.run(300.0);
+        assert_eq!(call.a.verdicts(), [Verdict::Confirmed; 3]);
+        assert_eq!(given, 3);
+        assert_eq!(call.a.count(true, "DCS"), 1, "no new training was needed");
+    }
 }
 
 #[test]

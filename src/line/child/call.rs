@@ -6,12 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use faxpost_fax::{Agreement, Ending, Event, Progress, Station, Verdict, Work};
+use faxpost_fax::{Agreement, Cause, Ending, Event, PageVerdict, Progress, Station, Verdict, Work};
 
 use super::{Order, Voice, gate::Gate, media::Media};
 use crate::line::{
     self, Negotiated,
-    protocol::{FromWorker, Role, ToWorker},
+    protocol::{Fault, FromWorker, Role, ToWorker},
 };
 
 /// The completion code of a call that never began: spandsp's T30_ERR_CALLDROPPED.
@@ -74,6 +74,7 @@ pub(super) fn run(
             pages: Vec::new(),
             negotiated: None,
             fax_heard: false,
+            fault: Some(Fault::NotBegun),
         },
     });
 }
@@ -101,9 +102,18 @@ fn follow(
             Err(mpsc::TryRecvError::Empty) => {}
         }
         media.tick();
+        // A verdict waits for the event behind it: one frame, so that one commit records both.
+        let mut answered = None;
         while let Some(event) = media.call().next_event() {
             match event {
+                Event::PageVerdict(page) => tell(voice, answered.replace(page)),
+                Event::PageDataNext { index } => voice.say(&FromWorker::PageDataNext {
+                    call: voice.call,
+                    page: index,
+                    answered: answered.take().map(told),
+                }),
                 Event::Ended(ending) => {
+                    tell(voice, answered.take());
                     heard |= ending.fax_heard;
                     return Some((ending, heard));
                 }
@@ -113,11 +123,13 @@ fn follow(
                 }
                 other => {
                     if let Some(said) = said(voice.call, other) {
+                        tell(voice, answered.take());
                         voice.say(&said);
                     }
                 }
             }
         }
+        tell(voice, answered);
         next += step;
         let now = Instant::now();
         if now.saturating_duration_since(next) > TOO_LATE {
@@ -127,13 +139,32 @@ fn follow(
     }
 }
 
+/// Says a verdict that no page follows at once.
+fn tell(voice: &Voice, page: Option<PageVerdict>) {
+    if let Some(page) = page {
+        voice.say(&FromWorker::PageVerdict {
+            call: voice.call,
+            page: page.index,
+            verdict: verdict(page.verdict),
+            evidence: page.evidence,
+        });
+    }
+}
+
+fn told(page: PageVerdict) -> line::PageVerdict {
+    line::PageVerdict {
+        page: page.index,
+        verdict: verdict(page.verdict),
+        evidence: page.evidence,
+    }
+}
+
 fn said(call: u64, event: Event) -> Option<FromWorker> {
     Some(match event {
         Event::Negotiated(agreement) => FromWorker::Negotiated {
             call,
             what: negotiated(&agreement),
         },
-        Event::PageDataNext => FromWorker::PageDataNext { call },
         Event::PageStarted { index } => FromWorker::PageStarted { call, page: index },
         Event::PageProgress {
             index,
@@ -145,12 +176,6 @@ fn said(call: u64, event: Event) -> Option<FromWorker> {
             percent: u8::try_from(u64::from(octets) * 100 / u64::from(of))
                 .unwrap_or(99)
                 .min(99),
-        },
-        Event::PageVerdict(page) => FromWorker::PageVerdict {
-            call,
-            page: page.index,
-            verdict: verdict(page.verdict),
-            evidence: page.evidence,
         },
         _ => return None,
     })
@@ -167,6 +192,12 @@ fn farewell(call: u64, ending: Ending, fax_heard: bool) -> FromWorker {
             .collect(),
         negotiated: ending.agreement.as_ref().map(negotiated),
         fax_heard,
+        fault: match ending.cause {
+            Cause::NoPermit => Some(Fault::NoPermit),
+            Cause::PageNotKept => Some(Fault::PageNotKept),
+            Cause::PageCountLost => Some(Fault::PageCountLost),
+            Cause::Protocol | Cause::HungUp | Cause::Silence | Cause::PageTooLong => None,
+        },
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
     sync::{Arc, Weak, mpsc},
 };
 
-use super::protocol::{FromWorker, ToWorker};
+use super::protocol::{Fault, FromWorker, ToWorker};
 use crate::worker::{FrameSocket, frame::FrameSender};
 
 /// What the main thread hands to a call's thread.
@@ -134,6 +134,7 @@ fn refuse(sender: &FrameSender, call: u64) {
         pages: Vec::new(),
         negotiated: None,
         fax_heard: false,
+        fault: Some(Fault::NotBegun),
     });
 }
 

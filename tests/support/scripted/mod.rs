@@ -92,6 +92,9 @@ impl Script {
     }
 }
 
+/// What stands behind the frames of a call that the gateway has hung up.
+const BYE: &str = "(BYE)";
+
 /// The frames of one call.
 type Frames = Arc<Mutex<Vec<String>>>;
 
@@ -139,8 +142,18 @@ impl ScriptedFax {
     #[must_use]
     pub fn pages(&self, call: usize) -> Vec<String> {
         let mut frames = self.frames().swap_remove(call);
-        frames.retain(|name| !matches!(name.as_str(), "TSI" | "> CSI" | "> DIS" | "DCS" | "> CFR"));
+        let others = ["TSI", "> CSI", "> DIS", "DCS", "> CFR", BYE];
+        frames.retain(|name| !others.contains(&name.as_str()));
         frames
+    }
+
+    /// Whether the gateway has hung up this call.
+    #[must_use]
+    pub fn is_over(&self, call: usize) -> bool {
+        let frames = self.frames();
+        frames
+            .get(call)
+            .is_some_and(|frames| frames.last().is_some_and(|last| last == BYE))
     }
 }
 
@@ -172,10 +185,12 @@ impl Machine {
                 "INVITE" => self.sound(&request).await,
                 "BYE" => {
                     let call = header(&request, "Call-ID").unwrap_or_default();
-                    if let Some(open) = self.open.remove(&call)
-                        && let Some(task) = open.task
-                    {
-                        task.abort();
+                    if let Some(open) = self.open.remove(&call) {
+                        let log = self.calls.lock().unwrap()[open.number].clone();
+                        log.lock().unwrap().push(BYE.to_owned());
+                        if let Some(task) = open.task {
+                            task.abort();
+                        }
                     }
                     response(&request, "200 OK", None, self.address)
                 }
