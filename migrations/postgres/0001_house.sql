@@ -287,7 +287,7 @@ CREATE TABLE outbox (
     message_id  TEXT NOT NULL,            -- fixed before the first try: a repeat is recognisable
     return_path TEXT NOT NULL,            -- '' for <>
     recipient   TEXT NOT NULL,
-    state       TEXT NOT NULL,            -- 'compose', 'ready', 'sending', 'sent', 'failed'
+    state       TEXT NOT NULL,            -- 'compose', 'ready', 'sending', 'sent', 'failed', 'dropped' (failed, and its content is gone)
     custody_id  TEXT,                     -- the composed mail; NULL while it is to be composed
     tries       BIGINT NOT NULL,
     run_at      BIGINT NOT NULL,

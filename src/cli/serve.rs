@@ -153,6 +153,7 @@ async fn start(
         custody.clone(),
         config.relay.clone(),
         config.hostname.clone(),
+        policies.retention,
         stop.clone(),
     );
     tasks.spawn(async move { Ok(relay.await?) });

@@ -58,8 +58,8 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<()> {
         }
     }
     println!(
-        "Mail to the relay: {} waiting, {} refused",
-        status["outbox"]["ready"], status["outbox"]["failed"]
+        "Mail to the relay: {} waiting, {} refused, {} never delivered and no longer kept",
+        status["outbox"]["ready"], status["outbox"]["failed"], status["outbox"]["dropped"]
     );
     Ok(())
 }

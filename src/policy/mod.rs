@@ -5,6 +5,7 @@
 
 pub mod accepting;
 pub mod dial;
+pub mod retention;
 pub mod sender;
 pub mod sending;
 pub mod tariffs;
@@ -15,6 +16,7 @@ use std::{
 };
 
 pub use accepting::{Accepting, SameMail};
+pub use retention::Retention;
 pub use sending::Sending;
 
 /// All rules.
@@ -24,6 +26,8 @@ pub struct Policies {
     pub accepting: Accepting,
     /// How numbers are read.
     pub dial: dial::DialPlan,
+    /// How long what could not be delivered is kept.
+    pub retention: Retention,
     /// What proves a sender.
     pub sender: sender::SenderRules,
     /// How a fax is tried again.
@@ -41,6 +45,7 @@ impl Policies {
         Ok(Self {
             accepting: Accepting::load(folder)?,
             dial: dial::DialPlan::load(folder)?,
+            retention: Retention::load(folder)?,
             sender: sender::SenderRules::load(folder)?,
             sending: Sending::load(folder)?,
             tariffs: tariffs::Tariffs::load(folder)?,

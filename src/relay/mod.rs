@@ -1,10 +1,11 @@
 //! Mail out: what we owe to mailboxes, until the next MTA has taken it.
 //!
 //! The outbox holds one row for each mail: `compose` (promised, not yet written), `ready`, `sending`,
-//! `sent`, `failed`. A row is made in the transaction that owes it ([`enqueue`]), gets its bytes
+//! `sent`, `failed`, `dropped`. A row is made in the transaction that owes it ([`enqueue`]), gets its bytes
 //! with [`ready`], and [`Relay`] hands it to the next MTA, one recipient a transaction. A repeat after
-//! a crash or a lost answer has the same Message-ID. A mail that is refused stays in custody and in
-//! [`status`]: nothing is lost in silence.
+//! a crash or a lost answer has the same Message-ID. A mail that is refused or given
+//! up stays in custody and in [`status`] for as long as `retention.toml` says; then its content is ended and
+//! counted as `dropped`: nothing is lost in silence.
 
 mod outbox;
 mod pace;

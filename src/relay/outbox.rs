@@ -1,12 +1,13 @@
 //! The table `outbox` and its moves; no other code changes a state of it.
 
 use serde::Serialize;
-use sqlx::Row as _;
+use sqlx::{AssertSqlSafe, Row as _};
 
 use super::pace;
 use crate::{
     clock::{Millis, now_ms},
     store::{Kind, Store, StoreError, Tries, Tx, new_id},
+    vault::Custody,
 };
 
 /// A mail that is owed.
@@ -48,8 +49,10 @@ pub struct OutboxStatus {
     pub ready: u64,
     /// When the oldest of them was made.
     pub oldest: Option<Millis>,
-    /// Mails that were refused or given up; they are kept.
+    /// Mails that were refused or given up; they are kept for the time that the policy says.
     pub failed: u64,
+    /// Mails of which that time is over: their content is gone, undelivered.
+    pub dropped: u64,
     /// What the relay said last to a mail that it has not taken.
     pub last_error: Option<String>,
 }
@@ -160,15 +163,16 @@ pub async fn ready(tx: &mut Tx, mail_id: &str, custody_id: &str) -> Result<bool,
 /// What the database says.
 pub async fn status(store: &Store) -> Result<OutboxStatus, StoreError> {
     let counts = sqlx::query(
-        "SELECT CAST(COALESCE(SUM(CASE WHEN state = 'failed' THEN 0 ELSE 1 END), 0) AS BIGINT) AS waiting,
+        "SELECT CAST(COALESCE(SUM(CASE WHEN state IN ('failed', 'dropped') THEN 0 ELSE 1 END), 0) AS BIGINT) AS waiting,
                 CAST(COALESCE(SUM(CASE WHEN state = 'failed' THEN 1 ELSE 0 END), 0) AS BIGINT) AS failed,
-                CAST(MIN(CASE WHEN state = 'failed' THEN NULL ELSE created_at END) AS BIGINT) AS oldest
+                CAST(COALESCE(SUM(CASE WHEN state = 'dropped' THEN 1 ELSE 0 END), 0) AS BIGINT) AS dropped,
+                CAST(MIN(CASE WHEN state IN ('failed', 'dropped') THEN NULL ELSE created_at END) AS BIGINT) AS oldest
          FROM outbox WHERE state <> 'sent'",
     )
     .fetch_one(store.reader())
     .await?;
     let last_error: Option<String> = sqlx::query_scalar(
-        "SELECT last_answer FROM outbox WHERE state <> 'sent' AND last_answer IS NOT NULL
+        "SELECT last_answer FROM outbox WHERE state NOT IN ('sent', 'dropped') AND last_answer IS NOT NULL
          ORDER BY run_at DESC, mail_id DESC LIMIT 1",
     )
     .fetch_optional(store.reader())
@@ -177,6 +181,7 @@ pub async fn status(store: &Store) -> Result<OutboxStatus, StoreError> {
         ready: counts.try_get::<i64, _>("waiting")?.unsigned_abs(),
         oldest: counts.try_get("oldest")?,
         failed: counts.try_get::<i64, _>("failed")?.unsigned_abs(),
+        dropped: counts.try_get::<i64, _>("dropped")?.unsigned_abs(),
         last_error,
     })
 }
@@ -323,7 +328,7 @@ pub(super) async fn put_off(
     Ok(done.rows_affected() == 1)
 }
 
-/// It won't be tried again. Its custody stays open.
+/// It won't be tried again. Its custody stays open until [`drop_overdue`].
 pub(super) async fn failed(
     tx: &mut Tx,
     mail: &Claimed,
@@ -342,4 +347,54 @@ pub(super) async fn failed(
     .execute(tx.conn())
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Ends mails that were given up before `before`, at most `limit`: the custody of their content is done.
+/// How many there were.
+pub(super) async fn drop_overdue(
+    store: &Store,
+    custody: &Custody,
+    before: Millis,
+    limit: i64,
+) -> Result<usize, StoreError> {
+    const OVERDUE: &str = "state = 'failed' AND run_at <= $1";
+    // Reading first: there is hardly ever one, and a write transaction holds others up.
+    let due: Option<String> = sqlx::query_scalar(AssertSqlSafe(format!(
+        "SELECT mail_id FROM outbox WHERE {OVERDUE} LIMIT 1"
+    )))
+    .bind(before)
+    .fetch_optional(store.reader())
+    .await?;
+    if due.is_none() {
+        return Ok(0);
+    }
+    let mut tx = store.begin().await?;
+    // The outer condition makes it a claim, as above.
+    let rows = sqlx::query(AssertSqlSafe(format!(
+        "UPDATE outbox SET state = 'dropped'
+         WHERE {OVERDUE} AND mail_id IN (
+             SELECT mail_id FROM outbox WHERE {OVERDUE} ORDER BY run_at, mail_id LIMIT $2)
+         RETURNING tenant_id, mail_id, custody_id"
+    )))
+    .bind(before)
+    .bind(limit)
+    .fetch_all(tx.conn())
+    .await?;
+    let mut ids = Vec::new();
+    for row in &rows {
+        let tenant_id: String = row.try_get("tenant_id")?;
+        // A draft that was never written has none.
+        if let Some(custody_id) = row.try_get::<Option<String>, _>("custody_id")? {
+            custody.done(&mut tx, &tenant_id, &custody_id).await?;
+        }
+        ids.push(row.try_get::<String, _>("mail_id")?);
+    }
+    tx.commit().await?;
+    for mail in ids {
+        tracing::error!(
+            mail,
+            "a mail that could not be delivered is no longer kept (retention.toml)"
+        );
+    }
+    Ok(rows.len())
 }

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     clock::{Millis, now_ms},
     config,
+    policy::Retention,
     store::{Store, StoreError, Topic},
     trouble::Trouble,
     vault::Custody,
@@ -37,6 +38,7 @@ struct Shared {
     custody: Custody,
     config: config::Relay,
     hostname: String,
+    retention: Retention,
 }
 
 /// What a delivery leaves.
@@ -53,9 +55,10 @@ impl Relay {
         custody: Custody,
         config: config::Relay,
         hostname: String,
+        retention: Retention,
         stop: CancellationToken,
     ) -> JoinHandle<()> {
-        let relay = Self::new(store, custody, config, hostname);
+        let relay = Self::new(store, custody, config, hostname, retention);
         tokio::spawn(relay.run(stop))
     }
 
@@ -64,6 +67,7 @@ impl Relay {
         custody: Custody,
         config: config::Relay,
         hostname: String,
+        retention: Retention,
     ) -> Self {
         Self {
             shared: Arc::new(Shared {
@@ -71,6 +75,7 @@ impl Relay {
                 custody,
                 config,
                 hostname,
+                retention,
             }),
             idle: Vec::new(),
             rests_until: 0,
@@ -88,6 +93,7 @@ impl Relay {
                     taken_back = true;
                 }
                 self.pass(now_ms, &stop).await?;
+                self.drop_overdue(now_ms()).await?;
                 outbox::next_due(&store).await
             };
             let due = match next.await {
@@ -106,6 +112,16 @@ impl Relay {
                 () = tokio::time::sleep(wait) => {}
             }
         }
+    }
+
+    /// Ends what was given up long ago.
+    pub(super) async fn drop_overdue(&self, now: Millis) -> Result<(), StoreError> {
+        const LOT: i64 = 64;
+        let shared = &self.shared;
+        let before = now - shared.retention.undelivered_ms();
+        let once = || outbox::drop_overdue(&shared.store, &shared.custody, before, LOT);
+        while outbox::again(once).await? > 0 {}
+        Ok(())
     }
 
     /// Sends everything that is due, over as many connections as are allowed, and closes them.
@@ -264,7 +280,7 @@ impl Shared {
                     mail = id,
                     tries,
                     code = code(answer),
-                    "mail not delivered; it is kept, and the status page tells why"
+                    "mail not delivered; it is kept for a while (retention.toml), and the status page tells why"
                 );
             }
         }

@@ -12,6 +12,7 @@ use crate::{
     clock::{Millis, now_ms},
     config,
     demo::sink::{Sink, Trick},
+    policy::Retention,
     store::{Store, Topic, testing::on_each_database},
     vault::{Custody, NewItem, What},
 };
@@ -53,6 +54,21 @@ impl House {
 
     fn now(&self) -> Millis {
         self.now.load(Ordering::Relaxed)
+    }
+
+    /// A mail that nobody has written yet.
+    async fn draft(&self, name: &str, deadline: Millis) {
+        let mail = NewMail {
+            tenant_id: TENANT.into(),
+            purpose: format!("test:{name}"),
+            message_id: format!("{name}@localhost"),
+            return_path: String::new(),
+            recipient: format!("{name}@example.com"),
+            deadline,
+        };
+        let mut tx = self.store.begin().await.unwrap();
+        assert!(enqueue(&mut tx, &mail).await.unwrap());
+        tx.commit().await.unwrap();
     }
 
     /// A mail in the outbox, ready; its id.
@@ -138,7 +154,9 @@ fn relay_to(store: &Store, custody: &Custody, port: u16) -> Relay {
         port,
         ..config::Relay::default()
     };
-    Relay::new(store.clone(), custody.clone(), config, "localhost".into())
+    let retention = Retention::load(None).unwrap();
+    let hostname = "localhost".into();
+    Relay::new(store.clone(), custody.clone(), config, hostname, retention)
 }
 
 fn row(state: &str, tries: i64, answer: &str, done: bool) -> (String, i64, String, bool) {
@@ -213,6 +231,35 @@ on_each_database! {
         }
         house.pass().await;
         assert_eq!(house.row(&id).await, row("sent", 4, "250 2.0.0 kept", true));
+    }
+
+    async fn promise_7_a_mail_that_is_refused_for_good_is_kept_for_a_month_and_no_longer(store) {
+        let mut house = House::new(store).await;
+        house.sink.play(Trick::Rcpt("550 5.1.1 unknown".into()));
+        let refused = house.mail("a", b"x").await;
+        house.pass().await;
+        // A draft that is never written has no content to end.
+        house.draft("never", house.now()).await;
+        let written = house.mail("b", b"y").await;
+        house.pass().await;
+        assert_eq!(house.row(&written).await.0, "sent");
+        let failed_at = house.now();
+        let month = 30 * 24 * HOUR;
+        house.relay.drop_overdue(failed_at + month - 1).await.unwrap();
+        let status_of = async |house: &House| {
+            let status = status(&house.store).await.unwrap();
+            (status.ready, status.failed, status.dropped)
+        };
+        assert_eq!(status_of(&house).await, (0, 2, 0));
+        assert!(!house.row(&refused).await.3, "it is kept");
+        for _ in 0..2 {
+            house.relay.drop_overdue(failed_at + month).await.unwrap();
+            assert_eq!(status_of(&house).await, (0, 0, 2));
+            assert_eq!(house.row(&refused).await, row("dropped", 1, "550 5.1.1 unknown", true));
+        }
+        // With nothing open its day ends: rows, key and segments.
+        let swept = house.custody.sweep_at(&house.store, now_ms() + month).await.unwrap();
+        assert_eq!(swept.days.len(), 1);
     }
 
     async fn a_permanent_answer_keeps_the_mail_and_says_so(store) {
@@ -384,6 +431,7 @@ async fn the_task_wakes_takes_back_and_stops() {
         house.custody.clone(),
         config,
         "localhost".into(),
+        Retention::load(None).unwrap(),
         stop.clone(),
     );
     let mails = house.sink.mails();

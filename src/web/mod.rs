@@ -168,6 +168,8 @@ impl StatusPage {
             down
         } else if self.status.outbox.failed > 0 {
             "Some of our mail was refused by the relay: see below."
+        } else if self.status.outbox.dropped > 0 {
+            "Some of our mail was never delivered, and is no longer kept: see below."
         } else {
             "All is well."
         }
