@@ -240,7 +240,7 @@ CREATE TABLE received_fax (
     tenant_id   TEXT NOT NULL,
     number_id   TEXT NOT NULL REFERENCES number (number_id),
     call_id     TEXT NOT NULL,
-    state       TEXT NOT NULL,            -- 'receiving', 'received' (its mails are under way), 'delivered', 'failed'
+    state       TEXT NOT NULL,            -- 'receiving', 'received' (its mails are under way), 'delivered', 'failed', 'dropped' (failed, and its pages are gone)
     remote_number TEXT NOT NULL,          -- the caller's, as the trunk gave it
     tsi         TEXT,
     pages       BIGINT NOT NULL,          -- committed

@@ -106,6 +106,7 @@ async fn start(
         hostname: config.hostname.clone(),
         from: from.clone(),
         min_free_disk: config.smtp.min_free_disk,
+        retention: policies.retention,
     });
     let queue = Queue::new(queue::Setup {
         store: store.clone(),

@@ -42,7 +42,8 @@ pub(super) async fn run(inbox: Arc<Inner>, stop: CancellationToken) {
     }
 }
 
-/// Ends what overstays: faxes that nobody receives any more, and those whose mails are settled.
+/// Ends what overstays: faxes that nobody receives any more, those whose mails are settled, and those that
+/// could not be delivered.
 async fn tidy(inbox: &Inner) {
     let tidied = async {
         for open in records::left_open(&inbox.store, now_ms()).await? {
@@ -52,14 +53,15 @@ async fn tidy(inbox: &Inner) {
             );
             inbox.cut_off(&open, "deadline").await?;
         }
-        records::settle_deliveries(&inbox.store).await
+        records::settle_deliveries(&inbox.store, &inbox.custody, inbox.retention).await?;
+        records::drop_overdue(&inbox.store, &inbox.custody, now_ms()).await
     };
     if let Err(error) = tidied.await {
         tracing::warn!(%error, "received faxes can't be tidied; trying again");
     }
 }
 
-async fn write_all(inbox: &Inner) -> anyhow::Result<usize> {
+pub(super) async fn write_all(inbox: &Inner) -> anyhow::Result<usize> {
     let drafts = relay::to_compose(&inbox.store, DELIVERY_PREFIX, BATCH).await?;
     let mut written = 0;
     for draft in drafts {
@@ -86,7 +88,7 @@ async fn write(inbox: &Inner, draft: &Draft) -> anyhow::Result<()> {
         .ok_or_else(|| anyhow::anyhow!("a delivery without its fax"))?
         .to_owned();
     let tenant_id = &draft.tenant_id;
-    let (pages, custody) = pages(inbox, tenant_id, &received_id).await?;
+    let pages = pages(inbox, tenant_id, &received_id).await?;
     let letter = facts(inbox, draft, &received_id, &pages).await?;
     let kept = inbox
         .custody
@@ -102,30 +104,12 @@ async fn write(inbox: &Inner, draft: &Draft) -> anyhow::Result<()> {
         // Written by another node meanwhile: what nobody sends must not stay in custody.
         return Ok(());
     }
-    let waiting: i64 = sqlx::query_scalar(
-        "SELECT CAST(COUNT(*) AS BIGINT) FROM outbox
-         WHERE tenant_id = $1 AND purpose LIKE $2 AND state = 'compose'",
-    )
-    .bind(tenant_id)
-    .bind(format!("{DELIVERY_PREFIX}{received_id}:%"))
-    .fetch_one(tx.conn())
-    .await?;
-    if waiting == 0 {
-        // Every recipient's mail holds the whole fax now: the pages have served.
-        for custody_id in &custody {
-            inbox.custody.done(&mut tx, tenant_id, custody_id).await?;
-        }
-    }
     tx.commit().await?;
     inbox.store.wake(Topic::Outbox);
     Ok(())
 }
 
-async fn pages(
-    inbox: &Inner,
-    tenant_id: &str,
-    received_id: &str,
-) -> anyhow::Result<(Vec<FaxPage>, Vec<String>)> {
+async fn pages(inbox: &Inner, tenant_id: &str, received_id: &str) -> anyhow::Result<Vec<FaxPage>> {
     let custody: Vec<String> = sqlx::query_scalar(
         "SELECT custody_id FROM received_page WHERE tenant_id = $1 AND received_id = $2 ORDER BY page",
     )
@@ -141,7 +125,7 @@ async fn pages(
             .await?;
         pages.extend(tiff::read(&bytes)?);
     }
-    Ok((pages, custody))
+    Ok(pages)
 }
 
 async fn facts(

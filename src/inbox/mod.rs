@@ -22,6 +22,7 @@ use crate::{
     line::{Answerer, CallEnding, Decision, IncomingCall, ReceivedPage},
     numbers::{self, Number},
     outcome,
+    policy::Retention,
     store::{Store, StoreError, Topic},
     vault::{Custody, NewItem, What},
 };
@@ -39,6 +40,7 @@ struct Inner {
     hostname: String,
     from: String,
     min_free_disk: u64,
+    retention: Retention,
 }
 
 /// How the inbox is set up.
@@ -55,6 +57,8 @@ pub struct Setup {
     pub from: String,
     /// Free octets on the disk below which calls are refused unanswered.
     pub min_free_disk: u64,
+    /// How long a fax is kept that nobody could be sent.
+    pub retention: Retention,
 }
 
 /// SIP statuses of a refusal.
@@ -73,6 +77,7 @@ impl Inbox {
                 hostname: setup.hostname,
                 from: setup.from,
                 min_free_disk: setup.min_free_disk,
+                retention: setup.retention,
             }),
         }
     }
@@ -248,3 +253,6 @@ impl Answerer for Inbox {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
