@@ -19,6 +19,7 @@
 //! MAILS 1                      so many mails must have been kept
 //! MAIL has text                the last one kept must hold this
 //! MAIL lacks text              or must not
+//! NOTES <a@b> <>               what was kept for postmaster, and from whom
 //! TO +33123456789              its only number
 //! DSN RET ENVID NOTIFY ORCPT   its DSN parameters, "-" for one that it hasn't got
 //! REPEAT 5 C: NOOP             the line, so many times
@@ -38,7 +39,7 @@ use faxpost::{
     config::Config,
     dial::DialPlan,
     front::{
-        House, Intake, Kept, Mail, NotTaken,
+        House, Intake, Kept, Mail, NotTaken, PostmasterMail,
         smtp::{Door, Limits},
     },
     sender::{Directory, DirectoryDown, Person, SenderRules},
@@ -59,6 +60,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Default)]
 struct Town {
     kept: Mutex<Vec<Mail>>,
+    to_postmaster: Mutex<Vec<PostmasterMail>>,
+    postmaster: Option<String>,
     directory_down: bool,
     house_full: bool,
 }
@@ -122,6 +125,19 @@ impl House for Town {
             faxed,
             again: 0,
         })
+    }
+
+    async fn postmaster(&self) -> Result<Option<String>, DirectoryDown> {
+        if self.directory_down {
+            return Err(DirectoryDown);
+        }
+        Ok(self.postmaster.clone())
+    }
+
+    async fn hand_on(&self, mail: PostmasterMail) -> Result<String, NotTaken> {
+        let mut kept = self.to_postmaster.lock().unwrap();
+        kept.push(mail);
+        Ok(format!("note-{}", kept.len()))
     }
 }
 
@@ -314,6 +330,7 @@ impl Run {
                 ("min_free_disk", _) => limits.disk = Some(("/".into(), number())),
                 ("clear_passwords", "none") => limits.clear_passwords_from.clear(),
                 ("networks", "none") => rules.networks.clear(),
+                ("postmaster", _) => town.postmaster = Some(value.clone()),
                 ("directory", "down") => town.directory_down = true,
                 ("house", "full") => town.house_full = true,
                 ("tls", "yes") => {
@@ -399,6 +416,16 @@ impl Run {
                 let kept = self.town.kept.lock().unwrap().len();
                 if kept.to_string() != rest {
                     return Err(format!("{kept} were kept"));
+                }
+            }
+            "NOTES" => {
+                let notes = self.town.to_postmaster.lock().unwrap();
+                let senders: Vec<_> = notes
+                    .iter()
+                    .map(|note| format!("<{}>", note.reverse_path))
+                    .collect();
+                if senders.join(" ") != rest {
+                    return Err(format!("they are from {senders:?}"));
                 }
             }
             "MAIL" => {

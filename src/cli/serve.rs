@@ -179,7 +179,11 @@ async fn start(
         policies.tariffs.clone(),
         policies.accepting.same_mail,
     );
-    let house = Arc::new(front::Rooms::new(store.clone(), submitter));
+    let house = Arc::new(front::Rooms::new(
+        store.clone(),
+        submitter,
+        front::Postmaster::new(custody.clone(), &config.relay),
+    ));
     let intake = Arc::new(front::Intake::new(
         house,
         policies.sender.clone(),

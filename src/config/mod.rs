@@ -182,6 +182,8 @@ pub struct Relay {
     pub port: u16,
     /// The From of what we write, `fax@` our hostname when unset.
     pub from: Option<String>,
+    /// Who reads mail to postmaster; the first operator when unset.
+    pub postmaster: Option<String>,
     /// Connections at a time.
     pub connections: usize,
     /// Hours after which an undelivered mail is given up.
@@ -194,6 +196,7 @@ impl Default for Relay {
             host: "127.0.0.1".into(),
             port: 25,
             from: None,
+            postmaster: None,
             connections: 4,
             give_up_h: 72,
         }

@@ -29,6 +29,28 @@ pub trait House: Directory {
     /// # Errors
     /// [`NotTaken`]: nothing was kept.
     async fn accept(&self, mail: Mail) -> Result<Kept, NotTaken>;
+
+    /// Who reads mail to postmaster; nobody when no operator is known.
+    ///
+    /// # Errors
+    /// [`DirectoryDown`].
+    async fn postmaster(&self) -> Result<Option<String>, DirectoryDown>;
+
+    /// Keeps a mail to postmaster, to be handed on: it returns its id when the mail is flushed and
+    /// committed (promise 1).
+    ///
+    /// # Errors
+    /// [`NotTaken`]: nothing was kept.
+    async fn hand_on(&self, mail: PostmasterMail) -> Result<String, NotTaken>;
+}
+
+/// A mail to postmaster, from anybody.
+#[derive(Clone, Debug)]
+pub struct PostmasterMail {
+    /// The address in MAIL, as it was given; empty for `<>`.
+    pub reverse_path: String,
+    /// The message as it came, below our Received line.
+    pub message: Vec<u8>,
 }
 
 /// What became of a mail that is kept.

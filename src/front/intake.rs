@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{
     Answer,
-    house::{FaxRecipient, House, Kept, Mail, NotTaken},
+    house::{FaxRecipient, House, Kept, Mail, NotTaken, PostmasterMail},
     message,
 };
 use crate::{
@@ -28,8 +28,9 @@ pub struct Intake {
 /// A mail whose envelope is complete.
 #[derive(Debug)]
 pub struct Envelope {
-    /// Who says to have sent it, already proven for the envelope.
-    pub claim: Claim,
+    /// Who says to have sent it, already proven for the envelope; or the answer that a stranger gets
+    /// who wants to send anywhere but to postmaster.
+    pub claim: Result<Claim, Answer>,
     /// The address in MAIL, as it was given.
     pub reverse_path: String,
     /// DSN ENVID.
@@ -38,6 +39,17 @@ pub struct Envelope {
     pub ret: Option<&'static str>,
     /// The numbers taken so far.
     pub recipients: Vec<FaxRecipient>,
+    /// Postmaster is a recipient.
+    pub postmaster: bool,
+}
+
+/// Whom an address in RCPT means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recipient {
+    /// A fax number.
+    Number(Destination),
+    /// Who runs this.
+    Postmaster,
 }
 
 impl Intake {
@@ -69,60 +81,119 @@ impl Intake {
         }
     }
 
-    /// Judges the envelope sender, at MAIL.
+    /// Judges the envelope sender, at MAIL. A stranger is let in only where somebody reads mail to
+    /// postmaster, which is taken from everybody (RFC 5321 §4.5.1), and hears the refusal at RCPT.
     ///
     /// # Errors
     /// The answer to give.
-    pub async fn sender(&self, peer: Peer<'_>, reverse_path: &str) -> Result<Claim, Answer> {
-        sender::claim(&self.rules, peer, reverse_path, &*self.house)
-            .await
-            .map_err(refused_sender)
+    pub async fn sender(
+        &self,
+        peer: Peer<'_>,
+        reverse_path: &str,
+    ) -> Result<Result<Claim, Answer>, Answer> {
+        let claim = sender::claim(&self.rules, peer, reverse_path, &*self.house).await;
+        match claim {
+            Ok(claim) => Ok(Ok(claim)),
+            Err(refusal) if refusal.trouble() == Trouble::Permanent => {
+                match self.house.postmaster().await {
+                    Ok(Some(_)) => Ok(Err(refused_sender(refusal))),
+                    _ => Err(refused_sender(refusal)),
+                }
+            }
+            Err(refusal) => Err(refused_sender(refusal)),
+        }
     }
 
     /// Reads a recipient, at RCPT.
     ///
     /// # Errors
     /// The answer to give.
-    pub async fn recipient(&self, claim: &Claim, address: &str) -> Result<Destination, Answer> {
-        let Some((local_part, domain)) = address.rsplit_once('@') else {
+    pub async fn recipient(
+        &self,
+        claim: &Result<Claim, Answer>,
+        address: &str,
+    ) -> Result<Recipient, Answer> {
+        let (local_part, domain) = match address.rsplit_once('@') {
+            Some((local_part, domain)) => (local_part, Some(domain)),
+            None => (address, None),
+        };
+        let domain = domain.map(|domain| domain.trim_end_matches('.').to_lowercase());
+        let tenant = match &domain {
+            Some(domain) => self.house.tenant_of_domain(domain).await,
+            None => Ok(None),
+        };
+        let tenant = tenant.map_err(|down| later(&down))?;
+        // RFC 5321 §4.5.1: whatever its case, with one of our domains or with none.
+        if local_part.eq_ignore_ascii_case("postmaster") && (domain.is_none() || tenant.is_some()) {
+            match self.house.postmaster().await {
+                Ok(Some(_)) => return Ok(Recipient::Postmaster),
+                Ok(None) => {}
+                Err(down) => return Err(later(&down)),
+            }
+        }
+        let claim = claim.as_ref().map_err(Answer::clone)?;
+        let Some(domain) = domain else {
             return Err(Answer::new(
                 550,
                 "5.1.3",
                 "the recipient has no domain: write number@ and the fax domain of your organisation",
             ));
         };
-        let domain = domain.trim_end_matches('.').to_lowercase();
-        match self.house.tenant_of_domain(&domain).await {
-            Ok(Some(tenant)) if tenant == claim.tenant_id() => {}
+        if tenant.as_deref() != Some(claim.tenant_id()) {
             // A stranger's fax domain is none of the sender's business: the same sentence.
-            Ok(_) => {
-                return Err(Answer::new(
-                    550,
-                    "5.7.1",
-                    format!(
-                        "relaying denied: {domain} is not a fax domain of your organisation; mail for \
-                         people goes through your own mail server"
-                    ),
-                ));
-            }
-            Err(down) => return Err(later(&down)),
-        }
-        dial::parse(local_part, &self.plan).map_err(|error| {
-            let shown: String = local_part.chars().take(64).collect();
-            Answer::new(
+            return Err(Answer::new(
                 550,
-                "5.1.3",
-                format!("{shown} is not a fax number: {error}"),
-            )
-        })
+                "5.7.1",
+                format!(
+                    "relaying denied: {domain} is not a fax domain of your organisation; mail for \
+                     people goes through your own mail server"
+                ),
+            ));
+        }
+        dial::parse(local_part, &self.plan)
+            .map(Recipient::Number)
+            .map_err(|error| {
+                let shown: String = local_part.chars().take(64).collect();
+                Answer::new(
+                    550,
+                    "5.1.3",
+                    format!("{shown} is not a fax number: {error}"),
+                )
+            })
     }
 
     /// Reads the message, proves its sender and has it kept. The answer after DATA.
     pub async fn message(&self, envelope: Envelope, message: Vec<u8>) -> Answer {
-        match self.keep(envelope, message).await {
-            Ok(kept) => Answer::new(250, "2.0.0", kept_words(&kept)),
+        match self.keep_all(envelope, message).await {
+            Ok(words) => Answer::new(250, "2.0.0", words),
             Err(answer) => answer,
         }
+    }
+
+    /// The fax first: when the copy for postmaster fails then, the client sends the mail again, and the
+    /// fax is known to be the same.
+    async fn keep_all(&self, envelope: Envelope, message: Vec<u8>) -> Result<String, Answer> {
+        let copy = envelope.postmaster.then(|| PostmasterMail {
+            reverse_path: envelope.reverse_path.clone(),
+            message: message.clone(),
+        });
+        let Some(copy) = copy else {
+            return Ok(kept_words(&self.keep(envelope, message).await?));
+        };
+        // RFC 5321 §6.3: whatever else it is, a loop must end.
+        if message::read(&message) == Err(message::Unfit::Loop) {
+            return Err(unfit(message::Unfit::Loop));
+        }
+        let words = if envelope.recipients.is_empty() {
+            None
+        } else {
+            Some(kept_words(&self.keep(envelope, message).await?))
+        };
+        let id = self.house.hand_on(copy).await.map_err(not_taken)?;
+        let to_postmaster = format!("{id} is kept and goes to the postmaster");
+        Ok(words.map_or(to_postmaster, |words| {
+            format!("{words}; the postmaster gets it too")
+        }))
     }
 
     async fn keep(&self, envelope: Envelope, message: Vec<u8>) -> Result<Kept, Answer> {
@@ -139,7 +210,7 @@ impl Intake {
         };
         let heading = heading.map_err(unfit)?;
         let sender = envelope
-            .claim
+            .claim?
             .prove(&heading.from, &*self.house)
             .await
             .map_err(refused_sender)?;

@@ -7,12 +7,14 @@ mod answer;
 mod house;
 mod intake;
 mod message;
+mod postmaster;
 mod rooms;
 pub mod smtp;
 
 pub use answer::Answer;
-pub use house::{FaxRecipient, House, Kept, Mail, NotTaken};
-pub use intake::{Envelope, Intake};
+pub use house::{FaxRecipient, House, Kept, Mail, NotTaken, PostmasterMail};
+pub use intake::{Envelope, Intake, Recipient};
+pub use postmaster::Postmaster;
 pub use rooms::Rooms;
 
 /// For the fuzz targets: the readers of what a client sends.

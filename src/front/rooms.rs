@@ -8,7 +8,10 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::house::{House, Kept, Mail, NotTaken};
+use super::{
+    house::{House, Kept, Mail, NotTaken, PostmasterMail},
+    postmaster::Postmaster,
+};
 use crate::{
     people,
     sender::{Directory, DirectoryDown, Person},
@@ -21,16 +24,18 @@ use crate::{
 pub struct Rooms {
     store: Store,
     submitter: Submitter,
+    postmaster: Postmaster,
     domains: Domains,
 }
 
 impl Rooms {
     /// Asks the directory in `store`, keeps with `submitter`.
     #[must_use]
-    pub fn new(store: Store, submitter: Submitter) -> Self {
+    pub fn new(store: Store, submitter: Submitter, postmaster: Postmaster) -> Self {
         Self {
             store,
             submitter,
+            postmaster,
             domains: Domains::default(),
         }
     }
@@ -128,6 +133,26 @@ impl House for Rooms {
             submission: accepted.submission_id,
         })
     }
+
+    async fn postmaster(&self) -> Result<Option<String>, DirectoryDown> {
+        self.postmaster.address(&self.store).await.map_err(down)
+    }
+
+    async fn hand_on(&self, mail: PostmasterMail) -> Result<String, NotTaken> {
+        self.postmaster
+            .hand_on(&self.store, mail)
+            .await
+            .map_err(|error| {
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "a mail to postmaster could not be kept"
+                );
+                NotTaken {
+                    trouble: Trouble::Temporary,
+                    sentence: "the mail can't be kept just now: try again in a few minutes".into(),
+                }
+            })
+    }
 }
 
 fn submission(mail: Mail) -> NewSubmission {
@@ -180,7 +205,7 @@ mod tests {
     use super::*;
     use crate::{
         dial::DialPlan,
-        front::{Envelope, FaxRecipient, Intake},
+        front::{Envelope, FaxRecipient, Intake, Recipient},
         people::{Language, NewTenant, NewUser},
         sender::{Peer, SenderRules},
         store::{blobs::Blobs, testing::on_each_database},
@@ -242,8 +267,9 @@ mod tests {
         )
         .unwrap();
         let rules = crate::policy::Accepting::load(None).unwrap();
-        let submitter = Submitter::start(store.clone(), custody, tariffs, rules.same_mail);
-        (dir, Rooms::new(store.clone(), submitter))
+        let submitter = Submitter::start(store.clone(), custody.clone(), tariffs, rules.same_mail);
+        let postmaster = Postmaster::new(custody, &crate::config::Relay::default());
+        (dir, Rooms::new(store.clone(), submitter, postmaster))
     }
 
     on_each_database! {
@@ -269,7 +295,10 @@ mod tests {
             let peer = Peer { address: "127.0.0.1".parse().unwrap(), login: None };
             let claim = intake.sender(peer, "ada@example.com").await.unwrap();
             let address = "+33-1-23456789@fax.example.com";
-            let destination = intake.recipient(&claim, address).await.unwrap();
+            let found = intake.recipient(&claim, address).await.unwrap();
+            let Recipient::Number(destination) = found else {
+                panic!("no number");
+            };
             let recipient = FaxRecipient {
                 destination,
                 address: address.into(),
@@ -282,6 +311,7 @@ mod tests {
                 envid: Some("e1".into()),
                 ret: Some("HDRS"),
                 recipients: vec![recipient],
+                postmaster: false,
             };
             let message = b"From: ada@example.com\r\nSubject: hi\r\nMessage-ID: <1@x>\r\n\r\nhi\r\n";
             let answer = intake.message(envelope, message.to_vec()).await;

@@ -309,3 +309,20 @@ pub async fn first_tenant(store: &Store) -> Result<Option<Tenant>, StoreError> {
         None => Ok(None),
     }
 }
+
+/// The operator who was entered first.
+///
+/// # Errors
+/// What the database says.
+pub async fn first_operator(store: &Store) -> Result<Option<User>, StoreError> {
+    let row = sqlx::query(
+        "SELECT tenant_id, user_id FROM fax_user WHERE role = $1 ORDER BY created_at, user_id LIMIT 1",
+    )
+    .bind(Role::Operator.name())
+    .fetch_optional(store.reader())
+    .await?;
+    match row {
+        Some(row) => user(store, row.try_get("tenant_id")?, row.try_get("user_id")?).await,
+        None => Ok(None),
+    }
+}

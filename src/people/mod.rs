@@ -13,8 +13,8 @@ mod settings;
 
 pub use crate::language::Language;
 pub use directory::{
-    Group, Plan, Role, Tenant, User, all_users, default_group, first_tenant, group, tenant,
-    tenant_by_domain, user, user_by_address,
+    Group, Plan, Role, Tenant, User, all_users, default_group, first_operator, first_tenant, group,
+    tenant, tenant_by_domain, user, user_by_address,
 };
 pub use enrolment::{
     NewGroup, NewTenant, NewUser, add_address, add_domain, add_group, add_user, create_tenant,

@@ -13,7 +13,10 @@ mod sender;
 mod session;
 mod wire;
 
-pub use outbox::{Draft, NewMail, OutboxStatus, enqueue, put_off_draft, ready, status, to_compose};
+pub use outbox::{
+    Draft, NewMail, OutboxStatus, enqueue, enqueue_written, put_off_draft, ready, status,
+    to_compose,
+};
 pub use sender::Relay;
 pub use session::submit;
 

@@ -97,6 +97,31 @@ pub async fn enqueue(tx: &mut Tx, mail: &NewMail) -> Result<bool, StoreError> {
     Ok(done.rows_affected() == 1)
 }
 
+/// Puts a mail into the outbox that is written already and in custody; `false` when its purpose is there
+/// already: then the custody item is nobody's, and the caller's transaction should not keep it.
+///
+/// # Errors
+/// What the database says.
+pub async fn enqueue_written(
+    tx: &mut Tx,
+    mail: &NewMail,
+    custody_id: &str,
+) -> Result<bool, StoreError> {
+    if !enqueue(tx, mail).await? {
+        return Ok(false);
+    }
+    let done = sqlx::query(
+        "UPDATE outbox SET state = 'ready', custody_id = $1
+         WHERE tenant_id = $2 AND purpose = $3 AND state = 'compose'",
+    )
+    .bind(custody_id)
+    .bind(&mail.tenant_id)
+    .bind(&mail.purpose)
+    .execute(tx.conn())
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Puts a draft off that could not be written: those behind it come first meanwhile.
 ///
 /// # Errors

@@ -1,5 +1,7 @@
 //! Accepted is kept.
 
+use faxpost::demo::sink::Trick;
+
 use crate::support::{FAR_NUMBER, OUR_NUMBER, Rig, SAMPLE_PDF, fax, letters, phone};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -103,4 +105,52 @@ async fn promise_1_a_number_that_is_not_ours_is_refused_unanswered() {
     let rig = Rig::builder().without_far_end().start().await;
     let statuses = phone::invite(rig.sip_address(), "+33199009999").await;
     assert_eq!(statuses.last(), Some(&404), "{statuses:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_1_mail_to_postmaster_reaches_the_operator_after_a_kill() {
+    let mut rig = Rig::builder()
+        .setting("relay", "postmaster = \"ops@example.localhost\"")
+        .start()
+        .await;
+    // The relay is not to have it before the kill.
+    rig.trick(Trick::Rcpt("451 4.3.0 later".into()));
+    let message = b"From: s@else.example\r\nSubject: Your faxes\r\n\r\nStop them.\r\n";
+    for _ in 0..2 {
+        // The second time because the first 250 was lost.
+        let answers = rig
+            .try_mail("s@else.example", &["postmaster@fax.localhost"], message)
+            .await;
+        let data = answers.data.unwrap_or_default();
+        assert!(
+            data.ends_with("is kept and goes to the postmaster"),
+            "{data}"
+        );
+    }
+    rig.until("the relay's first answer", async || {
+        let put_off =
+            "SELECT COUNT(*) FROM outbox WHERE state = 'ready' AND last_answer LIKE '451%'";
+        (rig.count(put_off).await == 1).then_some(())
+    })
+    .await;
+    rig.kill9().await;
+    rig.meddle("UPDATE outbox SET run_at = 0 WHERE state = 'ready'")
+        .await;
+    rig.restart().await;
+    let notes = rig
+        .until("the note to the operator", async || {
+            let all = rig.mails().all();
+            (!all.is_empty()).then_some(all)
+        })
+        .await;
+    rig.reports_in_all().await;
+    assert_eq!(notes.len(), 1);
+    assert_eq!(notes[0].recipients, ["ops@example.localhost"]);
+    assert_eq!(notes[0].return_path, "s@else.example");
+    let text = String::from_utf8_lossy(&notes[0].data).into_owned();
+    assert!(text.starts_with("Received: from "), "{text}");
+    assert!(
+        text.ends_with("Subject: Your faxes\r\n\r\nStop them.\r\n"),
+        "{text}"
+    );
 }

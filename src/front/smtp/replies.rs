@@ -19,6 +19,18 @@ pub fn sender_ok() -> Answer {
     Answer::new(250, "2.1.0", "the sender is known")
 }
 
+pub fn stranger_ok() -> Answer {
+    Answer::new(
+        250,
+        "2.1.0",
+        "you are not known here: mail to postmaster is all that is taken from you",
+    )
+}
+
+pub fn postmaster_ok() -> Answer {
+    Answer::new(250, "2.1.5", "the postmaster will read it")
+}
+
 pub fn recipient_ok(number: &str) -> Answer {
     Answer::new(250, "2.1.5", format!("{number} will be faxed"))
 }

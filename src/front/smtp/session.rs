@@ -27,7 +27,7 @@ use super::{
     wire::Wire,
 };
 use crate::{
-    front::{Answer, Envelope, FaxRecipient, Intake},
+    front::{Answer, Envelope, FaxRecipient, Intake, Recipient},
     sender::{Peer, Person},
 };
 
@@ -224,7 +224,13 @@ impl Session {
             Request::Ehlo { host } => self.greet(name, host, true),
             Request::Helo { host } => self.greet(name, host, false),
             Request::Mail { from } => self.mail(from).await,
-            Request::Rcpt { to } => self.rcpt(to).await,
+            Request::Rcpt { mut to } => {
+                // The parser takes the one address without a domain, and gives it like the null path.
+                if to.address.is_empty() && names_postmaster(&line) {
+                    to.address = "postmaster".into();
+                }
+                self.rcpt(to).await
+            }
             Request::Data => self.data().await,
             Request::Rset => {
                 self.open = None;
@@ -356,6 +362,11 @@ impl Session {
         };
         match self.shared.intake.sender(peer, &from.address).await {
             Ok(claim) => {
+                let answer = if claim.is_ok() {
+                    replies::sender_ok()
+                } else {
+                    replies::stranger_ok()
+                };
                 self.open = Some(Open {
                     envelope: Envelope {
                         claim,
@@ -367,11 +378,12 @@ impl Session {
                             _ => None,
                         },
                         recipients: Vec::new(),
+                        postmaster: false,
                     },
                     utf8,
                     declared: from.size,
                 });
-                Ok(self.answer(&replies::sender_ok()))
+                Ok(self.answer(&answer))
             }
             Err(answer) => {
                 tracing::info!(session = %self.id, code = answer.code, "sender refused");
@@ -405,7 +417,11 @@ impl Session {
             .recipient(&envelope.claim, &to.address)
             .await
         {
-            Ok(destination) => {
+            Ok(Recipient::Postmaster) => {
+                envelope.postmaster = true;
+                replies::postmaster_ok()
+            }
+            Ok(Recipient::Number(destination)) => {
                 let shown = destination.to_string();
                 let twice = envelope
                     .recipients
@@ -426,6 +442,10 @@ impl Session {
             }
             Err(answer) => {
                 tracing::info!(session = %self.id, code = answer.code, "recipient refused");
+                if envelope.claim.is_err() {
+                    // A stranger who tries out addresses runs into the limit of errors.
+                    return Ok(self.refuse(answer));
+                }
                 answer
             }
         };
@@ -442,7 +462,7 @@ impl Session {
         };
         let open = match self.open.take() {
             None => return Ok(self.refuse(replies::mail_first())),
-            Some(open) if open.envelope.recipients.is_empty() => {
+            Some(open) if open.envelope.recipients.is_empty() && !open.envelope.postmaster => {
                 self.open = Some(open);
                 return Ok(self.refuse(replies::recipients_first()));
             }
@@ -521,6 +541,13 @@ impl Session {
         self.open = None;
         Ok(Next::Command)
     }
+}
+
+/// RFC 5321 §4.1.1.3: `RCPT TO:<Postmaster>`, whatever its case.
+fn names_postmaster(line: &[u8]) -> bool {
+    line.to_ascii_lowercase()
+        .windows(b"<postmaster>".len())
+        .any(|window| window == b"<postmaster>")
 }
 
 /// A parameter of MAIL that belongs to an extension that isn't offered (RFC 5321 §4.1.1.11).
