@@ -68,7 +68,7 @@ async fn a_bad_document_costs_that_document_only() {
     let pool = PaperPool::new(misbehaving(), 1, limits);
     let damaged = PaperError::Damaged {
         name: "probe".to_owned(),
-        reason: "as asked".to_owned(),
+        reason: faxpost_paper::Reason::NotDrawn,
     };
     for (document, failure) in [
         ("damaged", PaperFailure::Document(damaged)),

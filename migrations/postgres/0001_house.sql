@@ -173,7 +173,7 @@ CREATE TABLE job (
     pages_total BIGINT,                   -- cover and rendition; NULL until rendered
     pages_confirmed BIGINT NOT NULL,
     outcome     TEXT,                     -- the key into outcome.rs of the last ending
-    outcome_note TEXT,                    -- what the user reads besides: attachment named, reason
+    outcome_note TEXT,                    -- JSON, what the user reads besides: attachment named, reason
     finished_at BIGINT
 );
 CREATE INDEX job_claim ON job (state, run_at);

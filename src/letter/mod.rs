@@ -4,6 +4,7 @@
 //! Every phrase stands in `words` in all languages side by side. Lines end in CRLF and have at most
 //! 998 octets (RFC 5322 §2.1.1); the bodies are 7 bit on the wire.
 
+mod details;
 mod layout;
 mod local;
 mod mail;
@@ -13,6 +14,7 @@ mod received;
 mod report;
 mod words;
 
+pub use details::{Detail, DocumentNote};
 pub use notice::{Notice, notice};
 pub use picture::{PictureError, page_picture, page_png, png_of};
 pub use received::{ReceivedLetter, received};

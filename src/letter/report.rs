@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{
-    LetterError,
+    Detail, DocumentNote, LetterError,
     layout::{Block, Layout, Tone},
     local,
     mail::{self, Head},
@@ -42,7 +42,7 @@ pub struct Report {
     /// One for each destination.
     pub jobs: Vec<ReportJob>,
     /// What happened when the document was drawn: attachments left out, fonts replaced.
-    pub notes: Vec<String>,
+    pub notes: Vec<DocumentNote>,
     /// The first page, PNG.
     pub first_page_png: Option<Vec<u8>>,
 }
@@ -57,13 +57,15 @@ pub struct ReportJob {
     /// The key of its last outcome.
     pub outcome: String,
     /// What belongs to the outcome: the attachment's name, the reason.
-    pub note: Option<String>,
+    pub note: Option<Detail>,
     /// Pages in all, the cover counted; 0 when none was made.
     pub pages: u32,
     /// Pages that the far end confirmed.
     pub confirmed: u32,
     /// The verdict on each page, by all calls.
     pub verdicts: Vec<Verdict>,
+    /// Pages (from 0, in order) that went out again though they may have arrived before.
+    pub repeats: Vec<u32>,
     /// Calls placed.
     pub calls: u32,
     /// The last call.
@@ -117,7 +119,9 @@ pub fn report(report: &Report) -> Result<Vec<u8>, LetterError> {
     }
     if !report.notes.is_empty() {
         let mut notes = Block::new(words::ON_THE_DOCUMENT.to(language));
-        notes.list.clone_from(&report.notes);
+        notes
+            .list
+            .extend(report.notes.iter().map(|note| note.to(language)));
         blocks.push(notes);
     }
     let mut technical = Block::new(words::TECHNICAL.to(language));
@@ -235,7 +239,7 @@ fn block(job: &ReportJob, language: Language) -> Block {
         block.sentences.push(outcome.words(language));
     }
     if let Some(note) = &job.note {
-        block.row(words::DETAIL.to(language), note);
+        block.row(words::DETAIL.to(language), note.to(language));
     }
     if job.pages > 0 {
         let confirmed = of(job.confirmed, job.pages, "", language);
@@ -247,6 +251,14 @@ fn block(job: &ReportJob, language: Language) -> Block {
                 page_by_page(&job.verdicts, language),
             );
         }
+    }
+    if !job.repeats.is_empty() {
+        let repeats = format!(
+            "{} {}",
+            runs(&job.repeats),
+            words::MARKED_IN_THE_HEADER.to(language)
+        );
+        block.row(words::POSSIBLE_REPEATS.to(language), repeats);
     }
     if let Some(last) = &job.last {
         attempt_rows(&mut block, last, language);
@@ -304,6 +316,16 @@ fn page_by_page(verdicts: &[Verdict], language: Language) -> String {
         let _ = write!(text, "{mark}{pages} {word}");
     }
     text
+}
+
+/// `2, 4–6` of pages counted from 0.
+fn runs(pages: &[u32]) -> String {
+    let runs = pages.chunk_by(|a, b| a + 1 == *b).map(|run| match run {
+        [page] => format!("{}", page + 1),
+        [first, .., last] => format!("{}–{}", first + 1, last + 1),
+        [] => String::new(),
+    });
+    runs.collect::<Vec<_>>().join(", ")
 }
 
 /// `+331…: T.38, SIP 486, Q.850 17 (user busy), T.30 49 CALLDROPPED (…)`; English in every

@@ -1,7 +1,10 @@
+use faxpost_paper::{Note, PaperError, Reason};
+
 use super::*;
 use crate::{
     language::Language,
     outcome::{self, Verdict},
+    worker::paper::PaperFailure,
 };
 
 const ID: &str = "01K6G3S2Q8M4T7V9W0X1Y2Z3A4";
@@ -29,6 +32,7 @@ fn sent_job() -> ReportJob {
         pages: 3,
         confirmed: 3,
         verdicts: vec![Verdict::Confirmed; 3],
+        repeats: Vec::new(),
         calls: 1,
         last: Some(attempt()),
     }
@@ -48,6 +52,7 @@ fn broken_job() -> ReportJob {
             Verdict::Unsent,
             Verdict::Unsent,
         ],
+        repeats: vec![0, 2, 3],
         calls: 4,
         last: Some(Attempt {
             t30_code: Some(49),
@@ -83,7 +88,13 @@ fn damaged_job() -> ReportJob {
     ReportJob {
         state: "failed".into(),
         outcome: "attachment-unreadable".into(),
-        note: Some("offer.pdf: the cross-reference table is damaged".into()),
+        note: Some(Detail::NotDrawn {
+            name: "offer.pdf".into(),
+            failure: PaperFailure::Document(PaperError::Damaged {
+                name: "offer.pdf".into(),
+                reason: Reason::Broken,
+            }),
+        }),
         pages: 0,
         confirmed: 0,
         verdicts: vec![],
@@ -197,7 +208,12 @@ fn reports_in_both_languages() {
         for (name, jobs) in jobs {
             let mut letter = a_report(language, jobs);
             if name == "partly" {
-                letter.notes = vec!["offer.pdf: the font Vetlana was replaced".into()];
+                letter.notes = vec![DocumentNote {
+                    name: "offer.pdf".into(),
+                    note: Note::FontSubstituted {
+                        font: "Vetlana".into(),
+                    },
+                }];
             }
             insta::assert_snapshot!(
                 format!("report-{name}-{code}"),
@@ -273,8 +289,14 @@ fn nothing_from_outside_makes_a_header_or_markup() {
     letter.subject = evil.into();
     letter.in_reply_to = Some(evil.into());
     letter.to = "alice@example.com>\r\nBcc: <victim@example.com".into();
-    letter.notes = vec![evil.into()];
-    letter.jobs[0].note = Some(evil.into());
+    letter.notes = vec![DocumentNote {
+        name: evil.into(),
+        note: Note::FontMissing { font: evil.into() },
+    }];
+    letter.jobs[0].note = Some(Detail::Kind {
+        name: evil.into(),
+        media_type: evil.into(),
+    });
     letter.jobs[0].destination = evil.into();
     letter.jobs[0].state = "failed".into();
     if let Some(last) = &mut letter.jobs[0].last {
@@ -354,4 +376,51 @@ fn a_long_subject_and_no_subject_are_readable() {
         parsed.subject().unwrap(),
         "Sent: (no subject) (3 pages, +33123456789)"
     );
+}
+
+#[test]
+fn what_belongs_to_a_result_is_kept_as_data_and_told_in_the_readers_language() {
+    let detail = Detail::NotDrawn {
+        name: "offer.pdf".into(),
+        failure: PaperFailure::Crashed,
+    };
+    assert_eq!(
+        Detail::from_column(&detail.to_column()),
+        Some(detail.clone())
+    );
+    assert_eq!(Detail::from_column("something else"), None);
+    assert_eq!(
+        detail.to(Language::En),
+        "offer.pdf: the document could not be drawn: the program that draws it failed twice"
+    );
+    assert!(
+        detail
+            .to(Language::Fr)
+            .starts_with("offer.pdf\u{a0}: le document n'a pas pu être dessiné")
+    );
+    let notes = [
+        Note::FontSubstituted { font: "F".into() },
+        Note::FontMissing { font: "F".into() },
+        Note::FontUnreadable,
+        Note::CharactersMissing { count: 2 },
+        Note::PictureMissing,
+        Note::AnnotationMissing,
+        Note::Reduced {
+            page: 1,
+            percent: 50,
+        },
+    ];
+    for note in notes {
+        // The mail's own text has no name.
+        let note = DocumentNote {
+            name: String::new(),
+            note,
+        };
+        let (en, fr) = (note.to(Language::En), note.to(Language::Fr));
+        assert_ne!(en, fr);
+        assert!(
+            !en.starts_with(':') && !fr.starts_with('\u{a0}'),
+            "{en} {fr}"
+        );
+    }
 }

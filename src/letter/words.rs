@@ -30,6 +30,11 @@ pub(super) const RESULT_PARTLY_CONFIRMED: Say = say(
 // Labels.
 pub(super) const PAGES: Say = say("Pages", "Pages");
 pub(super) const PAGE_BY_PAGE: Say = say("Page by page", "Page par page");
+pub(super) const POSSIBLE_REPEATS: Say = say("Possible repeats", "Répétitions possibles");
+pub(super) const MARKED_IN_THE_HEADER: Say = say(
+    "(sent again, “possible repeat” in the header line)",
+    "(nouvel envoi, «\u{a0}répétition possible\u{a0}» dans la ligne d'en-tête)",
+);
 pub(super) const REMOTE_IDENT: Say = say("Far machine", "Appareil distant");
 pub(super) const STARTED: Say = say("Last call", "Dernier appel");
 pub(super) const DURATION: Say = say("Duration", "Durée");

@@ -1,5 +1,7 @@
 //! What happened on the line, row by row: calls, legs and page reports.
 
+use std::collections::BTreeSet;
+
 use sqlx::Row;
 
 use crate::{
@@ -247,6 +249,35 @@ pub(super) async fn verdicts_of(
     .fetch_all(store.reader())
     .await?;
     fold_verdicts(&rows, pages)
+}
+
+/// The pages (from 0, in order) that went out again though an earlier call had left them unknown: their
+/// header line said so.
+pub(super) async fn possible_repeats(
+    store: &Store,
+    tenant_id: &str,
+    job_id: &str,
+    pages: u32,
+) -> Result<Vec<u32>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT page, verdict FROM page_report WHERE tenant_id = $1 AND job_id = $2
+         ORDER BY reported_at, leg_id",
+    )
+    .bind(tenant_id)
+    .bind(job_id)
+    .fetch_all(store.reader())
+    .await?;
+    let mut repeats = BTreeSet::new();
+    for (at, row) in rows.iter().enumerate() {
+        // What was known when the call was placed decides what was drawn.
+        let before = fold_verdicts(&rows[..at], pages)?;
+        let page = page_number(row.try_get("page")?);
+        let verdict = verdict_of(&row.try_get::<String, _>("verdict")?);
+        if before.get(page as usize) == Some(&Verdict::Unknown) && verdict != Verdict::Unsent {
+            repeats.insert(page);
+        }
+    }
+    Ok(repeats.into_iter().collect())
 }
 
 fn fold_verdicts(rows: &[sqlx::any::AnyRow], pages: u32) -> Result<Vec<Verdict>, StoreError> {

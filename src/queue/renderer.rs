@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     clock::now_ms,
+    letter::{Detail, DocumentNote},
     people::{self, Settings},
     store::{StoreError, Topic, new_id},
     trouble::Trouble,
@@ -47,7 +48,10 @@ pub(super) async fn run(queue: Arc<Inner>, stop: CancellationToken) {
 /// Why jobs can't get their pages.
 enum Failure {
     /// The mail itself is at fault: the jobs fail with these words.
-    Mail { outcome: &'static str, note: String },
+    Mail {
+        outcome: &'static str,
+        note: Option<Detail>,
+    },
     /// We are: the jobs go back to be rendered later.
     Ours(String),
 }
@@ -108,7 +112,7 @@ async fn fail(queue: &Inner, job: &Job, failure: &Failure) -> Result<(), StoreEr
                     from: State::Rendering,
                     to: State::Failed,
                     outcome,
-                    note: Some(note),
+                    note: note.as_ref().map(Detail::to_column).as_deref(),
                     hostname: &queue.hostname,
                 },
             )
@@ -167,7 +171,7 @@ async fn prepare(queue: &Inner, jobs: &[Job]) -> Result<(Rendition, Contents), F
     let (Some(user), Some(tenant)) = (user, tenant) else {
         return Err(Failure::Mail {
             outcome: "no-user",
-            note: String::new(),
+            note: None,
         });
     };
     let message = queue
@@ -209,14 +213,11 @@ async fn prepare(queue: &Inner, jobs: &[Job]) -> Result<(Rendition, Contents), F
     let (drawn, notes) = draw(queue, &contents, &setup, &settings).await?;
     if drawn.is_empty() && !contents.documents.is_empty() {
         // A cover alone would be called sent, and the document with it.
-        let names: Vec<_> = contents
-            .documents
-            .iter()
-            .map(|document| document.name.as_str())
-            .collect();
+        let names = contents.documents.iter();
+        let names = names.map(|document| document.name.clone()).collect();
         return Err(Failure::Mail {
             outcome: "attachment-unreadable",
-            note: format!("{}: no page in it", names.join(", ")),
+            note: Some(Detail::NoPage { names }),
         });
     }
     let pages = u32::try_from(drawn.len()).unwrap_or(u32::MAX);
@@ -243,7 +244,7 @@ fn not_read(error: &CustodyError) -> Failure {
             tracing::error!(%error, "an accepted mail can't be read");
             Failure::Mail {
                 outcome: "own-fault",
-                note: String::new(),
+                note: None,
             }
         }
     }
@@ -253,15 +254,15 @@ fn unfit(unfit: Unfit) -> Failure {
     match unfit {
         Unfit::NotAMail => Failure::Mail {
             outcome: "mail-unreadable",
-            note: String::new(),
+            note: None,
         },
         Unfit::Unsupported { name, media_type } => Failure::Mail {
             outcome: "attachment-unsupported",
-            note: format!("{name} ({media_type})"),
+            note: Some(Detail::Kind { name, media_type }),
         },
         Unfit::Empty => Failure::Mail {
             outcome: "mail-empty",
-            note: String::new(),
+            note: None,
         },
     }
 }
@@ -272,7 +273,7 @@ async fn draw(
     contents: &Contents,
     setup: &PageSetup,
     settings: &Settings,
-) -> Result<(Vec<FaxPage>, Vec<String>), Failure> {
+) -> Result<(Vec<FaxPage>, Vec<DocumentNote>), Failure> {
     let mut drawn = Vec::new();
     let mut notes = Vec::new();
     let body_is_page = !settings.cover && !contents.text.is_empty();
@@ -309,7 +310,10 @@ async fn draw(
             .await
             .map_err(|failure| not_drawn(&name, &failure))?;
         drawn.extend(done.pages);
-        notes.extend(done.notes.iter().map(|note| format!("{name}: {note}")));
+        notes.extend(done.notes.into_iter().map(|note| DocumentNote {
+            name: name.clone(),
+            note,
+        }));
     }
     Ok((drawn, notes))
 }
@@ -319,7 +323,10 @@ fn not_drawn(name: &str, failure: &PaperFailure) -> Failure {
         Trouble::Temporary => Failure::Ours(failure.to_string()),
         Trouble::Permanent => Failure::Mail {
             outcome: "attachment-unreadable",
-            note: format!("{name}: {failure}"),
+            note: Some(Detail::NotDrawn {
+                name: name.to_owned(),
+                failure: failure.clone(),
+            }),
         },
     }
 }
@@ -333,7 +340,7 @@ async fn keep_rendition(
     job: &Job,
     key: &str,
     drawn: &[FaxPage],
-    notes: &[String],
+    notes: &[DocumentNote],
 ) -> Result<String, Failure> {
     let kept = queue
         .custody
@@ -402,7 +409,7 @@ async fn finish(
     if total == 0 {
         return Err(Failure::Mail {
             outcome: "mail-empty",
-            note: String::new(),
+            note: None,
         });
     }
     let mut tx = queue.store.begin().await?;

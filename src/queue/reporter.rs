@@ -14,7 +14,7 @@ use super::{
     records::{self, page_number},
 };
 use crate::{
-    letter::{self, Attempt, Report, ReportJob},
+    letter::{self, Attempt, Detail, DocumentNote, Report, ReportJob},
     people,
     relay::{self, Draft},
     store::Topic,
@@ -165,10 +165,14 @@ async fn facts(queue: &Inner, draft: &Draft, submission_id: &str) -> anyhow::Res
             outcome: row
                 .try_get::<Option<String>, _>("outcome")?
                 .unwrap_or_default(),
-            note: row.try_get("outcome_note")?,
+            note: row
+                .try_get::<Option<String>, _>("outcome_note")?
+                .and_then(|note| Detail::from_column(&note)),
             pages,
             confirmed: page_number(row.try_get("pages_confirmed")?),
             verdicts: records::verdicts_of(&queue.store, &draft.tenant_id, &job_id, pages).await?,
+            repeats: records::possible_repeats(&queue.store, &draft.tenant_id, &job_id, pages)
+                .await?,
             calls: page_number(row.try_get("tries")?),
             last: last_attempt(queue, &draft.tenant_id, &job_id, &settings).await?,
         });
@@ -226,7 +230,7 @@ async fn rendition_notes(
     queue: &Inner,
     tenant_id: &str,
     submission_id: &str,
-) -> anyhow::Result<Vec<String>> {
+) -> anyhow::Result<Vec<DocumentNote>> {
     let notes: Vec<String> = sqlx::query_scalar(
         "SELECT notes FROM rendition WHERE tenant_id = $1 AND submission_id = $2 ORDER BY rendition_id",
     )
@@ -236,7 +240,7 @@ async fn rendition_notes(
     .await?;
     let mut all = Vec::new();
     for list in notes {
-        all.extend(serde_json::from_str::<Vec<String>>(&list)?);
+        all.extend(serde_json::from_str::<Vec<DocumentNote>>(&list)?);
     }
     Ok(all)
 }

@@ -168,7 +168,7 @@ fn misrender(request: PaperRequest, sender: &FrameSender) -> Result<(), FrameErr
         }
         "damaged" => sender.send(&PaperReply::Failed(PaperError::Damaged {
             name: "probe".to_owned(),
-            reason: "as asked".to_owned(),
+            reason: faxpost_paper::Reason::NotDrawn,
         }))?,
         _ => {
             sender.send(&page(setup.width))?;

@@ -1,5 +1,7 @@
 //! Nothing is refused in silence.
 
+use faxpost::people::Language;
+
 use crate::support::{
     ALICE, DAMAGED_PDF, FAR_NUMBER, Rig, SAMPLE_PDF, letters, phone::SilentPhone,
 };
@@ -72,6 +74,27 @@ async fn promise_2_the_report_names_the_attachment_and_what_is_wrong_with_it() {
         rig.count("SELECT CAST(COUNT(*) AS BIGINT) FROM call").await,
         0
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_2_the_report_says_in_french_what_is_wrong_with_an_attachment() {
+    let rig = Rig::builder()
+        .language(Language::Fr)
+        .without_far_end()
+        .start()
+        .await;
+    let damaged = letters::message(
+        "Damaged",
+        "See the attachment.",
+        &[("application/pdf", "contract 7.pdf", DAMAGED_PDF)],
+    );
+    rig.mail(&[FAR_NUMBER], &damaged).await;
+    let report = rig.wait_report("Damaged").await;
+    report.assert_says("Une pièce jointe est endommagée");
+    report.assert_says(
+        "« contract 7.pdf » est endommagé : il est tronqué ou sa structure est abîmée",
+    );
+    assert!(!report.words().contains("damaged:"), "{}", report.text);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -78,6 +78,8 @@ async fn promise_3_a_retry_starts_at_the_first_page_that_is_not_confirmed_and_st
     report.assert_says("Pages: 4 of 4 confirmed");
     report.assert_says(&format!("Calls placed: {}", job.tries));
 
+    report.assert_says("Possible repeats: 2 (sent again, “possible repeat” in the header line)");
+
     // Page 1 was confirmed before and is not sent again; page 2 says that it may be a repeat.
     let received = rig.far_fax(1).await;
     assert_eq!(received.len(), 3);

@@ -283,13 +283,23 @@ impl Call {
         let session = self.modem.session_mut();
         let (index, progress) = match &session.role {
             Role::Send(tracker) => {
-                let progress = Progress::Sent {
-                    octets: session.image_octets,
-                    of: transfer.octets,
+                let ecm = session.agreement.as_ref().is_some_and(|agreed| agreed.ecm);
+                let progress = if ecm {
+                    Progress::Sent {
+                        octets: session.image_octets,
+                        of: transfer.octets,
+                    }
+                } else {
+                    // Rows are coded as they go out, so that the octets in all aren't known.
+                    Progress::SentRows {
+                        rows: transfer.rows,
+                        of: transfer.page_rows,
+                    }
                 };
+                let some = session.image_octets > 0 || !ecm && transfer.rows > 0;
                 (
                     tracker.index(),
-                    (session.image_octets > 0).then_some(progress),
+                    (some && tracker.in_page()).then_some(progress),
                 )
             }
             Role::Receive(custody) => {

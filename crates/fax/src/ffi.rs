@@ -72,9 +72,11 @@ unsafe impl Send for Modem {}
 /// What the engine tells of its transfer.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Transfer {
-    /// Rows of the page so far.
+    /// Rows of the page so far; with ECM a sender is ahead of the line.
     pub rows: u32,
-    /// Octets of the page in the line's coding, so far (receiving) or in all (sending).
+    /// Rows of the page in all (sending).
+    pub page_rows: u32,
+    /// Octets of the page in the line's coding, so far (receiving, or without ECM) or in all.
     pub octets: u32,
 }
 
@@ -315,6 +317,7 @@ impl Modem {
         let stats = Engine(self.t30).statistics();
         Transfer {
             rows: u32::try_from(stats.length).unwrap_or(0),
+            page_rows: u32::try_from(stats.image_length).unwrap_or(0),
             octets: u32::try_from(stats.image_size).unwrap_or(0),
         }
     }

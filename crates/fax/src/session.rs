@@ -46,7 +46,7 @@ pub struct Session {
     fax_heard: bool,
     /// The received page whose start was told, 0-based.
     started: Option<u32>,
-    /// Octets of image sent of the current page.
+    /// Octets of image sent of the current page, with ECM.
     pub image_octets: u32,
     /// The frame that comes in is one of our own making.
     pub injecting: bool,
@@ -261,9 +261,6 @@ impl Session {
             && first & 0x40 != 0
         {
             self.moved = true;
-            if first & 0x3E != 0 && !self.agreement.as_ref().is_some_and(|agreed| agreed.ecm) {
-                self.image_octets += u32::try_from(data.len().saturating_sub(5)).unwrap_or(0);
-            }
         }
         let seq = self.tx_seq;
         self.tx_seq = self.tx_seq.wrapping_add(1);

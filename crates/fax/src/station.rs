@@ -181,7 +181,14 @@ pub enum Event {
 /// How far a page is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// Octets of image that went out.
+    /// Rows that went out, without ECM.
+    SentRows {
+        /// Rows so far.
+        rows: u32,
+        /// Rows of the page.
+        of: u32,
+    },
+    /// Octets of image that went out, with ECM.
     Sent {
         /// Octets so far, repeats by error correction included.
         octets: u32,

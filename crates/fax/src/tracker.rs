@@ -90,6 +90,11 @@ impl Tracker {
         self.current.data_next.then(|| self.index())
     }
 
+    /// Data of the page on the line went out, in part at least.
+    pub fn in_page(&self) -> bool {
+        self.current.began
+    }
+
     /// A frame of ours was queued.
     pub fn sent(&mut self, frame: &[u8]) {
         let Some(&octet) = frame.get(2) else { return };

@@ -389,6 +389,45 @@ fn the_data_of_each_page_waits_for_its_permit_over_audio_too() {
 }
 
 #[test]
+fn progress_is_told_over_both_media_with_and_without_ecm() {
+    for station in [Station::default(), without_ecm()] {
+        let audio = AudioCall::new(&station, &three_pages(), Commit::Now).run(300.0);
+        let t38 = T38Call::new(&station, &three_pages(), Commit::Now).run(300.0);
+        for events in [audio.a.events, t38.a.events] {
+            for page in 0..3 {
+                let percents: Vec<u32> = events
+                    .iter()
+                    .filter_map(|event| match event {
+                        Event::PageProgress { index, progress } if *index == page => {
+                            match *progress {
+                                Progress::Sent { octets: part, of }
+                                | Progress::SentRows { rows: part, of } => {
+                                    Some(part * 100 / of.max(1))
+                                }
+                                Progress::Received { .. } => None,
+                            }
+                        }
+                        _ => None,
+                    })
+                    .collect();
+                assert!(
+                    percents.len() > 3 && percents.is_sorted(),
+                    "ECM {}, page {page}: {percents:?}",
+                    station.ecm
+                );
+                // It begins at the beginning and ends at the end.
+                let (first, last) = (percents[0], percents[percents.len() - 1]);
+                assert!(
+                    first < 30 && (90..=110).contains(&last),
+                    "ECM {}, page {page}: {percents:?}",
+                    station.ecm
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn the_work_comes_back_for_other_media() {
     let pages = three_pages();
     let mut call = AudioCall::new(&Station::default(), &pages, Commit::Now);

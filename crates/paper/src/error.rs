@@ -25,16 +25,16 @@ pub enum PaperError {
     Damaged {
         /// The document.
         name: String,
-        /// In plain words.
-        reason: String,
+        /// How.
+        reason: Reason,
     },
     /// The document is in a form that this version doesn't read.
     #[error("“{name}” can't be read here: {reason}")]
     Unsupported {
         /// The document.
         name: String,
-        /// In plain words.
-        reason: String,
+        /// How.
+        reason: Reason,
     },
     /// The document is longer than allowed.
     #[error("“{name}” has more than {limit} pages, the most that one fax may have")]
@@ -57,6 +57,35 @@ pub enum PaperError {
     /// The typesetter refused our own template. A fault of this program.
     #[error("the page could not be composed: {0}")]
     Compose(String),
+}
+
+/// What is wrong with a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+pub enum Reason {
+    /// It has another format.
+    #[error("it is not a PDF file")]
+    NotPdf,
+    /// Its structure can't be followed.
+    #[error("it is cut off or its structure is broken")]
+    Broken,
+    /// It has no page that can be found.
+    #[error("no page could be found in it")]
+    NoPage,
+    /// A page whose size is nothing, or beyond measure.
+    #[error("page {page} has no usable size")]
+    PageSize {
+        /// From 1.
+        page: u32,
+    },
+    /// It says that it is encrypted, and how can't be read.
+    #[error("its encryption is broken")]
+    EncryptionBroken,
+    /// An encryption that no reader of ours knows.
+    #[error("it is encrypted in an uncommon way")]
+    EncryptionUnknown,
+    /// The program that draws it gave up.
+    #[error("it could not be drawn")]
+    NotDrawn,
 }
 
 /// Something about a rendered document that its sender should know.

@@ -30,7 +30,7 @@ use faxpost_t4::{Bitmap, Coding, FaxPage};
 use serde::{Deserialize, Serialize};
 
 pub use cover::{Cover, Language, MAX_COVER_PAGES, cover};
-pub use error::{Note, PaperError};
+pub use error::{Note, PaperError, Reason};
 pub use header::{HeaderLine, header_line, stamp, stamp_bitmap};
 pub use setup::{PageSetup, Paper};
 
@@ -115,7 +115,7 @@ pub fn render(
     .unwrap_or_else(|_| {
         Err(PaperError::Damaged {
             name: input.name().to_owned(),
-            reason: "it could not be drawn".to_owned(),
+            reason: Reason::NotDrawn,
         })
     })
 }

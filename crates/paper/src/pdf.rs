@@ -15,7 +15,7 @@ use hayro::vello_cpu::{Pixmap, RasterizerSettings, RenderContext, Resources, Tar
 use hayro::{RenderCache, RenderSettings, hayro_interpret::TransformExt, render_into};
 
 use crate::grey::Grey;
-use crate::{Limits, Note, PageSetup, PaperError, Rendered, bilevel, code, fonts};
+use crate::{Limits, Note, PageSetup, PaperError, Reason, Rendered, bilevel, code, fonts};
 
 const MM_PER_POINT: f64 = 25.4 / 72.0;
 
@@ -36,7 +36,7 @@ pub(crate) fn render(
     let pages = pdf.pages();
     let total = u32::try_from(pages.len()).unwrap_or(u32::MAX);
     if total == 0 {
-        return Err(damaged(name, "no page could be found in it"));
+        return Err(damaged(name, Reason::NoPage));
     }
     if total > limits.max_pages {
         return Err(PaperError::TooManyPages {
@@ -52,7 +52,7 @@ pub(crate) fn render(
     for (number, page) in (1..).zip(pages.iter()) {
         let grey = canvas
             .draw(page, number, &cache, &settings, &notes)
-            .ok_or_else(|| damaged(name, &format!("page {number} has no usable size")))?;
+            .ok_or_else(|| damaged(name, Reason::PageSize { page: number }))?;
         rendered.push(code(&bilevel::to_bitmap(&grey, setup.resolution), setup));
         progress(number, total);
     }
@@ -81,26 +81,26 @@ fn open(name: &str, bytes: &[u8], password: Option<&str>) -> Result<Pdf, PaperEr
         LoadPdfError::Decryption(DecryptionError::UnsupportedAlgorithm) => {
             PaperError::Unsupported {
                 name: name.to_owned(),
-                reason: "it is encrypted in an uncommon way".to_owned(),
+                reason: Reason::EncryptionUnknown,
             }
         }
-        LoadPdfError::Decryption(_) => damaged(name, "its encryption is broken"),
+        LoadPdfError::Decryption(_) => damaged(name, Reason::EncryptionBroken),
         // Readers look for the mark in the first 1024 bytes, not only at the start.
         LoadPdfError::Invalid
             if !bytes[..bytes.len().min(1024)]
                 .windows(5)
                 .any(|w| w == b"%PDF-") =>
         {
-            damaged(name, "it is not a PDF file")
+            damaged(name, Reason::NotPdf)
         }
-        LoadPdfError::Invalid => damaged(name, "it is cut off or its structure is broken"),
+        LoadPdfError::Invalid => damaged(name, Reason::Broken),
     })
 }
 
-fn damaged(name: &str, reason: &str) -> PaperError {
+fn damaged(name: &str, reason: Reason) -> PaperError {
     PaperError::Damaged {
         name: name.to_owned(),
-        reason: reason.to_owned(),
+        reason,
     }
 }
 

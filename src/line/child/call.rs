@@ -168,12 +168,12 @@ fn said(call: u64, event: Event) -> Option<FromWorker> {
         Event::PageStarted { index } => FromWorker::PageStarted { call, page: index },
         Event::PageProgress {
             index,
-            progress: Progress::Sent { octets, of },
+            progress: Progress::Sent { octets: part, of } | Progress::SentRows { rows: part, of },
         } if of > 0 => FromWorker::PageProgress {
             call,
             page: index,
             // Not 100: that is for the far end to say. Repeats may go beyond the page.
-            percent: u8::try_from(u64::from(octets) * 100 / u64::from(of))
+            percent: u8::try_from(u64::from(part) * 100 / u64::from(of))
                 .unwrap_or(99)
                 .min(99),
         },

@@ -124,8 +124,8 @@ pub struct PaperDone {
     pub notes: Vec<Note>,
 }
 
-/// Why there are no pages. The texts are what the sender reads.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+/// Why there are no pages. The texts are for logs; `letter` has what the sender reads.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum PaperFailure {
     /// The document can't be rendered, and never will.
     #[error(transparent)]
@@ -161,7 +161,7 @@ impl PaperFailure {
 }
 
 /// A limit that a document ran into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum PaperLimit {
     /// Clock time.
     #[error("the document needed more than {} s to draw", .0.as_secs_f64().ceil())]

@@ -1,0 +1,213 @@
+//! What belongs to a result besides its words: kept as data, told in the reader's language.
+
+use faxpost_paper::{Note, PaperError, Reason};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    language::Language,
+    worker::paper::{PaperFailure, PaperLimit},
+};
+
+/// Why a mail gave no pages, for `job.outcome_note`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Detail {
+    /// An attachment of a kind that can't be drawn.
+    Kind {
+        /// Its file name.
+        name: String,
+        /// Its media type.
+        media_type: String,
+    },
+    /// Documents without a page.
+    NoPage {
+        /// Their file names.
+        names: Vec<String>,
+    },
+    /// A document that was not drawn.
+    NotDrawn {
+        /// Its file name; empty for the mail's own text.
+        name: String,
+        /// Why.
+        failure: PaperFailure,
+    },
+}
+
+impl Detail {
+    /// As the table holds it.
+    #[must_use]
+    pub fn to_column(&self) -> String {
+        // Names, numbers and enums always make JSON; without it the outcome's words still stand.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// What the table holds.
+    #[must_use]
+    pub fn from_column(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+
+    pub(super) fn to(&self, language: Language) -> String {
+        match self {
+            Self::Kind { name, media_type } => format!("{name} ({media_type})"),
+            Self::NoPage { names } => match language {
+                Language::En => format!("{}: no page in it", names.join(", ")),
+                Language::Fr => format!("{}\u{a0}: aucune page", names.join(", ")),
+            },
+            Self::NotDrawn {
+                failure: PaperFailure::Document(error),
+                ..
+            } => paper_error(error, language),
+            Self::NotDrawn { name, failure } => {
+                of(name, &paper_failure(failure, language), language)
+            }
+        }
+    }
+}
+
+/// Something about a document that was drawn, for `rendition.notes`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DocumentNote {
+    /// Its file name; empty for the mail's own text.
+    pub name: String,
+    /// What.
+    pub note: Note,
+}
+
+impl DocumentNote {
+    pub(super) fn to(&self, language: Language) -> String {
+        of(&self.name, &note(&self.note, language), language)
+    }
+}
+
+/// `offer.pdf: what is said of it`.
+fn of(name: &str, said: &str, language: Language) -> String {
+    match language {
+        _ if name.is_empty() => said.to_owned(),
+        Language::En => format!("{name}: {said}"),
+        Language::Fr => format!("{name}\u{a0}: {said}"),
+    }
+}
+
+// The English of each is the text of its type.
+
+fn note(note: &Note, language: Language) -> String {
+    if language == Language::En {
+        return note.to_string();
+    }
+    match note {
+        Note::FontSubstituted { font } => format!(
+            "la police {font} n'est pas dans le document, son texte a été dessiné avec une police semblable"
+        ),
+        Note::FontMissing { font } => format!(
+            "la police {font} n'est pas dans le document et aucune ici ne la remplace\u{a0}: du texte manque"
+        ),
+        Note::FontUnreadable => {
+            "une police du document n'a pas pu être lue\u{a0}: du texte manque peut-être".to_owned()
+        }
+        Note::CharactersMissing { count } => format!(
+            "{count} caractères n'existent dans aucune police ici et ont été dessinés comme des carrés"
+        ),
+        Note::PictureMissing => "une image du document n'a pas pu être lue et manque".to_owned(),
+        Note::AnnotationMissing => {
+            "un champ de formulaire ou un commentaire n'a pas pu être dessiné".to_owned()
+        }
+        Note::Reduced { page, percent } => {
+            format!("la page {page} a été réduite à {percent}\u{a0}% pour tenir sur le papier")
+        }
+    }
+}
+
+fn paper_error(error: &PaperError, language: Language) -> String {
+    if language == Language::En {
+        return error.to_string();
+    }
+    let quoted = |name: &str| format!("«\u{a0}{name}\u{a0}»");
+    match error {
+        PaperError::PasswordNeeded { name } => format!(
+            "{} est protégé par un mot de passe\u{a0}; envoyez-le sans protection, ou donnez le mot de passe",
+            quoted(name)
+        ),
+        PaperError::PasswordWrong { name } => {
+            format!("le mot de passe donné n'ouvre pas {}", quoted(name))
+        }
+        PaperError::Damaged { name, reason } => {
+            format!(
+                "{} est endommagé\u{a0}: {}",
+                quoted(name),
+                reason_fr(*reason)
+            )
+        }
+        PaperError::Unsupported { name, reason } => format!(
+            "{} ne peut pas être lu ici\u{a0}: {}",
+            quoted(name),
+            reason_fr(*reason)
+        ),
+        PaperError::TooManyPages { name, limit } => format!(
+            "{} a plus de {limit} pages, le maximum pour un fax",
+            quoted(name)
+        ),
+        PaperError::Empty { name } => format!("{} est vide", quoted(name)),
+        // Faults of this program: what it says of itself is for its makers.
+        PaperError::Setup(said) | PaperError::Compose(said) => {
+            format!("la page n'a pas pu être composée\u{a0}: {said}")
+        }
+    }
+}
+
+fn reason_fr(reason: Reason) -> String {
+    let said = match reason {
+        Reason::NotPdf => "ce n'est pas un fichier PDF",
+        Reason::Broken => "il est tronqué ou sa structure est abîmée",
+        Reason::NoPage => "aucune page n'y a été trouvée",
+        Reason::PageSize { page } => {
+            return format!("la page {page} n'a pas de taille utilisable");
+        }
+        Reason::EncryptionBroken => "son chiffrement est abîmé",
+        Reason::EncryptionUnknown => "son chiffrement est d'un type peu courant",
+        Reason::NotDrawn => "il n'a pas pu être dessiné",
+    };
+    said.to_owned()
+}
+
+fn paper_failure(failure: &PaperFailure, language: Language) -> String {
+    if language == Language::En {
+        return failure.to_string();
+    }
+    match failure {
+        PaperFailure::Document(error) => paper_error(error, language),
+        PaperFailure::TooLarge { bytes } => format!(
+            "le document est trop volumineux\u{a0}: il fait {} Mo",
+            bytes.div_ceil(1 << 20)
+        ),
+        PaperFailure::Limit(limit) => limit_fr(*limit),
+        PaperFailure::Crashed => {
+            "le document n'a pas pu être dessiné\u{a0}: le programme qui le dessine a échoué deux fois"
+                .to_owned()
+        }
+        PaperFailure::Unavailable(_) => {
+            "les documents ne peuvent pas être dessinés pour le moment".to_owned()
+        }
+    }
+}
+
+fn limit_fr(limit: PaperLimit) -> String {
+    match limit {
+        PaperLimit::Wall(time) => format!(
+            "le dessin du document a demandé plus de {} s",
+            time.as_secs_f64().ceil()
+        ),
+        PaperLimit::Processor(time) => format!(
+            "le dessin du document a demandé plus de {} s de calcul",
+            time.as_secs()
+        ),
+        PaperLimit::Memory(bytes) => format!(
+            "le dessin du document a demandé plus de {} Mo de mémoire",
+            bytes >> 20
+        ),
+        PaperLimit::Nesting => "le document est trop imbriqué pour être dessiné".to_owned(),
+        PaperLimit::Pages(bytes) => format!(
+            "les pages du document sont trop volumineuses\u{a0}: plus de {} Mo une fois codées",
+            bytes >> 20
+        ),
+    }
+}
