@@ -4,7 +4,7 @@
 CARGO ?= cargo
 DEMO_ARGS ?=
 
-.PHONY: demo test test-interop lint doc bench-smtp fuzz clean
+.PHONY: demo test test-interop lint doc bench-smtp bench-loss fuzz clean
 
 demo: deps
 	$(CARGO) build --bin faxpost
@@ -30,6 +30,9 @@ doc:
 bench-smtp: deps
 	deploy/deps.sh interop
 	benches/smtp/run.sh
+
+bench-loss: deps
+	benches/line/loss.sh
 
 # FUZZ_SECONDS for each target, 60 unless told; FUZZ="udptl sdp" for some of them.
 fuzz: deps

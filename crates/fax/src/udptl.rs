@@ -4,10 +4,10 @@
 //! ```text
 //! seq-number (2 octets) | primary IFP | error recovery: 00 secondary IFP packets, or 80 FEC
 //! ```
-//! We send redundancy: each datagram repeats the last packets. Redundancy is what recovers lost
-//! packets on reception too; of a datagram with FEC only the primary packet is used.
+//! We send redundancy: each datagram repeats the last packets. On reception both recover what was lost:
+//! redundancy, and parity (FEC) over packets that came before.
 
-use std::collections::VecDeque;
+use std::{borrow::Cow, collections::VecDeque};
 
 /// Packets that a datagram repeats unless told otherwise: with 3, random loss of 2 % does no harm.
 pub const REDUNDANCY: usize = 3;
@@ -42,9 +42,11 @@ pub struct Datagram<'a> {
 pub enum Recovery<'a> {
     /// Earlier packets, latest first.
     Redundancy(Vec<&'a [u8]>),
-    /// Parity over earlier packets: every `span`-th in each entry.
+    /// Parity over earlier packets (T.38 §9.1.4.2): entry `m` of `n` is the exclusive or of the packets
+    /// `k·n − m` before the primary, for `k` from 1 to `span`. One packet of these can be computed from
+    /// the others; shorter ones count as filled up with zeros.
     Fec {
-        /// Distance of the packets that an entry covers.
+        /// How many packets an entry covers.
         span: u8,
         /// The parities.
         entries: Vec<&'a [u8]>,
@@ -122,9 +124,18 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// Ticks of silence after which the latest datagram goes out again. Nothing follows the end of a V.21
+/// message that would repeat it, and a burst takes all copies that are sent at once; without its end the
+/// far end believes that the carrier stays, and the call dies. Packets of a stream are 1 or 2 ticks apart.
+const AGAIN: [u32; 6] = [3, 5, 8, 12, 18, 27];
+
 /// Makes datagrams.
 #[derive(Debug)]
 pub struct Sender {
+    /// The latest datagram.
+    latest: Vec<u8>,
+    /// Ticks since.
+    silent: u32,
     /// Earlier packets, latest first, with their sequence numbers.
     earlier: VecDeque<(u16, Vec<u8>)>,
     redundancy: usize,
@@ -137,6 +148,8 @@ impl Sender {
     #[must_use]
     pub fn new(redundancy: usize, max_datagram: usize) -> Self {
         Self {
+            latest: Vec::new(),
+            silent: 0,
             earlier: VecDeque::new(),
             redundancy: redundancy.min(MOST_ENTRIES),
             max_datagram,
@@ -169,7 +182,17 @@ impl Sender {
         }
         self.earlier.push_front((seq, ifp.to_vec()));
         self.earlier.truncate(self.redundancy);
+        self.latest.clone_from(&datagram);
+        self.silent = 0;
         datagram
+    }
+
+    /// A tick passed after its packets were sent, if any: the latest datagram, when it is time to send
+    /// it again. Copies do no harm, as they bring no new number.
+    pub fn tick(&mut self) -> Option<&[u8]> {
+        self.silent = self.silent.saturating_add(1);
+        let again = AGAIN.contains(&self.silent) && !self.latest.is_empty();
+        again.then_some(&self.latest)
     }
 }
 
@@ -185,11 +208,20 @@ fn put_open_type(datagram: &mut Vec<u8>, packet: &[u8]) {
     datagram.extend(packet);
 }
 
+/// A packet with its sequence number; its octets are the datagram's, or computed from parity.
+pub type Packet<'a> = (u16, Cow<'a, [u8]>);
+
+/// Packets that parity may reach back to: `span` times the number of entries.
+const MOST_REMEMBERED: usize = 64;
+
 /// Takes packets out of datagrams, in order and once each, lost ones recovered from later datagrams.
 #[derive(Debug, Default)]
 pub struct Receiver {
     /// The sequence number that comes next.
     next: Option<u16>,
+    /// The latest packets, which parity needs; empty until a datagram has some.
+    latest: VecDeque<(u16, Vec<u8>)>,
+    remembers: bool,
     recovered: u64,
     lost: u64,
 }
@@ -205,40 +237,87 @@ impl Receiver {
     ///
     /// # Errors
     /// As [`decode`].
-    pub fn packets<'a>(&mut self, datagram: &'a [u8]) -> Result<Vec<(u16, &'a [u8])>, UdptlError> {
+    pub fn packets<'a>(&mut self, datagram: &'a [u8]) -> Result<Vec<Packet<'a>>, UdptlError> {
         let Datagram {
             seq,
             primary,
             recovery,
         } = decode(datagram)?;
-        let earlier = match recovery {
-            Recovery::Redundancy(earlier) => earlier,
-            Recovery::Fec { .. } | Recovery::Damaged => Vec::new(),
-        };
         let missing = match self.next {
             // Numbers start at 0 (T.38 §9.1.1): of a stream that begins later, nothing before is missing.
-            None => usize::from(seq).min(earlier.len()),
+            None => match &recovery {
+                Recovery::Redundancy(earlier) => usize::from(seq).min(earlier.len()),
+                Recovery::Fec { .. } | Recovery::Damaged => 0,
+            },
             // In the near past: late, or a copy.
             Some(next) if (seq.wrapping_sub(next) as i16) < 0 => return Ok(Vec::new()),
             Some(next) => usize::from(seq.wrapping_sub(next)),
         };
-        let found = missing.min(earlier.len());
-        self.recovered += found as u64;
-        self.lost += (missing - found) as u64;
+        let mut packets: Vec<Packet<'a>> = match recovery {
+            Recovery::Redundancy(earlier) => (1..=missing.min(earlier.len()))
+                .rev()
+                .map(|back| (before(seq, back), Cow::Borrowed(earlier[back - 1])))
+                .collect(),
+            Recovery::Fec { span, entries } => {
+                self.remembers = true;
+                self.by_parity(seq, missing, usize::from(span), &entries)
+            }
+            Recovery::Damaged => Vec::new(),
+        };
+        self.recovered += packets.len() as u64;
+        self.lost += (missing - packets.len()) as u64;
         self.next = Some(seq.wrapping_add(1));
-        let mut packets = Vec::with_capacity(found + 1);
-        for back in (1..=found).rev() {
-            packets.push((
-                seq.wrapping_sub(u16::try_from(back).unwrap_or(0)),
-                earlier[back - 1],
-            ));
+        packets.push((seq, Cow::Borrowed(primary)));
+        if self.remembers {
+            self.remember(&packets);
         }
-        packets.push((seq, primary));
         packets.retain(|(_, packet)| !packet.is_empty());
         Ok(packets)
     }
 
-    /// Packets recovered from redundancy.
+    /// Of the `missing` packets before `seq`, those that parity gives, oldest first.
+    fn by_parity<'a>(
+        &self,
+        seq: u16,
+        missing: usize,
+        span: usize,
+        entries: &[&[u8]],
+    ) -> Vec<Packet<'a>> {
+        let reach = span.saturating_mul(entries.len());
+        if reach > MOST_REMEMBERED {
+            return Vec::new();
+        }
+        (1..=missing.min(reach))
+            .rev()
+            .filter_map(|back| {
+                let entry = (entries.len() - back % entries.len()) % entries.len();
+                let mut packet = entries[entry].to_vec();
+                for other in (1..=span).map(|k| k * entries.len() - entry) {
+                    if other == back {
+                        continue;
+                    }
+                    // Before the stream began nothing was sent, and nothing was added to the parity.
+                    let at = before(seq, other);
+                    let known = self.latest.iter().find(|(number, _)| *number == at);
+                    match known {
+                        Some((_, known)) => add(&mut packet, known),
+                        None if usize::from(seq) < other => {}
+                        None => return None,
+                    }
+                }
+                Some((before(seq, back), Cow::Owned(packet)))
+            })
+            .collect()
+    }
+
+    fn remember(&mut self, packets: &[Packet<'_>]) {
+        for (seq, packet) in packets {
+            self.latest.push_front((*seq, packet.to_vec()));
+        }
+        self.latest.truncate(MOST_REMEMBERED);
+    }
+
+    /// Packets recovered from redundancy or parity.
     #[must_use]
     pub fn recovered(&self) -> u64 {
         self.recovered
@@ -251,129 +330,16 @@ impl Receiver {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
+fn before(seq: u16, back: usize) -> u16 {
+    seq.wrapping_sub(u16::try_from(back).unwrap_or(u16::MAX))
+}
 
-    #[test]
-    fn a_datagram_is_coded_as_the_recommendation_says() {
-        let mut sender = Sender::new(1, 400);
-        assert_eq!(sender.datagram(0, &[0x02]), [0, 0, 1, 2, 0, 0]);
-        assert_eq!(sender.datagram(1, &[0x06]), [0, 1, 1, 6, 0, 1, 1, 2]);
-        let long = vec![7; 200];
-        let datagram = sender.datagram(2, &long);
-        assert_eq!(datagram[..4], [0, 2, 0x80, 200]);
-        assert_eq!(datagram[204..], [0, 1, 1, 6]);
-    }
-
-    #[test]
-    fn a_datagram_fits_what_the_far_end_takes() {
-        let mut sender = Sender::new(3, 40);
-        for seq in 0..10 {
-            let datagram = sender.datagram(seq, &[9; 15]);
-            assert!(datagram.len() <= 40, "{}", datagram.len());
-            let Recovery::Redundancy(earlier) = decode(&datagram).unwrap().recovery else {
-                panic!()
-            };
-            assert_eq!(earlier.len(), usize::from(seq > 0));
-        }
-        assert_eq!(
-            sender.datagram(10, &[9; 60]).len(),
-            65,
-            "a primary goes out in any case"
-        );
-    }
-
-    #[test]
-    fn a_gap_in_the_numbers_is_not_filled_with_the_wrong_packets() {
-        let mut sender = Sender::new(3, 400);
-        sender.datagram(0, &[1]);
-        let datagram = sender.datagram(5, &[2]);
-        assert_eq!(
-            decode(&datagram).unwrap().recovery,
-            Recovery::Redundancy(vec![])
-        );
-    }
-
-    #[test]
-    fn fec_gives_its_primary() {
-        let datagram = [0, 9, 1, 6, 0x80, 1, 3, 2, 2, 5, 5, 1, 5];
-        let read = decode(&datagram).unwrap();
-        assert_eq!(
-            read.recovery,
-            Recovery::Fec {
-                span: 3,
-                entries: vec![&[5, 5], &[5]]
-            }
-        );
-        assert_eq!(
-            Receiver::new().packets(&datagram).unwrap(),
-            [(9, &[6u8][..])]
-        );
-    }
-
-    #[test]
-    fn late_and_repeated_datagrams_bring_nothing() {
-        let mut sender = Sender::new(2, 400);
-        let sent: Vec<_> = (0..4)
-            .map(|seq| sender.datagram(seq, &[seq as u8]))
-            .collect();
-        let mut receiver = Receiver::new();
-        assert_eq!(receiver.packets(&sent[0]).unwrap().len(), 1);
-        assert_eq!(receiver.packets(&sent[3]).unwrap().len(), 3);
-        assert!(receiver.packets(&sent[1]).unwrap().is_empty());
-        assert!(receiver.packets(&sent[3]).unwrap().is_empty());
-        assert_eq!((receiver.recovered(), receiver.lost()), (2, 0));
-    }
-
-    #[test]
-    fn a_damaged_recovery_leaves_the_primary() {
-        for datagram in [
-            &[0, 0, 1, 2][..],
-            &[0, 0, 1, 2, 0, 3, 9],
-            &[0, 0, 1, 2, 0x80, 2, 0, 3],
-        ] {
-            assert_eq!(decode(datagram).unwrap().primary, [2]);
-        }
-        assert_eq!(decode(&[0, 0, 5, 2]), Err(UdptlError::Short));
-        assert_eq!(decode(&[0, 0, 0xC1, 2]), Err(UdptlError::Fragmented));
-    }
-
-    proptest! {
-        #[test]
-        fn nothing_read_from_outside_panics(datagram in proptest::collection::vec(any::<u8>(), 0..400)) {
-            let mut receiver = Receiver::new();
-            if let Ok(packets) = receiver.packets(&datagram) {
-                prop_assert!(packets.iter().all(|(_, packet)| packet.len() < datagram.len()));
-            }
-            let _ = receiver.packets(&datagram);
-        }
-
-        #[test]
-        fn up_to_three_datagrams_lost_in_a_row_cost_nothing(
-            packets in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..90), 1..60),
-            losses in proptest::collection::vec(any::<bool>(), 60),
-            start in any::<u16>(),
-        ) {
-            let mut sender = Sender::new(REDUNDANCY, 1400);
-            let mut receiver = Receiver::new();
-            let mut got: Vec<(u16, Vec<u8>)> = Vec::new();
-            let mut run = 0;
-            for (i, packet) in packets.iter().enumerate() {
-                let datagram = sender.datagram(start.wrapping_add(i as u16), packet);
-                // The first and the last arrive: before and after them nothing can be known.
-                let lose = losses[i] && run < 3 && i != 0 && i + 1 != packets.len();
-                run = if lose { run + 1 } else { 0 };
-                if !lose {
-                    let new = receiver.packets(&datagram).unwrap();
-                    got.extend(new.into_iter().map(|(seq, ifp)| (seq, ifp.to_vec())));
-                }
-            }
-            let sent: Vec<_> = packets.iter().enumerate()
-                .map(|(i, packet)| (start.wrapping_add(i as u16), packet.clone())).collect();
-            prop_assert_eq!(got, sent);
-            prop_assert_eq!(receiver.lost(), 0);
-        }
+/// Exclusive or, as far as both go.
+fn add(parity: &mut [u8], packet: &[u8]) {
+    for (octet, other) in parity.iter_mut().zip(packet) {
+        *octet ^= other;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -323,7 +323,7 @@ fn udptl_call(pages: &[faxpost_t4::FaxPage], seed: u64, most: usize) -> (u32, T3
                         continue;
                     }
                     for (seq, ifp) in receivers[side].packets(&datagram).unwrap() {
-                        to.rx_ifp(seq, ifp);
+                        to.rx_ifp(seq, &ifp);
                     }
                 }
             }

@@ -114,7 +114,7 @@ impl Media {
                     };
                     if let Ok(packets) = receiver.packets(&buffer[..length]) {
                         for (seq, ifp) in packets {
-                            endpoint.rx_ifp(seq, ifp);
+                            endpoint.rx_ifp(seq, &ifp);
                         }
                     }
                 }
@@ -124,6 +124,9 @@ impl Media {
                     for _ in 0..ifp.copies {
                         let _ = socket.send(&datagram);
                     }
+                }
+                if let Some(datagram) = sender.tick() {
+                    let _ = socket.send(datagram);
                 }
             }
         }

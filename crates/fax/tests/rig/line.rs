@@ -214,7 +214,7 @@ impl Way {
             self.arrived.push((self.tick, datagram.to_vec()));
             let packets = self.receiver.packets(datagram).expect("our own coding");
             for (seq, ifp) in packets {
-                packet(seq, ifp);
+                packet(seq, &ifp);
             }
         };
         match &mut self.carriage {
