@@ -58,7 +58,7 @@ pub(super) async fn run(queue: Arc<Inner>, stop: CancellationToken) {
 /// How long a job waits whose trunks are all full while others are not, and one that no trunk takes: an
 /// operator may add a route before the job's latest time.
 const FULL: Millis = 2_000;
-const NO_ROUTE: Millis = 60_000;
+const NO_ROUTE: Millis = 15_000;
 
 enum Step {
     Call(Box<in_call::Claimed>),
@@ -66,7 +66,9 @@ enum Step {
 }
 
 async fn next(queue: &Inner) -> Result<Step, StoreError> {
-    let trunks = numbers::trunks(&queue.store).await?;
+    // The line learns a little later that a trunk was turned off.
+    let mut trunks = numbers::trunks(&queue.store).await?;
+    trunks.retain(|trunk| trunk.active);
     let ids = |trunks: &[Trunk]| {
         trunks
             .iter()
