@@ -118,13 +118,12 @@ async fn init_and_check_work_on_postgres() {
     assert!(well && said.contains("ok       database"), "{said}");
 }
 
-/// A second gateway over the same database and custody, with doors of its own.
+/// A second gateway over the same database, custody and hostname, with doors of its own.
 async fn another_node(rig: &Rig) -> (Process, SocketAddr) {
     let smtp = local(ports::free());
     let mut text = String::new();
     for line in std::fs::read_to_string(config(rig)).unwrap().lines() {
         let mine = match line.split_once(" = ") {
-            Some(("hostname", _)) => "hostname = \"second.localhost\"".into(),
             Some(("media_port_min", _)) => format!("media_port_min = {}", ports::media()),
             Some(("media_port_max", _)) => continue,
             Some(("listen", list)) if list.starts_with('[') => format!("listen = [\"{smtp}\"]"),

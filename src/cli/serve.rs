@@ -19,7 +19,7 @@ use crate::{
     policy::Policies,
     queue::{self, Queue, Work},
     relay::Relay,
-    store::{Store, Topic},
+    store::{Node, Store, Topic},
     submission::Submitter,
     vault::{Custody, Vault},
     web,
@@ -108,6 +108,9 @@ async fn start(
         min_free_disk: config.smtp.min_free_disk,
         retention: policies.retention,
     });
+    let nodes = config.nodes_dir();
+    let node = Node::take(&nodes)
+        .with_context(|| format!("{}: can't be read, written or locked", nodes.display()))?;
     let queue = Queue::new(queue::Setup {
         store: store.clone(),
         custody: custody.clone(),
@@ -119,7 +122,7 @@ async fn start(
         renderers: config.paper.workers,
         paper_deadline: Duration::from_secs(config.paper.wall_s),
         max_pages: config.paper.max_pages,
-        node: config.hostname.clone(),
+        node,
     });
 
     let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();

@@ -86,6 +86,12 @@ impl Config {
             .unwrap_or_else(|| self.data_dir.join("keys"))
     }
 
+    /// Where the nodes that ran on this folder are remembered.
+    #[must_use]
+    pub fn nodes_dir(&self) -> PathBuf {
+        self.data_dir.join("nodes")
+    }
+
     /// A configuration for tests, everything under `dir`, every port chosen by the system.
     #[must_use]
     pub fn for_testing(dir: &Path) -> Self {

@@ -173,7 +173,12 @@ pub(super) async fn abandoned(
     .bind(State::Dialling.name())
     .bind(State::Sending.name())
     .bind(now_ms())
-    .bind(format!("{node}/%"))
+    // A database of one machine has one node: whoever held a lease before is gone.
+    .bind(if store.is_shared() {
+        format!("{node}/%")
+    } else {
+        "%".to_owned()
+    })
     .bind(owner)
     .fetch_all(store.reader())
     .await?;

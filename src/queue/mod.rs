@@ -31,7 +31,11 @@ pub use pages::pages_of_last_call;
 pub use state::State;
 
 use crate::{
-    line::FaxLine, policy::Sending, store::Store, vault::Custody, worker::paper::PaperPool,
+    line::FaxLine,
+    policy::Sending,
+    store::{Node, Store},
+    vault::Custody,
+    worker::paper::PaperPool,
 };
 
 /// What the queue works with.
@@ -53,6 +57,8 @@ struct Inner {
     max_pages: u32,
     /// `node/start`: a lease of an earlier start of this node is void at once.
     owner: String,
+    /// Held: no other process becomes this node while the queue lives.
+    _node: Node,
     /// Calls in progress, for the status page.
     calls: overview::CallsNow,
 }
@@ -79,8 +85,8 @@ pub struct Setup {
     pub paper_deadline: Duration,
     /// Pages that one document may have.
     pub max_pages: u32,
-    /// A name for this node that outlives a restart.
-    pub node: String,
+    /// This node, held as long as the queue runs.
+    pub node: Node,
 }
 
 /// What a running queue does.
@@ -108,7 +114,8 @@ impl Queue {
                 renderers: setup.renderers,
                 paper_deadline: setup.paper_deadline,
                 max_pages: setup.max_pages,
-                owner: format!("{}/{}", setup.node, crate::store::new_id()),
+                owner: format!("{}/{}", setup.node.id(), crate::store::new_id()),
+                _node: setup.node,
                 calls: overview::CallsNow::default(),
             }),
         }

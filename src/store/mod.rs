@@ -15,6 +15,7 @@ mod error;
 mod ids;
 #[cfg(test)]
 mod migrations;
+mod node;
 mod rows;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -24,5 +25,6 @@ pub use database::{Kind, Store, Tries, Tx};
 pub use end::end_process;
 pub use error::StoreError;
 pub use ids::new_id;
+pub use node::Node;
 pub use rows::{Cell, Insert};
 pub use wake::{Listener, Topic};
