@@ -8,12 +8,14 @@ use tokio::sync::mpsc;
 use super::{
     Answerer, CallEnding, Decision, IncomingCall, ReceivedPage,
     calls::Inner,
+    media::MediaSocket,
     protocol::{FromWorker, Role, ToWorker},
     session::{Begin, Session, Step},
     sip::{
         CallId, Event,
         sdp::{Codec, Local, LocalMedia, Remote, RemoteMedia},
     },
+    workers::{NoWorker, WorkerCall},
 };
 use crate::numbers::T38Policy;
 
@@ -40,6 +42,19 @@ pub(super) async fn run(
         inner.sip.reject(call, 488, None);
         return None;
     };
+    // All that can be missing is taken before the call is put on record and answered.
+    let room = match Room::take(inner, &remote, &best).await {
+        Ok(room) => room,
+        Err(none) => {
+            tracing::error!(
+                call = offered.call_id,
+                error = none.why,
+                "a call is refused unanswered"
+            );
+            inner.sip.reject(call, none.status, Some(none.q850));
+            return None;
+        }
+    };
     let ident = match answerer.offered(offered).await {
         Decision::Refuse(status) => {
             inner.sip.reject(call, status, None);
@@ -47,38 +62,7 @@ pub(super) async fn run(
         }
         Decision::Answer { ident } => ident,
     };
-    let socket = match inner.ports.bind() {
-        Ok(socket) => socket,
-        Err(error) => {
-            inner.sip.reject(call, 503, None);
-            return Some(fault(error));
-        }
-    };
-    let mut local = Local::new(crate::clock::now_ms().unsigned_abs());
-    let answer = socket
-        .port()
-        .map_err(|error| error.to_string())
-        .and_then(|port| {
-            let addr = (inner.advertised, port).into();
-            let media = match &best {
-                RemoteMedia::T38(_) => LocalMedia::T38 { addr },
-                RemoteMedia::Audio { .. } => LocalMedia::Audio {
-                    addr,
-                    codecs: vec![Codec::Pcma, Codec::Pcmu],
-                },
-            };
-            local
-                .answer(&remote, &media)
-                .map_err(|error| error.to_string())
-        });
-    let answer = match answer {
-        Ok(answer) => answer,
-        Err(error) => {
-            inner.sip.reject(call, 488, None);
-            return Some(fault(error));
-        }
-    };
-    inner.sip.answer(call, answer);
+    inner.sip.answer(call, room.answer);
     loop {
         match events.recv().await {
             Some(Event::Answered { .. }) => break,
@@ -91,8 +75,9 @@ pub(super) async fn run(
         call,
         events,
         hang_up,
-        local,
-        audio: socket,
+        worker: room.worker,
+        local: room.local,
+        audio: room.socket,
         remote: best,
         role: Role::Receive,
         ident,
@@ -108,6 +93,68 @@ pub(super) async fn run(
             inner.sip.hangup(call, None);
             Some(fault(error))
         }
+    }
+}
+
+/// What a call needs here: a place in a line worker, a media socket, and the SDP that names it.
+struct Room {
+    worker: WorkerCall,
+    socket: MediaSocket,
+    local: Local,
+    answer: Vec<u8>,
+}
+
+/// Why there is no room.
+struct NoRoom {
+    why: String,
+    /// SIP status of the refusal.
+    status: u16,
+    /// Cause for the Reason header (Q.850 §2.2.7).
+    q850: u16,
+}
+
+impl Room {
+    async fn take(inner: &Inner, remote: &Remote, best: &RemoteMedia) -> Result<Self, NoRoom> {
+        let fault = |error: &dyn std::fmt::Display| NoRoom {
+            why: error.to_string(),
+            // Temporary failure: the trunk may try another of our gateways (RFC 3261 §21.5.4).
+            status: 503,
+            q850: 41,
+        };
+        let worker = inner.workers.open().await.map_err(|error| match error {
+            // User busy: the caller's machine knows what that means, and calls again.
+            NoWorker::Full => NoRoom {
+                status: 486,
+                q850: 17,
+                ..fault(&error)
+            },
+            NoWorker::Start(_) | NoWorker::Gone => fault(&error),
+        })?;
+        let socket = inner.ports.bind().map_err(|error| fault(&error))?;
+        let port = socket.port().map_err(|error| fault(&error))?;
+        let addr = (inner.advertised, port).into();
+        let (media, peer) = match best {
+            RemoteMedia::T38(t38) => (LocalMedia::T38 { addr }, t38.addr),
+            RemoteMedia::Audio { addr: peer, .. } => {
+                let codecs = vec![Codec::Pcma, Codec::Pcmu];
+                (LocalMedia::Audio { addr, codecs }, *peer)
+            }
+        };
+        // Before anybody is told the port: nothing of a stranger's is ever in the queue.
+        socket.take_from(peer).map_err(|error| fault(&error))?;
+        let mut local = Local::new(crate::clock::now_ms().unsigned_abs());
+        let answer = local.answer(remote, &media).map_err(|error| NoRoom {
+            // Incompatible destination: the offer can't be met.
+            status: 488,
+            q850: 88,
+            why: error.to_string(),
+        })?;
+        Ok(Self {
+            worker,
+            socket,
+            local,
+            answer,
+        })
     }
 }
 

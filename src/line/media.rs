@@ -7,6 +7,9 @@ use std::{
     sync::atomic::{AtomicU16, Ordering},
 };
 
+/// More packets than a socket's buffer holds: those that came before it was connected are among the first.
+const MOST_QUEUED: usize = 1 << 16;
+
 /// The UDP ports for media.
 #[derive(Debug)]
 pub(super) struct Ports {
@@ -73,10 +76,29 @@ impl MediaSocket {
         Ok(self.socket.local_addr()?.port())
     }
 
-    /// Takes packets from `peer` alone, and gives the descriptor that a worker is handed.
-    pub fn connect(&self, peer: SocketAddr) -> io::Result<OwnedFd> {
+    /// Takes packets from `peer` alone from now on. What anybody sent before is thrown away: the system
+    /// sorts by source only what comes to a socket that is connected. Of the peer's own packets that costs
+    /// what came before its address was known, which its repeats and retries make up for.
+    pub fn take_from(&self, peer: SocketAddr) -> io::Result<()> {
+        if self.socket.peer_addr().ok() == Some(peer) {
+            return Ok(());
+        }
         self.socket.connect(peer)?;
         self.socket.set_nonblocking(true)?;
+        let mut octet = [0];
+        for _ in 0..MOST_QUEUED {
+            match self.socket.recv(&mut octet) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                // An ICMP error of an earlier packet is read like one.
+                Ok(_) | Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// As [`MediaSocket::take_from`], and gives the descriptor that a worker is handed.
+    pub fn connect(&self, peer: SocketAddr) -> io::Result<OwnedFd> {
+        self.take_from(peer)?;
         Ok(self.socket.try_clone()?.into())
     }
 }
@@ -84,6 +106,39 @@ impl MediaSocket {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_signalled_peer_is_heard_whoever_was_earlier() {
+        let ports = Ports::new(IpAddr::from([127, 0, 0, 1]), 47_320, 47_399);
+        let media = ports.bind().unwrap();
+        let ours = SocketAddr::from(([127, 0, 0, 1], media.port().unwrap()));
+        let (stranger, peer) = (
+            UdpSocket::bind("127.0.0.1:0").unwrap(),
+            UdpSocket::bind("127.0.0.1:0").unwrap(),
+        );
+        for _ in 0..20 {
+            stranger.send_to(b"early", ours).unwrap();
+        }
+        // It is in the queue.
+        media.socket.peek(&mut [0; 8]).unwrap();
+        let fd = media.connect(peer.local_addr().unwrap()).unwrap();
+        let worker = UdpSocket::from(fd);
+        worker.set_nonblocking(false).unwrap();
+        // The system may refuse it at the sender.
+        let _ = stranger.send_to(b"late", ours);
+        peer.send_to(b"media", ours).unwrap();
+        let mut heard = [0; 8];
+        let (octets, from) = worker.recv_from(&mut heard).unwrap();
+        assert_eq!(
+            (&heard[..octets], from),
+            (&b"media"[..], peer.local_addr().unwrap())
+        );
+        // Connecting to the same peer once more throws nothing of its away.
+        peer.send_to(b"more", ours).unwrap();
+        worker.peek(&mut [0; 8]).unwrap();
+        drop(media.connect(peer.local_addr().unwrap()).unwrap());
+        assert_eq!(worker.recv(&mut heard).unwrap(), 4);
+    }
 
     #[test]
     fn ports_are_even_in_the_range_and_run_out_with_a_sentence() {

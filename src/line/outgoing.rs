@@ -16,6 +16,7 @@ use super::{
         sdp::{Codec, Local, LocalMedia, Remote},
     },
     trunks::Channel,
+    workers::WorkerCall,
 };
 use crate::{numbers::T38Policy, worker::Blob};
 
@@ -61,6 +62,8 @@ async fn place(
     mut hang_up: mpsc::UnboundedReceiver<()>,
 ) -> Result<CallEnding, Box<CallEnding>> {
     let tiff = tiff::write(&order.pages).map_err(fault)?;
+    // Before anybody is called: a call that is answered for nothing costs money.
+    let worker = inner.workers.open().await.map_err(fault)?;
     let media = inner.ports.bind().map_err(fault)?;
     let port = media.port().map_err(fault)?;
     let mut why = None;
@@ -88,7 +91,17 @@ async fn place(
             }
             Err(ending) => return Err(ending),
         };
-        return carry(inner, &order, &channel, tiff, media, up, tx, hang_up).await;
+        return carry(
+            inner,
+            &order,
+            &channel,
+            tiff,
+            (worker, media),
+            up,
+            tx,
+            hang_up,
+        )
+        .await;
     }
     // Taken between the choice of the trunks and now, or switched off: nothing went out.
     Err(why
@@ -197,7 +210,7 @@ async fn carry(
     order: &CallOrder,
     channel: &Channel,
     tiff: Vec<u8>,
-    media: MediaSocket,
+    (worker, media): (WorkerCall, MediaSocket),
     up: Up,
     tx: &mpsc::Sender<CallEvent>,
     hang_up: mpsc::UnboundedReceiver<()>,
@@ -215,6 +228,7 @@ async fn carry(
         call,
         events: up.events,
         hang_up,
+        worker,
         local: up.local,
         audio: media,
         remote,

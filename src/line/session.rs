@@ -69,6 +69,8 @@ pub(super) struct Begin {
     pub call: CallId,
     pub events: mpsc::UnboundedReceiver<Event>,
     pub hang_up: mpsc::UnboundedReceiver<()>,
+    /// Taken before the call was answered: a call without one would be answered for nothing.
+    pub worker: WorkerCall,
     pub local: Local,
     pub audio: MediaSocket,
     pub remote: RemoteMedia,
@@ -86,11 +88,7 @@ pub(super) struct Begin {
 impl<'a> Session<'a> {
     /// Starts the worker's part.
     pub async fn begin(inner: &'a Inner, begin: Begin) -> Result<Self, String> {
-        let worker = inner
-            .workers
-            .open()
-            .await
-            .map_err(|error| error.to_string())?;
+        let worker = begin.worker;
         let (setup, media, peer) = match &begin.remote {
             RemoteMedia::Audio { addr, codecs, .. } => {
                 let alaw = codecs
