@@ -1,61 +1,171 @@
-//! `faxpost check`: what is wrong, where, and what to do.
+//! `faxpost check`: what is wrong, where, and what to do; and what the next start would make or change. It
+//! looks and touches nothing.
 
-use std::path::Path;
+use std::{
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
 
 use anyhow::bail;
+use rustix::fs::{Access, access};
 
 use crate::{
-    config,
-    policy::Policies,
-    store::Store,
-    vault::Custody,
+    config::{self, Config},
+    front, policy,
+    store::{self, Found},
     worker::{self, Kind, Program},
 };
 
-pub(super) async fn run(path: &Path) -> anyhow::Result<()> {
-    let config = config::load(path)?;
-    println!("ok       {}", path.display());
-    let mut faults = 0;
-    let mut say = |what: &str, result: anyhow::Result<String>| match result {
-        Ok(note) => println!(
-            "ok       {what}{}{note}",
-            if note.is_empty() { "" } else { ": " }
-        ),
-        Err(error) => {
-            faults += 1;
-            println!("WRONG    {what}: {error:#}");
+/// What was found, told line by line.
+#[derive(Default)]
+struct Report {
+    faults: usize,
+}
+
+impl Report {
+    fn say(&mut self, what: &str, result: Result<String, String>) {
+        match result {
+            Ok(note) if note.is_empty() => println!("ok       {what}"),
+            Ok(note) => println!("ok       {what}: {note}"),
+            Err(fault) => {
+                self.faults += 1;
+                println!("WRONG    {what}: {fault}");
+            }
         }
-    };
-    say(
-        "policies",
-        Policies::load(config.policies_dir.as_deref())
-            .map(|_| String::new())
-            .map_err(Into::into),
-    );
-    say(
-        "database",
-        Store::open(&config.database_url())
-            .await
-            .map(|_| String::new())
-            .map_err(Into::into),
-    );
-    say(
-        "custody and keys",
-        Custody::start(&config.custody_dir(), &config.keys_dir())
-            .map(|_| String::new())
-            .map_err(Into::into),
-    );
-    for kind in [Kind::Paper, Kind::Line] {
-        let tried = worker::try_sandbox(&Program::this(), kind).await;
-        say(
-            &format!("sandbox of {} workers", kind.word()),
-            tried.map(|report| told(&report)).map_err(Into::into),
+    }
+}
+
+pub(super) async fn run(path: &Path) -> anyhow::Result<()> {
+    let (config, faults) = config::look(path)?;
+    let mut report = Report::default();
+    if faults.is_empty() {
+        report.say("configuration", Ok(path.display().to_string()));
+    }
+    for fault in faults {
+        report.say("configuration", Err(fault.to_string()));
+    }
+    policies(&mut report, path, &config);
+    report.say("database", database(path, &config).await);
+    for (what, setting, folder) in [
+        ("data", "data_dir", config.data_dir.clone()),
+        ("custody", "data_dir", config.custody_dir()),
+        ("keys", "keys.dir", config.keys_dir()),
+    ] {
+        let result = self::folder(&folder);
+        let place = || config::place(path, setting);
+        report.say(
+            what,
+            result.map_err(|fault| format!("{}: {fault}", place())),
         );
     }
-    if faults > 0 {
-        bail!("{faults} to mend");
+    if let (Some(certificate), Some(key)) = (&config.smtp.tls_certificate, &config.smtp.tls_key) {
+        let fault = front::smtp::look_at_tls(certificate, key).err();
+        let place = || config::place(path, "smtp.tls_certificate");
+        report.say(
+            "certificate for STARTTLS",
+            fault.map_or(Ok(String::new()), |fault| {
+                Err(format!(
+                    "{}: {fault}. Both files are PEM, and this user must be able to read them.",
+                    place()
+                ))
+            }),
+        );
+    }
+    for kind in [Kind::Paper, Kind::Line] {
+        let tried = worker::try_sandbox(&Program::this(), kind).await;
+        report.say(
+            &format!("sandbox of {} workers", kind.word()),
+            tried
+                .map(|report| told(&report))
+                .map_err(|error| error.to_string()),
+        );
+    }
+    if report.faults > 0 {
+        bail!("{} to mend", report.faults);
     }
     Ok(())
+}
+
+fn policies(report: &mut Report, path: &Path, config: &Config) {
+    let Some(folder) = &config.policies_dir else {
+        return report.say("policies", Ok("built in".into()));
+    };
+    if !folder.is_dir() {
+        let place = config::place(path, "policies_dir");
+        return report.say(
+            "policies",
+            Err(format!(
+                "{place}: there is no folder {}. Make it, or take the line out to go by the built-in rules.",
+                folder.display()
+            )),
+        );
+    }
+    let faults = policy::look(folder);
+    if faults.is_empty() {
+        report.say("policies", Ok(folder.display().to_string()));
+    }
+    for fault in faults {
+        report.say("policies", Err(fault));
+    }
+}
+
+async fn database(path: &Path, config: &Config) -> Result<String, String> {
+    let place = || config::place(path, "database.url");
+    match store::look(&config.database_url()).await {
+        Ok(Found::NoFile(file)) => Ok(format!("{} would be created", file.display())),
+        Ok(Found::At { version: 0, latest }) => {
+            Ok(format!("its tables would be created (migration {latest})"))
+        }
+        Ok(Found::At { version, latest }) if version == latest => {
+            Ok(format!("up to date (migration {latest})"))
+        }
+        Ok(Found::At { version, latest }) => {
+            Ok(format!("would be migrated from {version} to {latest}"))
+        }
+        Ok(Found::Foreign { version }) => Err(format!(
+            "{}: its migration {version} is of another version of faxpost. Run that version, or restore a \
+             backup of this one.",
+            place()
+        )),
+        Err(error) => Err(format!(
+            "{}: {error}. Look whether the address is right, the server runs, and this user may read it.",
+            place()
+        )),
+    }
+}
+
+/// Whether a folder can be used, or would be made.
+fn folder(folder: &Path) -> Result<String, String> {
+    let shown = folder.display();
+    let mut there: PathBuf = folder.to_owned();
+    while !there.exists() {
+        if !there.pop() || there.as_os_str().is_empty() {
+            there = PathBuf::from(".");
+        }
+    }
+    if !there.is_dir() {
+        return Err(format!(
+            "{} is no folder. Move it away, or name another.",
+            there.display()
+        ));
+    }
+    if access(&there, Access::WRITE_OK | Access::EXEC_OK).is_err() {
+        return Err(format!(
+            "{} can't be written by this user. Give it to the user that runs faxpost, or name another.",
+            there.display()
+        ));
+    }
+    if there != folder {
+        return Ok(format!("{shown} would be created"));
+    }
+    let mode = std::fs::metadata(folder).map_or(0, |meta| meta.permissions().mode());
+    // Keys and sealed documents: what others may list, they may copy.
+    if mode & 0o007 != 0 {
+        return Ok(format!(
+            "{shown} (others may look into it: chmod o-rwx {shown})"
+        ));
+    }
+    Ok(shown.to_string())
 }
 
 /// What the sandbox holds, or which parts this kernel or container forbids and what that means.

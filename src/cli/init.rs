@@ -93,6 +93,8 @@ pub(super) async fn run(path: &Path, args: Args) -> anyhow::Result<()> {
     )
     .await?;
     tx.commit().await?;
+    // Nothing is left beside the file that a reader would need.
+    store.close().await;
     println!(
         "tenant {} with the domain {} and the operator {}",
         args.tenant, args.domain, args.operator

@@ -51,21 +51,49 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
     parse(path, &text)
 }
 
+/// Every fault of the configuration at `path`; with the configuration when it can be read at all.
+///
+/// # Errors
+/// [`ConfigError`] when it can't be read.
+pub fn look(path: &Path) -> Result<(Config, Vec<ConfigError>), ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    read(path, &text)
+}
+
+/// Where a setting stands, for a person: `faxpost.toml:12: keys.dir`.
+#[must_use]
+pub fn place(path: &Path, setting: &'static str) -> String {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    match line_of_setting(&text, setting) {
+        0 => format!("{}: {setting} (at its default)", path.display()),
+        line => format!("{}:{line}: {setting}", path.display()),
+    }
+}
+
 fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
+    let (config, faults) = read(path, text)?;
+    faults.into_iter().next().map_or(Ok(config), Err)
+}
+
+fn read(path: &Path, text: &str) -> Result<(Config, Vec<ConfigError>), ConfigError> {
     let config: Config = toml::from_str(text).map_err(|error| ConfigError::Syntax {
         path: path.to_owned(),
         line: error.span().map_or(1, |span| line_of(text, span.start)),
         message: error.message().to_owned(),
     })?;
-    if let Some((setting, fault)) = faults(&config).into_iter().next() {
-        return Err(ConfigError::Value {
+    let faults = faults(&config)
+        .into_iter()
+        .map(|(setting, message)| ConfigError::Value {
             path: path.to_owned(),
             line: line_of_setting(text, setting),
             setting,
-            message: fault,
+            message,
         });
-    }
-    Ok(config)
+    let faults = faults.collect();
+    Ok((config, faults))
 }
 
 fn faults(config: &Config) -> Vec<(&'static str, String)> {
@@ -111,6 +139,14 @@ fn faults(config: &Config) -> Vec<(&'static str, String)> {
         faults.push((
             "smtp.tls_certificate",
             "and smtp.tls_key go together. Set both, or none.".into(),
+        ));
+    }
+    if let Some(address) = &config.relay.postmaster
+        && !address.contains('@')
+    {
+        faults.push((
+            "relay.postmaster",
+            "is no mail address. Write one as admin@example.com.".into(),
         ));
     }
     if let Some(url) = &config.database.url

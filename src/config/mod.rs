@@ -12,7 +12,7 @@ use std::{
 
 use serde::Deserialize;
 
-pub use check::{ConfigError, load};
+pub use check::{ConfigError, load, look, place};
 pub use sample::SAMPLE;
 
 /// The whole file.

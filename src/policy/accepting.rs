@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::PolicyError;
 
-const FILE: &str = "accepting.toml";
+pub(super) const FILE: &str = "accepting.toml";
 const BUILT_IN: &str = include_str!("../../policies/accepting.toml");
 
 /// The rules of accepting.

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::PolicyError;
 
-const FILE: &str = "dial.toml";
+pub(super) const FILE: &str = "dial.toml";
 const BUILT_IN: &str = include_str!("../../policies/dial.toml");
 
 /// The dial plan.

@@ -53,6 +53,42 @@ impl Policies {
     }
 }
 
+/// Every fault of the files in `folder`, with the files that nobody reads.
+#[must_use]
+pub fn look(folder: &Path) -> Vec<String> {
+    let some = Some(folder);
+    let results = [
+        (accepting::FILE, Accepting::load(some).err()),
+        (dial::FILE, dial::DialPlan::load(some).err()),
+        (retention::FILE, Retention::load(some).err()),
+        (sender::FILE, sender::SenderRules::load(some).err()),
+        (sending::FILE, Sending::load(some).err()),
+        (tariffs::FILE, tariffs::Tariffs::load(some).err()),
+    ];
+    let known: Vec<&str> = results.iter().map(|(file, _)| *file).collect();
+    let mut faults = Vec::new();
+    for (file, error) in results {
+        faults.extend(error.map(|error| match error {
+            PolicyError::Rule { line, message, .. } => {
+                format!("{}:{line}: {message}", folder.join(file).display())
+            }
+            error => error.to_string(),
+        }));
+    }
+    let strangers = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in strangers {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.ends_with(".toml") && !known.contains(&name.as_str()) {
+            faults.push(format!(
+                "{}: nobody reads a file of this name. There are: {}.",
+                entry.path().display(),
+                known.join(", ")
+            ));
+        }
+    }
+    faults
+}
+
 /// Why the operator's rules can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::PolicyError;
 
-const FILE: &str = "retention.toml";
+pub(super) const FILE: &str = "retention.toml";
 const BUILT_IN: &str = include_str!("../../policies/retention.toml");
 const DAY_MS: i64 = 24 * 3_600_000;
 

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::PolicyError;
 
-const FILE: &str = "sender.toml";
+pub(super) const FILE: &str = "sender.toml";
 const BUILT_IN: &str = include_str!("../../policies/sender.toml");
 
 /// What proves a sender. Nothing else does: deny by default.

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::PolicyError;
 
-const FILE: &str = "sending.toml";
+pub(super) const FILE: &str = "sending.toml";
 const BUILT_IN: &str = include_str!("../../policies/sending.toml");
 
 /// The rules of trying again.

@@ -10,7 +10,7 @@ use super::{PolicyError, parse, text};
 const BUILT_IN: &str = include_str!("../../policies/tariffs.toml");
 
 /// The name of the file.
-const FILE: &str = "tariffs.toml";
+pub(super) const FILE: &str = "tariffs.toml";
 
 /// All tariffs. One of them applies to any number.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

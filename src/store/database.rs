@@ -18,6 +18,7 @@ use std::{
 use sqlx::{
     Any, AnyConnection, AnyPool, ConnectOptions as _, Executor as _, Transaction,
     any::{AnyConnectOptions, AnyPoolOptions},
+    migrate::Migrator,
     sqlite::SqliteConnectOptions,
 };
 use tokio::task::JoinHandle;
@@ -64,6 +65,10 @@ const SQLITE_READERS: u32 = 4;
 /// Connections to PostgreSQL.
 const POSTGRES_CONNECTIONS: u32 = 16;
 
+/// What brings each database to this version's tables.
+pub(super) static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
+pub(super) static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
+
 impl Store {
     /// Connects, creates the file if there is none (mode 0600), and migrates.
     ///
@@ -107,7 +112,7 @@ impl Store {
             })
             .connect_with(options.clone())
             .await?;
-        sqlx::migrate!("migrations/sqlite").run(&writer).await?;
+        SQLITE.run(&writer).await?;
         let reader = AnyPoolOptions::new()
             .max_connections(SQLITE_READERS)
             .test_before_acquire(false)
@@ -142,7 +147,7 @@ impl Store {
             })
             .connect_with(options(url)?)
             .await?;
-        sqlx::migrate!("migrations/postgres").run(&pool).await?;
+        POSTGRES.run(&pool).await?;
         let bells = Arc::new(Bells::new());
         let hearing = hear_postgres(url, bells.clone()).await?;
         Ok(Self(Arc::new(Inner {

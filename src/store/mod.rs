@@ -13,6 +13,7 @@ mod database;
 mod end;
 mod error;
 mod ids;
+mod look;
 #[cfg(test)]
 mod migrations;
 mod node;
@@ -25,6 +26,7 @@ pub use database::{Kind, Store, Tries, Tx};
 pub use end::end_process;
 pub use error::StoreError;
 pub use ids::new_id;
+pub use look::{Found, look};
 pub use node::Node;
 pub use rows::{Cell, Insert};
 pub use wake::{Listener, Topic};

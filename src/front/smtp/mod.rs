@@ -34,3 +34,11 @@ pub fn scan<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<u8>, Option<usiz
     }
     (message, None, scanner.saw_bare_line_end())
 }
+
+/// Whether the chain and the key for STARTTLS can be used.
+///
+/// # Errors
+/// A sentence that names the file.
+pub fn look_at_tls(certificate: &std::path::Path, key: &std::path::Path) -> Result<(), String> {
+    tls::acceptor(certificate, key).map(drop)
+}
