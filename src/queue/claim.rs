@@ -239,3 +239,106 @@ pub(super) async fn by_id(store: &Store, tenant_id: &str, job_id: &str) -> Resul
     .await?;
     job(&row)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        queue::{NewJob, enqueue, moves},
+        store::{new_id, testing::on_each_database},
+    };
+
+    /// A job that the owner `a/1` renders, as two readers see it.
+    async fn rendering(store: &Store) -> Job {
+        let tenant_id = new_id();
+        let submission_id = new_id();
+        let mut tx = store.begin().await.unwrap();
+        sqlx::query(
+            "INSERT INTO submission (submission_id, tenant_id, user_id, door, proof, reverse_path, subject,
+                                     digest, custody_id, report_to, accepted_at)
+             VALUES ($1, $2, 'u', 'smtp', 'password', '', '', $3, 'c', 'a@b', 1)",
+        )
+        .bind(&submission_id)
+        .bind(&tenant_id)
+        .bind(vec![0_u8; 32])
+        .execute(tx.conn())
+        .await
+        .unwrap();
+        let job = NewJob {
+            job_id: new_id(),
+            tenant_id,
+            submission_id,
+            user_id: "u".into(),
+            group_id: "g".into(),
+            destination: "+331".into(),
+            recipient: "+331@x".into(),
+            notify: None,
+            orcpt: None,
+            deadline: now_ms() + 3_600_000,
+            run_at: 0,
+            priority: 0,
+        };
+        enqueue(&mut tx, &job).await.unwrap();
+        tx.commit().await.unwrap();
+        to_render(store, "a/1").await.unwrap().remove(0)
+    }
+
+    async fn unchanged(store: &Store, job: &Job) -> bool {
+        let mut tx = store.begin().await.unwrap();
+        let same = is_unchanged(&mut tx, job).await.unwrap();
+        tx.roll_back().await.unwrap();
+        same
+    }
+
+    on_each_database! {
+        async fn a_job_that_was_renewed_or_moved_is_not_taken_back(store) {
+            let job = rendering(&store).await;
+            assert!(unchanged(&store, &job).await);
+            assert!(unchanged(&store, &job).await, "looking changes nothing");
+            let mut another = job.clone();
+            another.lease_owner = Some("a/2".into());
+            assert!(!unchanged(&store, &another).await, "another start has it");
+            another.lease_owner = None;
+            assert!(!unchanged(&store, &another).await);
+
+            // Renewed in the millisecond after it was read.
+            let mut older = job.clone();
+            older.lease_until = older.lease_until.map(|until| until - 1);
+            assert!(!unchanged(&store, &older).await);
+
+            let mut tx = store.begin().await.unwrap();
+            assert!(is_unchanged(&mut tx, &job).await.unwrap());
+            moves::advance(&mut tx, &job.tenant_id, &job.job_id, State::Rendering, State::Queued).await.unwrap();
+            tx.commit().await.unwrap();
+            assert!(!unchanged(&store, &job).await, "it was moved on");
+            // What is claimed anew, by whomever, is another lease.
+            to_render(&store, "b/1").await.unwrap();
+            assert!(!unchanged(&store, &job).await);
+        }
+
+        async fn of_two_watchdogs_one_takes_a_job_back(store) {
+            let job = rendering(&store).await;
+            let once = async || {
+                let mut tx = store.begin().await.unwrap();
+                if !is_unchanged(&mut tx, &job).await.unwrap() {
+                    return 0;
+                }
+                moves::advance(&mut tx, &job.tenant_id, &job.job_id, State::Rendering, State::Queued).await.unwrap();
+                tx.commit().await.unwrap();
+                1
+            };
+            let taken = tokio::join!(once(), once(), once(), once());
+            assert_eq!(taken.0 + taken.1 + taken.2 + taken.3, 1);
+        }
+
+        async fn a_lease_is_void_with_its_node_and_no_other(store) {
+            let job = rendering(&store).await;
+            let of = async |node: &str, owner: &str| abandoned(&store, node, owner).await.unwrap().len();
+            assert_eq!(of("a", "a/1").await, 0, "it is ours");
+            assert_eq!(of("a", "a/2").await, 1, "we were started anew");
+            let other = if store.is_shared() { 0 } else { 1 };
+            assert_eq!(of("b", "b/1").await, other, "another node's, where there can be one");
+            assert_eq!(job.lease_owner.as_deref(), Some("a/1"));
+        }
+    }
+}

@@ -262,6 +262,37 @@ on_each_database! {
         assert_eq!(swept.days.len(), 1);
     }
 
+    async fn a_draft_that_cannot_be_written_lets_the_others_by_and_comes_again(store) {
+        let house = House::new(store).await;
+        for name in ["bad", "good"] {
+            house.draft(name, house.now() + HOUR).await;
+        }
+        let next = async || {
+            let drafts = to_compose(&house.store, "test:", 8).await.unwrap();
+            drafts.into_iter().map(|draft| draft.purpose).collect::<Vec<_>>()
+        };
+        let drafts = to_compose(&house.store, "test:", 8).await.unwrap();
+        assert_eq!(next().await, ["test:bad", "test:good"]);
+        let before = now_ms();
+        put_off_draft(&house.store, &drafts[0].mail_id).await.unwrap();
+        assert_eq!(next().await, ["test:good"]);
+        let run_at: i64 = sqlx::query_scalar("SELECT run_at FROM outbox WHERE mail_id = $1")
+            .bind(&drafts[0].mail_id).fetch_one(house.store.reader()).await.unwrap();
+        assert!((before + pace::DRAFT..=now_ms() + pace::DRAFT).contains(&run_at));
+        // Its minute is over.
+        let mut tx = house.store.begin().await.unwrap();
+        sqlx::query("UPDATE outbox SET run_at = $1 WHERE mail_id = $2")
+            .bind(now_ms()).bind(&drafts[0].mail_id).execute(tx.conn()).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(next().await, ["test:bad", "test:good"]);
+        // A mail that is written is not put off.
+        let ready = house.mail("ready", b"x").await;
+        put_off_draft(&house.store, &ready).await.unwrap();
+        let due: i64 = sqlx::query_scalar("SELECT run_at FROM outbox WHERE mail_id = $1")
+            .bind(&ready).fetch_one(house.store.reader()).await.unwrap();
+        assert!(due <= now_ms());
+    }
+
     async fn a_permanent_answer_keeps_the_mail_and_says_so(store) {
         let mut house = House::new(store).await;
         house.sink.play(Trick::Rcpt("550 5.1.1 unknown".into()));
