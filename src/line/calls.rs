@@ -174,6 +174,14 @@ impl SipFaxLine {
             }
             ended().await;
         }
+        // Trunks must not send calls to where nobody answers; all are told at the same time.
+        let gone = self.inner.trunks.forget_missing(&[]);
+        let mut removals = tokio::task::JoinSet::new();
+        for number in gone {
+            let sip = self.inner.sip.clone();
+            removals.spawn(async move { sip.set_trunk(number, None).await });
+        }
+        removals.join_all().await;
     }
 
     /// How the trunks are.

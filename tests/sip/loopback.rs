@@ -299,7 +299,7 @@ async fn what_cannot_be_done_is_refused_with_a_sentence() {
         .await
         .unwrap_err();
     assert!(
-        matches!(&error, SipError::Unsupported(text) if text.contains("registration")),
+        matches!(&error, SipError::Invalid(text) if text.contains("without a password")),
         "{error}"
     );
     assert_eq!(a.line.dial(dial()), Err(SipError::UnknownTrunk(TrunkId(1))));

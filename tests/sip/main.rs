@@ -4,3 +4,4 @@
 mod kit;
 mod loopback;
 mod peers;
+mod tending;

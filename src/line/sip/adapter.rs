@@ -14,18 +14,21 @@ use rsipstack::dialog::authenticate::Credential;
 use rsipstack::dialog::dialog::Dialog;
 use rsipstack::dialog::dialog_layer::DialogLayer;
 use rsipstack::dialog::invite_dialog::InviteDialog;
-use rsipstack::sip::{Auth, Header, HostWithPort, Scheme, Uri};
+use rsipstack::sip::typed::Contact;
+use rsipstack::sip::{Auth, Header, HostWithPort, Param, Scheme, Uri};
 use rsipstack::transaction::endpoint::{EndpointInnerRef, EndpointOption};
 use rsipstack::transport::TransportLayer;
 use rsipstack::transport::connection::SipConnection;
 use rsipstack::transport::tcp_listener::TcpListenerConnection;
 use rsipstack::transport::udp::UdpConnection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::inspector::Inspector;
 use super::message::{check_user, checked_headers, q850};
 use super::sources::{Bucket, Sources};
+use super::tending::{self, Flows};
 use super::timers::Timers;
 use super::{
     CallId, Dial, Dropped, End, Event, Fut, OfferId, Proto, ReAnswer, SipError, SipLine, Trunk,
@@ -108,6 +111,7 @@ pub(super) enum Command {
 /// A call as the table knows it.
 #[derive(Clone, Debug)]
 struct CallEntry {
+    trunk: TrunkId,
     commands: mpsc::UnboundedSender<Command>,
     bye_cause: ByeCause,
 }
@@ -144,6 +148,11 @@ pub(super) struct Core {
     bucket: Mutex<Bucket>,
     events: mpsc::Sender<Event>,
     trunks: RwLock<HashMap<TrunkId, Arc<Trunk>>>,
+    tended: Mutex<HashMap<TrunkId, Tended>>,
+    /// How often trunks are asked whether they are there.
+    pub(super) probe: Option<Duration>,
+    /// The far ends of connections that have closed.
+    pub(super) closed: broadcast::Sender<SocketAddr>,
     calls: Mutex<Calls>,
     next: AtomicU64,
 }
@@ -206,11 +215,13 @@ pub async fn start(config: SipConfig) -> Result<SipAdapter, SipError> {
     });
 
     let timers = Timers { t1: config.t1 };
+    let closed = broadcast::Sender::new(16);
     let endpoint = EndpointBuilder::new()
         .with_user_agent(&config.user_agent)
         .with_transport_layer(transport)
         .with_cancel_token(stop.clone())
         .with_inspector(Box::new(Inspector))
+        .with_transport_inspector(Box::new(Flows(closed.clone())))
         .with_option(EndpointOption {
             t1: timers.t1,
             t2: timers.t2(),
@@ -241,6 +252,9 @@ pub async fn start(config: SipConfig) -> Result<SipAdapter, SipError> {
         )),
         events,
         trunks: RwLock::default(),
+        tended: Mutex::default(),
+        probe: config.probe,
+        closed: closed.clone(),
         calls: Mutex::default(),
         next: AtomicU64::new(1),
     });
@@ -303,7 +317,7 @@ impl SipLine for SipAdapter {
     }
 
     fn set_trunk<'a>(&'a self, id: TrunkId, trunk: Option<Trunk>) -> Fut<'a, Result<(), SipError>> {
-        Box::pin(async move { self.core.set_trunk(id, trunk) })
+        Box::pin(set_trunk(&self.core, id, trunk))
     }
 
     fn dial(&self, dial: Dial) -> Result<CallId, SipError> {
@@ -331,7 +345,7 @@ impl SipLine for SipAdapter {
             ));
         }
         let headers = checked_headers(&dial.headers)?;
-        let line = core.open_call(None);
+        let line = core.open_call(trunk.id, None);
         let call = line.call;
         tokio::spawn(dialing::run(Arc::clone(core), trunk, dial, headers, line));
         Ok(call)
@@ -375,41 +389,79 @@ impl SipLine for SipAdapter {
     }
 }
 
-impl Core {
-    fn set_trunk(&self, id: TrunkId, trunk: Option<Trunk>) -> Result<(), SipError> {
-        if let Some(trunk) = &trunk {
-            if trunk.register.is_some() {
-                return Err(SipError::Unsupported(format!(
-                    "{id} asks for registration, which this version can't do; use a trunk that knows our address"
-                )));
-            }
-            if trunk.targets.iter().any(|t| t.proto == Proto::Tls) {
-                return Err(SipError::Unsupported(format!(
-                    "{id} asks for TLS, which this version can't do; use UDP or TCP"
-                )));
-            }
-            if !self.tcp && trunk.targets.iter().any(|t| t.proto == Proto::Tcp) {
-                return Err(SipError::Unsupported(format!(
-                    "{id} asks for TCP, but we don't listen on TCP"
-                )));
-            }
-            check_user(&trunk.user, "trunk's user")?;
-            if trunk.domain.is_empty()
-                || trunk
-                    .domain
-                    .chars()
-                    .any(|c| c.is_control() || "@<>;? ".contains(c))
-            {
-                return Err(SipError::Invalid(format!("{id} has no usable domain")));
-            }
-        }
-        self.sources.set(id, trunk.as_ref());
-        let mut trunks = self.trunks.write().unwrap_or_else(PoisonError::into_inner);
-        match trunk {
-            Some(trunk) => trunks.insert(id, Arc::new(trunk)),
+/// The task that tends a trunk.
+struct Tended {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+async fn set_trunk(core: &Arc<Core>, id: TrunkId, trunk: Option<Trunk>) -> Result<(), SipError> {
+    if let Some(trunk) = &trunk {
+        core.check(id, trunk)?;
+    }
+    if core.trunk(id).as_deref() == trunk.as_ref() {
+        return Ok(());
+    }
+    let trunk = trunk.map(Arc::new);
+    core.sources.set(id, trunk.as_deref(), core.has_calls(id));
+    {
+        let mut trunks = core.trunks.write().unwrap_or_else(PoisonError::into_inner);
+        match &trunk {
+            Some(trunk) => trunks.insert(id, Arc::clone(trunk)),
             None => trunks.remove(&id),
         };
+    }
+    // The old registration goes before the new one comes: they may be of the same Contact.
+    let tended = core.tended().remove(&id);
+    if let Some(tended) = tended {
+        tended.stop.cancel();
+        if tokio::time::timeout(core.timers.t1 * 10, tended.task)
+            .await
+            .is_err()
+        {
+            tracing::warn!(trunk = %id, "the registrar did not take our registration back");
+        }
+    }
+    if let Some(trunk) = trunk {
+        let stop = core.stop.child_token();
+        let task = tokio::spawn(tending::run(Arc::clone(core), trunk, stop.clone()));
+        core.tended().insert(id, Tended { stop, task });
+    }
+    Ok(())
+}
+
+impl Core {
+    /// Refuses what can't be done, or can't stand in a message.
+    fn check(&self, id: TrunkId, trunk: &Trunk) -> Result<(), SipError> {
+        if trunk.register.is_some() && trunk.password.is_empty() {
+            return Err(SipError::Invalid(format!(
+                "{id} is to register without a password"
+            )));
+        }
+        if trunk.targets.iter().any(|t| t.proto == Proto::Tls) {
+            return Err(SipError::Unsupported(format!(
+                "{id} asks for TLS, which this version can't do; use UDP or TCP"
+            )));
+        }
+        if !self.tcp && trunk.targets.iter().any(|t| t.proto == Proto::Tcp) {
+            return Err(SipError::Unsupported(format!(
+                "{id} asks for TCP, but we don't listen on TCP"
+            )));
+        }
+        check_user(&trunk.user, "trunk's user")?;
+        let unfit = |c: char| c.is_control() || "@<>;? ".contains(c);
+        if trunk.domain.is_empty() || trunk.domain.chars().any(unfit) {
+            return Err(SipError::Invalid(format!("{id} has no usable domain")));
+        }
         Ok(())
+    }
+
+    fn tended(&self) -> MutexGuard<'_, HashMap<TrunkId, Tended>> {
+        self.tended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn has_calls(&self, id: TrunkId) -> bool {
+        self.calls().by_id.values().any(|call| call.trunk == id)
     }
 
     pub(super) fn trunk(&self, id: TrunkId) -> Option<Arc<Trunk>> {
@@ -425,7 +477,7 @@ impl Core {
     }
 
     /// Enters a new call into the table, under its SIP Call-ID if it has one already.
-    pub(super) fn open_call(&self, sip_id: Option<&str>) -> Line {
+    pub(super) fn open_call(&self, trunk: TrunkId, sip_id: Option<&str>) -> Line {
         let call = CallId(self.next.fetch_add(1, Ordering::Relaxed));
         let (sender, commands) = mpsc::unbounded_channel();
         let bye_cause = ByeCause::default();
@@ -433,6 +485,7 @@ impl Core {
         calls.by_id.insert(
             call,
             CallEntry {
+                trunk,
                 commands: sender,
                 bye_cause: Arc::clone(&bye_cause),
             },
@@ -498,10 +551,15 @@ impl Core {
         if let Some(dialog) = dialog {
             self.forget(&dialog.id());
         }
-        {
+        let trunk = {
             let mut calls = self.calls();
-            calls.by_id.remove(&call);
             calls.by_sip.retain(|_, owner| *owner != call);
+            calls.by_id.remove(&call).map(|entry| entry.trunk)
+        };
+        if let Some(trunk) = trunk
+            && !self.has_calls(trunk)
+        {
+            self.sources.forget_former(trunk);
         }
         self.tell(Event::Ended { call, why }).await;
     }
@@ -536,17 +594,29 @@ impl Core {
         }
     }
 
-    /// Our Contact for a user.
-    pub(super) fn contact(&self, user: &str) -> Uri {
-        Uri {
+    /// Our Contact for a trunk: the same in all that we send it.
+    pub(super) fn contact_of(&self, trunk: &Trunk) -> Contact {
+        let transport = tending::contact_transport(trunk).map(Param::Transport);
+        let uri = Uri {
             scheme: Some(Scheme::Sip),
             auth: Some(Auth {
-                user: user.to_owned(),
+                user: trunk.user.clone(),
                 password: None,
             }),
             host_with_port: self.host.clone(),
+            params: transport.into_iter().collect(),
             ..Uri::default()
+        };
+        Contact {
+            display_name: None,
+            uri,
+            params: vec![],
         }
+    }
+
+    /// The part of it that a registrar repeats: `user@host:port`.
+    pub(super) fn contact_of_text(&self, user: &str) -> String {
+        format!("{user}@{}", self.host)
     }
 
     /// A new SIP Call-ID.

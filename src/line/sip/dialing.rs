@@ -229,7 +229,7 @@ fn reason_of(response: &Response) -> Option<String> {
 }
 
 /// The stack's error without what it may quote from messages (numbers).
-fn unreachable(error: &StackError) -> End {
+pub(super) fn unreachable(error: &StackError) -> End {
     let error = match error {
         StackError::TransportLayerError(text, addr) => format!("{addr}: {text}"),
         StackError::IoError(e) => e.to_string(),
@@ -252,7 +252,7 @@ async fn hung_up(commands: &mut UnboundedReceiver<Command>) {
     }
 }
 
-fn address(target: &Target) -> SipAddr {
+pub(super) fn address(target: &Target) -> SipAddr {
     let transport = match target.proto {
         Proto::Udp => Transport::Udp,
         Proto::Tcp => Transport::Tcp,
@@ -278,7 +278,7 @@ fn invite(
         caller: uri(from, &trunk.domain),
         caller_display_name: dial.display.clone(),
         callee: uri(&dial.to, &trunk.domain),
-        contact: core.contact(&trunk.user),
+        contact: core.contact_of(trunk).uri,
         destination: Some(address(target)),
         content_type: Some(super::message::SDP.to_owned()),
         offer: Some(dial.sdp.clone()),
@@ -290,7 +290,7 @@ fn invite(
     }
 }
 
-fn uri(user: &str, domain: &str) -> Uri {
+pub(super) fn uri(user: &str, domain: &str) -> Uri {
     // `set_trunk` has refused what can't stand here; a name that doesn't parse as host and port is
     // written as it is.
     let host = domain

@@ -10,6 +10,7 @@
 //! directive [`LOG_FILTER`].
 
 mod adapter;
+mod ask;
 mod dialing;
 mod incoming;
 mod inspector;
@@ -18,6 +19,7 @@ mod router;
 pub mod sdp;
 mod sources;
 mod talk;
+mod tending;
 mod timers;
 
 use std::fmt;
@@ -88,7 +90,7 @@ pub struct Target {
 }
 
 /// A provider's trunk.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Trunk {
     /// Its number.
     pub id: TrunkId,
@@ -102,7 +104,7 @@ pub struct Trunk {
     pub auth_user: Option<String>,
     /// Digest password; empty: a challenge ends the call.
     pub password: String,
-    /// Register, and ask for this lifetime. Not done yet: [`SipLine::set_trunk`] says so.
+    /// Register, and ask for this lifetime; it needs a password.
     pub register: Option<Duration>,
     /// Networks (address, prefix bits) its requests and answers come from, beside its targets.
     pub allow_from: Vec<(IpAddr, u8)>,
@@ -336,8 +338,9 @@ pub trait SipLine: Send + Sync {
     /// signalling: it must never wait for anything else.
     fn events(&self) -> Option<tokio::sync::mpsc::Receiver<Event>>;
 
-    /// Adds or replaces a trunk and opens the filter of sources for it; `None` removes it (its
-    /// calls go on). Errors: registration or TLS asked for.
+    /// Adds or replaces a trunk, opens the filter of sources for it, registers with it and asks it
+    /// from time to time whether it is there; `None` removes it and its registration. Calls that are
+    /// up go on. Nothing happens when the trunk is as it was. Errors: TLS asked for.
     fn set_trunk<'a>(&'a self, id: TrunkId, trunk: Option<Trunk>) -> Fut<'a, Result<(), SipError>>;
 
     /// Calls. Tries the trunk's targets in order, the next one only when the one before was

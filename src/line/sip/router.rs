@@ -154,7 +154,7 @@ fn new_call(core: &Arc<Core>, tx: Transaction) {
     );
     let headers = message::extra(&request.headers);
     let (sender, states) = core.layer.new_dialog_state_channel();
-    let contact = core.contact(&trunk.user);
+    let contact = core.contact_of(&trunk).uri;
     let dialog =
         match core
             .layer
@@ -173,7 +173,7 @@ fn new_call(core: &Arc<Core>, tx: Transaction) {
                 return;
             }
         };
-    let line = core.open_call(Some(&sip_id));
+    let line = core.open_call(trunk.id, Some(&sip_id));
     let first = Event::Incoming {
         call: line.call,
         trunk: trunk.id,

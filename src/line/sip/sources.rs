@@ -21,14 +21,23 @@ struct Rule {
 #[derive(Debug, Default)]
 pub(super) struct Sources {
     rules: RwLock<Arc<BTreeMap<TrunkId, Vec<Rule>>>>,
+    /// Rules that trunks had before, while calls are up under them: their requests and answers must
+    /// still come through, but no new call does.
+    former: RwLock<Arc<BTreeMap<TrunkId, Vec<Rule>>>>,
     refused: AtomicU64,
 }
 
 impl Sources {
-    /// Opens the filter for a trunk, or closes it.
-    pub(super) fn set(&self, id: TrunkId, trunk: Option<&Trunk>) {
+    /// Opens the filter for a trunk, or closes it, but for the calls that it has.
+    pub(super) fn set(&self, id: TrunkId, trunk: Option<&Trunk>, has_calls: bool) {
         let mut guard = self.rules.write().unwrap_or_else(PoisonError::into_inner);
         let mut rules = BTreeMap::clone(&guard);
+        if has_calls && let Some(old) = rules.get(&id) {
+            let mut guard = self.former.write().unwrap_or_else(PoisonError::into_inner);
+            let mut former = BTreeMap::clone(&guard);
+            former.entry(id).or_default().extend(old.iter().cloned());
+            *guard = Arc::new(former);
+        }
         match trunk {
             None => {
                 rules.remove(&id);
@@ -50,12 +59,24 @@ impl Sources {
         *guard = Arc::new(rules);
     }
 
+    /// The last call under former rules is over.
+    pub(super) fn forget_former(&self, id: TrunkId) {
+        let mut guard = self.former.write().unwrap_or_else(PoisonError::into_inner);
+        if guard.contains_key(&id) {
+            let mut former = BTreeMap::clone(&guard);
+            former.remove(&id);
+            *guard = Arc::new(former);
+        }
+    }
+
     /// Whether a packet from this address may be read. Counts refusals.
     pub(super) fn admits(&self, ip: IpAddr) -> bool {
         let ip = canonical(ip);
+        let former = Arc::clone(&self.former.read().unwrap_or_else(PoisonError::into_inner));
         let admitted = self
             .snapshot()
             .values()
+            .chain(former.values())
             .flatten()
             .any(|rule| within(ip, rule.net, rule.bits));
         if !admitted {
@@ -194,10 +215,17 @@ mod tests {
         let sources = Sources::default();
         let ip = "192.0.2.1".parse().unwrap();
         assert!(!sources.admits(ip));
-        sources.set(TrunkId(1), Some(&trunk(1, &["192.0.2.1:5060"], &[])));
+        sources.set(TrunkId(1), Some(&trunk(1, &["192.0.2.1:5060"], &[])), false);
         assert!(sources.admits(ip));
         assert!(sources.admits("::ffff:192.0.2.1".parse().unwrap()));
-        sources.set(TrunkId(1), None);
+        sources.set(TrunkId(1), None, true);
+        assert!(sources.admits(ip), "its call goes on");
+        assert_eq!(
+            sources.trunk_of(SocketAddr::new(ip, 5060)),
+            None,
+            "no new one"
+        );
+        sources.forget_former(TrunkId(1));
         assert!(!sources.admits(ip));
         assert_eq!(sources.refused(), 2);
     }
@@ -208,6 +236,7 @@ mod tests {
         sources.set(
             TrunkId(1),
             Some(&trunk(1, &[], &[("198.51.100.16", 28), ("2001:db8::", 32)])),
+            false,
         );
         for (ip, ok) in [
             ("198.51.100.16", true),
@@ -219,16 +248,20 @@ mod tests {
         ] {
             assert_eq!(sources.admits(ip.parse().unwrap()), ok, "{ip}");
         }
-        sources.set(TrunkId(1), Some(&trunk(1, &[], &[("0.0.0.0", 0)])));
+        sources.set(TrunkId(1), Some(&trunk(1, &[], &[("0.0.0.0", 0)])), false);
         assert!(sources.admits("203.0.113.9".parse().unwrap()));
     }
 
     #[test]
     fn the_narrowest_rule_names_the_trunk_and_a_target_wins_by_port() {
         let sources = Sources::default();
-        sources.set(TrunkId(1), Some(&trunk(1, &[], &[("192.0.2.0", 24)])));
-        sources.set(TrunkId(2), Some(&trunk(2, &["192.0.2.7:5060"], &[])));
-        sources.set(TrunkId(3), Some(&trunk(3, &["192.0.2.7:5080"], &[])));
+        sources.set(
+            TrunkId(1),
+            Some(&trunk(1, &[], &[("192.0.2.0", 24)])),
+            false,
+        );
+        sources.set(TrunkId(2), Some(&trunk(2, &["192.0.2.7:5060"], &[])), false);
+        sources.set(TrunkId(3), Some(&trunk(3, &["192.0.2.7:5080"], &[])), false);
         assert_eq!(
             sources.trunk_of("192.0.2.7:5080".parse().unwrap()),
             Some(TrunkId(3))

@@ -459,7 +459,7 @@ impl Ours {
     }
 }
 
-fn random() -> [u8; 2] {
+pub(super) fn random() -> [u8; 2] {
     let mut bytes = [0; 2];
     // Without randomness both sides may collide once more; the attempts are counted.
     let _ = getrandom::fill(&mut bytes);
