@@ -30,8 +30,8 @@ use crate::{
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 /// How long the ports of a gateway that was killed may stay in use.
 const PREDECESSOR: Duration = Duration::from_secs(2);
-/// How long calls in progress may go on after the stop.
-const LAST_CALLS: Duration = Duration::from_secs(15);
+/// How long a call that is hung up at the end of that may take to be recorded, with all that follows.
+const LAST_WORDS: Duration = Duration::from_secs(15);
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -48,17 +48,18 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<()> {
     log::start("info");
     let stop = CancellationToken::new();
     let work = if args.hold { Work::Held } else { Work::All };
+    let patience = Duration::from_secs(config.line.drain_s) + LAST_WORDS;
     let mut tasks = start(config, work, &stop).await?;
     tokio::select! {
         signal = signalled() => tracing::info!(signal, "stopping"),
         () = stop.cancelled() => {
             // A part gave up: whoever watches over us must see that it was no orderly end.
-            drain(tasks).await;
+            drain(tasks, patience).await;
             anyhow::bail!("a part of the gateway failed; its reason is in the log");
         }
         Some(ended) = tasks.join_next() => {
             stop.cancel();
-            drain(tasks).await;
+            drain(tasks, patience).await;
             return match ended {
                 Ok(Ok(())) => anyhow::bail!("a part of the gateway ended by itself"),
                 Ok(Err(error)) => Err(error),
@@ -67,7 +68,7 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<()> {
         }
     }
     stop.cancel();
-    drain(tasks).await;
+    drain(tasks, patience).await;
     tracing::info!("stopped");
     Ok(())
 }
@@ -123,6 +124,7 @@ async fn start(
         paper_deadline: Duration::from_secs(config.paper.wall_s),
         max_pages: config.paper.max_pages,
         node,
+        drain: Duration::from_secs(config.line.drain_s),
     });
 
     let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
@@ -137,9 +139,10 @@ async fn start(
     });
     line.set_answerer(Arc::new(inbox));
     let (closing, token) = (line.clone(), stop.clone());
+    let last_calls = Duration::from_secs(config.line.drain_s);
     tasks.spawn(async move {
         tokio::select! {
-            () = token.cancelled() => closing.close(LAST_CALLS).await,
+            () = token.cancelled() => closing.close(last_calls).await,
             () = closing.over() => anyhow::bail!("SIP signalling has stopped"),
         }
         Ok(())
@@ -283,14 +286,12 @@ async fn sweep(store: Store, custody: Custody, stop: CancellationToken) -> anyho
 }
 
 /// Lets the parts end by themselves, for a while: calls in progress get an honest end.
-async fn drain(mut tasks: JoinSet<anyhow::Result<()>>) {
+async fn drain(mut tasks: JoinSet<anyhow::Result<()>>, patience: Duration) {
     let all = async { while tasks.join_next().await.is_some() {} };
-    if tokio::time::timeout(Duration::from_secs(30), all)
-        .await
-        .is_err()
-    {
+    if tokio::time::timeout(patience, all).await.is_err() {
         tracing::warn!(
-            "calls are still up after 30 s: they end here, and their pages without an answer count as unknown"
+            patience_s = patience.as_secs(),
+            "calls are still up: they end here, and their pages without an answer count as unknown"
         );
     }
 }

@@ -254,6 +254,8 @@ pub struct Line {
     pub workers: usize,
     /// Line time over clock time: 1 for real lines; more only when the far end runs as fast.
     pub speed: u32,
+    /// Seconds that calls in progress may go on after SIGTERM; then they are hung up.
+    pub drain_s: u64,
 }
 
 impl Default for Line {
@@ -261,6 +263,7 @@ impl Default for Line {
         Self {
             workers: 2,
             speed: 1,
+            drain_s: 60,
         }
     }
 }

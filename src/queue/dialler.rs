@@ -19,9 +19,6 @@ use crate::{
     store::{StoreError, Topic},
 };
 
-/// How long calls in progress may go on after the stop; then they are hung up, which leaves time to record it.
-const LAST_CALLS: Duration = Duration::from_secs(15);
-
 /// Places calls until `stop`, then waits for those in progress: their ends are recorded.
 pub(super) async fn run(queue: Arc<Inner>, stop: CancellationToken) {
     let mut calls = JoinSet::new();
@@ -46,8 +43,9 @@ pub(super) async fn run(queue: Arc<Inner>, stop: CancellationToken) {
             Some(_) = calls.join_next(), if !calls.is_empty() => {}
         }
     }
+    // What is not over by then is hung up: its pages are told by what the far end has said of them.
     let rest = async { while calls.join_next().await.is_some() {} };
-    if tokio::time::timeout(LAST_CALLS, rest).await.is_err() {
+    if tokio::time::timeout(queue.drain, rest).await.is_err() {
         for call in queue.calls.list() {
             queue.line.hang_up(&call.call_id);
         }

@@ -59,6 +59,7 @@ struct Inner {
     owner: String,
     /// Held: no other process becomes this node while the queue lives.
     _node: Node,
+    drain: Duration,
     /// Calls in progress, for the status page.
     calls: overview::CallsNow,
 }
@@ -87,6 +88,8 @@ pub struct Setup {
     pub max_pages: u32,
     /// This node, held as long as the queue runs.
     pub node: Node,
+    /// How long calls in progress may go on after the stop.
+    pub drain: Duration,
 }
 
 /// What a running queue does.
@@ -116,6 +119,7 @@ impl Queue {
                 max_pages: setup.max_pages,
                 owner: format!("{}/{}", setup.node.id(), crate::store::new_id()),
                 _node: setup.node,
+                drain: setup.drain,
                 calls: overview::CallsNow::default(),
             }),
         }

@@ -5,3 +5,4 @@ mod kit;
 mod loopback;
 mod peers;
 mod tending;
+mod timers;

@@ -267,7 +267,7 @@ impl Rig {
              [smtp]\nlisten = [\"{smtp}\"]\nmin_free_disk = {min_free_disk}\n\n\
              [relay]\nhost = \"127.0.0.1\"\nport = {sink}\n\n\
              [sip]\nlisten = \"{sip}\"\nmedia_port_min = {media}\nmedia_port_max = {media_max}\nt1_ms = {t1}\n\n\
-             [line]\nspeed = {speed}\nworkers = {workers}\n\n\
+             [line]\nspeed = {speed}\nworkers = {workers}\ndrain_s = 15\n\n\
              [paper]\nworkers = 1\n\n\
              [web]\nlisten = \"{web}\"\n",
             data = self.dir.path().join("data").display().to_string(),

@@ -253,7 +253,7 @@ fn write_config(args: &Args, state: &Path) -> anyhow::Result<PathBuf> {
          [smtp]\nlisten = [\"{smtp}\"]\nmin_free_disk = 16777216\n\n\
          [relay]\nhost = \"127.0.0.1\"\nport = {sink}\n\n\
          [sip]\nlisten = \"{sip}\"\n\n\
-         [line]\nspeed = {speed}\nworkers = 1\n\n\
+         [line]\nspeed = {speed}\nworkers = 1\ndrain_s = 15\n\n\
          [web]\nlisten = \"{web}\"\n",
         data = state.join("gateway").display().to_string(),
         policies = policies.display().to_string(),

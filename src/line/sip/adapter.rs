@@ -46,6 +46,8 @@ pub struct SipConfig {
     pub user_agent: String,
     /// RFC 3261 T1; every other timer follows (timer B is 64·T1). 500 ms unless a test hurries.
     pub t1: Duration,
+    /// How long a second of session timers lasts (RFC 4028): a second, unless a test hurries.
+    pub session_second: Duration,
     /// Listen on TCP too. Without it TCP targets are refused, as peers could not call back.
     pub tcp: bool,
     /// How often each trunk is asked with OPTIONS whether it is there; `None`: never.
@@ -66,6 +68,7 @@ impl SipConfig {
             advertised: None,
             user_agent: concat!("faxpost/", env!("CARGO_PKG_VERSION")).to_owned(),
             t1: Duration::from_millis(500),
+            session_second: Duration::from_secs(1),
             tcp: false,
             probe: None,
             invites_per_second: 50,
@@ -78,6 +81,7 @@ impl SipConfig {
     pub fn for_testing() -> Self {
         Self {
             t1: Duration::from_millis(20),
+            session_second: Duration::from_millis(20),
             ..Self::new(SocketAddr::from(([127, 0, 0, 1], 0)))
         }
     }
@@ -214,7 +218,10 @@ pub async fn start(config: SipConfig) -> Result<SipAdapter, SipError> {
         async move { filter.admits(ip) }
     });
 
-    let timers = Timers { t1: config.t1 };
+    let timers = Timers {
+        t1: config.t1,
+        second: config.session_second,
+    };
     let closed = broadcast::Sender::new(16);
     let endpoint = EndpointBuilder::new()
         .with_user_agent(&config.user_agent)

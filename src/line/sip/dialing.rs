@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::adapter::{Command, Core, Line, credential};
 use super::inspector::{made_up, private_route};
 use super::message::{cause_of, retry_after, sdp_of};
+use super::refresh::{self, Agreed};
 use super::talk::{Talk, talk};
 use super::{CallId, Dial, End, Event, Proto, ReAnswer, Target, Trunk};
 
@@ -23,7 +24,10 @@ enum Attempt {
         dialog: InviteDialog,
         states: DialogStateReceiver,
         sdp: Vec<u8>,
+        timer: Option<Agreed>,
     },
+    /// 422: the same target wants at least this session interval (RFC 4028 §7.3).
+    TooBrief(u32),
     /// The next target may be tried: this one has no call of ours, ringing or up.
     Next(End),
     Over(End),
@@ -40,19 +44,31 @@ pub(super) async fn run(
     let mut why = End::Unreachable {
         error: "the trunk has no address to call".into(),
     };
+    let mut least = None;
     for target in &trunk.targets {
-        match attempt(&core, &trunk, target, &dial, &headers, &mut line).await {
+        let mut attempted = attempt(&core, &trunk, target, &dial, &headers, least, &mut line).await;
+        if let Attempt::TooBrief(seconds) = attempted {
+            least = Some(seconds);
+            attempted = attempt(&core, &trunk, target, &dial, &headers, least, &mut line).await;
+        }
+        match attempted {
+            Attempt::TooBrief(_) => {
+                why = End::Internal("the trunk goes on raising the session interval".into());
+                break;
+            }
             Attempt::Answered {
                 dialog,
                 states,
                 sdp,
+                timer,
             } => {
                 core.tell(Event::Answered {
                     call: line.call,
                     sdp: sdp.clone(),
                 })
                 .await;
-                let standing = Talk::new(dialog.clone(), dial.sdp, sdp, true);
+                let mut standing = Talk::new(dialog.clone(), dial.sdp, sdp, true);
+                standing.agree(&core, timer);
                 let why = talk(&core, standing, states, &mut line).await;
                 return core.finish(line.call, Some(dialog), why).await;
             }
@@ -80,6 +96,7 @@ async fn attempt(
     target: &Target,
     dial: &Dial,
     headers: &[Header],
+    least: Option<u32>,
     line: &mut Line,
 ) -> Attempt {
     let start = Instant::now();
@@ -109,6 +126,11 @@ async fn attempt(
     let sip_id = core.new_sip_id();
     core.name_call(line.call, &sip_id);
     let (sender, mut states) = core.layer.new_dialog_state_channel();
+    let mut headers = headers.to_vec();
+    if let Some(interval) = trunk.session_expires {
+        let seconds = u32::try_from(interval.as_secs()).unwrap_or(u32::MAX);
+        headers.extend(refresh::in_invite(seconds, least));
+    }
     let option = invite(core, trunk, target, dial, headers, sip_id);
     let layer = Arc::clone(&core.layer);
     // Dropped before its end, this future ends the INVITE by itself: retransmissions stop before a
@@ -155,7 +177,13 @@ async fn attempt(
                     dialog,
                     states,
                     sdp,
+                    timer: refresh::agreed_by(&response),
                 };
+            }
+            if response.status_code.code() == 422
+                && let Some(seconds) = refresh::least_of(&response)
+            {
+                return Attempt::TooBrief(seconds);
             }
             refused(target, stage, &response)
         }
@@ -266,7 +294,7 @@ fn invite(
     trunk: &Trunk,
     target: &Target,
     dial: &Dial,
-    headers: &[Header],
+    headers: Vec<Header>,
     sip_id: String,
 ) -> InviteOption {
     let from = if dial.from.is_empty() {
@@ -283,7 +311,7 @@ fn invite(
         content_type: Some(super::message::SDP.to_owned()),
         offer: Some(dial.sdp.clone()),
         credential: credential(trunk),
-        headers: Some(headers.to_vec()),
+        headers: Some(headers),
         call_id: Some(sip_id),
         route_set: vec![private_route(&address(target))],
         ..InviteOption::default()

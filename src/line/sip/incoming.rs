@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use rsipstack::dialog::dialog::{DialogState, DialogStateReceiver};
 use rsipstack::dialog::invite_dialog::InviteDialog;
-use rsipstack::sip::StatusCode;
+use rsipstack::sip::{Header, StatusCode};
 use tokio::time::{Instant, sleep_until};
 
 use super::adapter::{Command, Core, Line};
 use super::message::{q850, sdp_of, sdp_type};
 use super::talk::{Talk, talk, terminated};
 use super::timers::UNANSWERED;
-use super::{End, Event, ReAnswer};
+use super::{End, Event, ReAnswer, refresh};
 
 /// The whole life of an incoming call. `first` is its `Incoming` event, `sdp` the offer in it.
 pub(super) async fn run(
@@ -21,9 +21,14 @@ pub(super) async fn run(
     mut line: Line,
     first: Event,
     sdp: Vec<u8>,
+    timer: refresh::Answer,
 ) {
     core.tell(first).await;
-    let why = match ringing(&core, &dialog, &mut states, &mut line).await {
+    let (fields, agreed) = match timer {
+        refresh::Answer::With(fields, agreed) => (fields, agreed),
+        refresh::Answer::TooBrief(_) => (Vec::new(), None),
+    };
+    let why = match ringing(&core, &dialog, &mut states, &mut line, fields).await {
         Err(end) => end,
         Ok(local) => {
             // RFC 3261 §13.2.1: the answer to the offer in our 200 comes in the ACK.
@@ -37,13 +42,9 @@ pub(super) async fn run(
                 sdp: remote.clone(),
             })
             .await;
-            talk(
-                &core,
-                Talk::new(dialog.clone(), local, remote, false),
-                states,
-                &mut line,
-            )
-            .await
+            let mut standing = Talk::new(dialog.clone(), local, remote, false);
+            standing.agree(&core, agreed);
+            talk(&core, standing, states, &mut line).await
         }
     };
     core.finish(line.call, Some(dialog), why).await;
@@ -62,6 +63,7 @@ async fn ringing(
     dialog: &InviteDialog,
     states: &mut DialogStateReceiver,
     line: &mut Line,
+    fields: Vec<Header>,
 ) -> Result<Vec<u8>, End> {
     let deadline = Instant::now() + UNANSWERED;
     let mut answer: Option<Vec<u8>> = None;
@@ -91,7 +93,8 @@ async fn ringing(
                 }
                 Some(Command::Answer(sdp)) if answer.is_none() => {
                     // An error means that the transaction has just ended: the state will tell.
-                    let _ = dialog.accept(Some(sdp_type()), Some(sdp.clone()));
+                    let headers = [sdp_type(), fields.clone()].concat();
+                    let _ = dialog.accept(Some(headers), Some(sdp.clone()));
                     answer = Some(sdp);
                 }
                 Some(Command::Reject { status, q850: cause }) if answer.is_none() => {

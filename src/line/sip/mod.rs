@@ -15,6 +15,7 @@ mod dialing;
 mod incoming;
 mod inspector;
 mod message;
+mod refresh;
 mod router;
 pub mod sdp;
 mod sources;
@@ -108,7 +109,7 @@ pub struct Trunk {
     pub register: Option<Duration>,
     /// Networks (address, prefix bits) its requests and answers come from, beside its targets.
     pub allow_from: Vec<(IpAddr, u8)>,
-    /// RFC 4028 session interval to ask for. Not used yet; a peer's refreshes are answered.
+    /// RFC 4028 session interval to ask for; `None`: none, but a peer's is taken part in.
     pub session_expires: Option<Duration>,
     /// From INVITE until ringing or an answer, per target.
     pub setup_timeout: Duration,

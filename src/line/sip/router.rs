@@ -11,7 +11,7 @@ use rsipstack::transaction::{Transaction, TransactionReceiver};
 
 use super::adapter::{Core, credential};
 use super::message::{self, ALLOW, SDP};
-use super::{Event, incoming};
+use super::{Event, incoming, refresh};
 
 /// How often a request for a dialog in the making is looked up again, and how long in between.
 const LOOKUPS: u32 = 20;
@@ -137,6 +137,9 @@ fn new_call(core: &Arc<Core>, tx: Transaction) {
                 StatusCode::UnsupportedMediaType,
                 vec![Header::Accept(SDP.into())],
             ))
+        } else if let refresh::Answer::TooBrief(fields) = refresh::answer(&request.headers) {
+            // RFC 4028 §6.
+            Some((StatusCode::SessionIntervalTooSmall, fields))
         } else {
             None
         }
@@ -153,6 +156,7 @@ fn new_call(core: &Arc<Core>, tx: Transaction) {
         message::diverted(request),
     );
     let headers = message::extra(&request.headers);
+    let timer = refresh::answer(&request.headers);
     let (sender, states) = core.layer.new_dialog_state_channel();
     let contact = core.contact_of(&trunk).uri;
     let dialog =
@@ -191,6 +195,7 @@ fn new_call(core: &Arc<Core>, tx: Transaction) {
         line,
         first,
         sdp,
+        timer,
     ));
     // Drives the INVITE's transaction: 100, our answers, CANCEL, the ACK.
     tokio::spawn(async move {

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::adapter::{ByeCause, Command, Core, Line};
 use super::message::{ALLOW, sdp_of, sdp_type};
+use super::refresh::{self, Agreed, Answer, Clock};
 use super::timers::GLARE_ATTEMPTS;
 use super::{End, Event, OfferId, ReAnswer, sdp};
 
@@ -27,6 +28,8 @@ pub(super) struct Talk {
     /// We made the Call-ID (decides who waits longer after glare).
     owner: bool,
     theirs: Theirs,
+    /// The session's timer, when one was agreed on.
+    clock: Option<Clock>,
 }
 
 impl Talk {
@@ -37,7 +40,15 @@ impl Talk {
             remote,
             owner,
             theirs: Theirs::None,
+            clock: None,
         }
+    }
+
+    /// Starts the session's timer anew, or ends it: every 2xx to a re-INVITE or UPDATE does
+    /// (RFC 4028 §7.2, §9).
+    pub(super) fn agree(&mut self, core: &Core, agreed: Option<Agreed>) {
+        let second = core.timers.second;
+        self.clock = agreed.map(|agreed| Clock::start(agreed, second, Instant::now()));
     }
 }
 
@@ -50,6 +61,9 @@ enum Theirs {
         invite: Option<u32>,
         sdp: Vec<u8>,
         until: Instant,
+        /// About the session timer, for a 2xx.
+        fields: Vec<Header>,
+        agreed: Option<Agreed>,
     },
     /// Accepted; the ACK of that CSeq is awaited.
     Accepted {
@@ -65,6 +79,8 @@ type InFlight = Pin<Box<dyn Future<Output = StackResult<Option<Response>>> + Sen
 /// Our re-INVITE.
 struct Ours {
     sdp: Vec<u8>,
+    /// It repeats what stands; nobody waits for it.
+    refresh: bool,
     /// `None` once we gave it up and said so.
     reply: Option<oneshot::Sender<ReAnswer>>,
     attempt: u32,
@@ -82,10 +98,14 @@ pub(super) async fn talk(
 ) -> End {
     let mut ours: Option<Ours> = None;
     loop {
-        let wake = [ours.as_ref().map(|o| o.until), talk.theirs.until()]
-            .into_iter()
-            .flatten()
-            .min();
+        let wake = [
+            ours.as_ref().map(|o| o.until),
+            talk.theirs.until(),
+            talk.clock.as_ref().map(Clock::wake),
+        ]
+        .into_iter()
+        .flatten()
+        .min();
         tokio::select! {
             biased;
             state = states.recv() => {
@@ -107,7 +127,7 @@ pub(super) async fn talk(
                 Some(Command::Hangup { q850 }) => return talk.hang_up(core, q850).await,
                 None => return talk.hang_up(core, None).await,
                 Some(Command::Reoffer { sdp, reply }) => match ours {
-                    None if matches!(talk.theirs, Theirs::None) => ours = Some(talk.offer(core, sdp, reply, 1)),
+                    None if matches!(talk.theirs, Theirs::None) => ours = Some(talk.offer(core, sdp, Some(reply), 1)),
                     // RFC 3264 §4: no offer while one is open, whosever it is.
                     _ => drop(reply.send(ReAnswer::Glare)),
                 },
@@ -121,6 +141,14 @@ pub(super) async fn talk(
                 }
                 if ours.as_ref().is_some_and(|o| o.until <= now) {
                     ours = talk.on_deadline(core, ours.take());
+                }
+                if talk.clock.as_ref().is_some_and(|clock| clock.is_over(now)) {
+                    // RFC 4028 §10: nobody refreshed.
+                    talk.hang_up(core, None).await;
+                    return End::SessionExpired;
+                }
+                if talk.clock.as_ref().is_some_and(|clock| clock.is_due(now)) {
+                    ours = talk.refresh(core, ours);
                 }
             }
         }
@@ -213,6 +241,15 @@ impl Talk {
             return;
         }
         let invite = request.method == Method::Invite;
+        let (fields, agreed) = match refresh::answer(&request.headers) {
+            Answer::With(fields, agreed) => (fields, agreed),
+            Answer::TooBrief(fields) => {
+                // RFC 4028 §6.
+                let status = StatusCode::SessionIntervalTooSmall;
+                let _ = handle.respond(status, Some(fields), None).await;
+                return;
+            }
+        };
         let Some(sdp) = sdp_of(&request.headers, &request.body) else {
             // RFC 3261 §21.4.13.
             let _ = handle
@@ -222,15 +259,18 @@ impl Talk {
         };
         if sdp.is_empty() && !invite {
             // A bodyless UPDATE refreshes the session and negotiates nothing (RFC 4028 §7.4).
-            let _ = handle.reply(StatusCode::OK).await;
+            let _ = handle.respond(StatusCode::OK, Some(fields), None).await;
+            self.agree(core, agreed);
             return;
         }
         // A refresh, or a re-INVITE that asks us to offer: what we have, unchanged (RFC 4028 §7.4,
         // RFC 3261 §14.2).
         if sdp.is_empty() || sdp::same_session(&sdp, &self.remote) {
+            let headers = [sdp_type(), fields].concat();
             let _ = handle
-                .respond(StatusCode::OK, Some(sdp_type()), Some(self.local.clone()))
+                .respond(StatusCode::OK, Some(headers), Some(self.local.clone()))
                 .await;
+            self.agree(core, agreed);
             return;
         }
         let cseq = request
@@ -244,6 +284,8 @@ impl Talk {
             invite: invite.then_some(cseq),
             sdp: sdp.clone(),
             until: Instant::now() + core.timers.reoffer(),
+            fields,
+            agreed,
         };
         core.tell(Event::Reoffer {
             call: line.call,
@@ -279,13 +321,17 @@ impl Talk {
             handle,
             invite,
             sdp,
+            fields,
+            agreed,
             ..
         } = std::mem::replace(&mut self.theirs, Theirs::None)
         else {
             return;
         };
+        self.agree(core, agreed);
+        let headers = [sdp_type(), fields].concat();
         if handle
-            .respond(StatusCode::OK, Some(sdp_type()), Some(local.clone()))
+            .respond(StatusCode::OK, Some(headers), Some(local.clone()))
             .await
             .is_err()
         {
@@ -349,16 +395,19 @@ impl Talk {
         &self,
         core: &Core,
         sdp: Vec<u8>,
-        reply: oneshot::Sender<ReAnswer>,
+        reply: Option<oneshot::Sender<ReAnswer>>,
         attempt: u32,
     ) -> Ours {
         let (dialog, body) = (self.dialog.clone(), sdp.clone());
+        let mut headers = sdp_type();
+        headers.extend(self.clock.iter().flat_map(Clock::in_request));
         let in_flight: InFlight =
-            Box::pin(async move { dialog.reinvite(Some(sdp_type()), Some(body)).await });
+            Box::pin(async move { dialog.reinvite(Some(headers), Some(body)).await });
         let until = Instant::now() + core.timers.reinvite();
         Ours {
             sdp,
-            reply: Some(reply),
+            refresh: reply.is_none(),
+            reply,
             attempt,
             until,
             in_flight: Some(in_flight),
@@ -389,6 +438,10 @@ impl Talk {
         };
         let status = response.status_code.code();
         if response.status_code.kind() == StatusCodeKind::Successful {
+            self.agree(core, refresh::agreed_by(&response));
+            if mine.refresh {
+                return Ok(None);
+            }
             if mine.reply.is_none() {
                 // Accepted after we gave it up: the two ends no longer agree on the media.
                 self.hang_up(core, None).await;
@@ -403,7 +456,7 @@ impl Talk {
         }
         match status {
             // RFC 3261 §14.1, §21.4.27.
-            491 if mine.attempt < GLARE_ATTEMPTS && mine.reply.is_some() => {
+            491 if mine.attempt < GLARE_ATTEMPTS && (mine.refresh || mine.reply.is_some()) => {
                 let dice = u16::from_ne_bytes(random());
                 mine.until = Instant::now() + core.timers.glare(self.owner, dice);
                 mine.in_flight = None;
@@ -412,6 +465,29 @@ impl Talk {
             491 => {
                 mine.say(ReAnswer::Glare);
                 Ok(None)
+            }
+            // RFC 4028 §7.3: asked for too brief an interval after all.
+            422 if mine.attempt < GLARE_ATTEMPTS => {
+                match (refresh::least_of(&response), self.clock) {
+                    (Some(seconds), Some(clock)) => {
+                        self.agree(core, Some(clock.raised(seconds)));
+                        Ok(Some(self.offer(
+                            core,
+                            mine.sdp,
+                            mine.reply,
+                            mine.attempt + 1,
+                        )))
+                    }
+                    _ => {
+                        mine.say(ReAnswer::Rejected { status });
+                        Ok(None)
+                    }
+                }
+            }
+            // RFC 4028 §10: a refresh that nobody answers ends the session.
+            408 if mine.refresh => {
+                self.hang_up(core, None).await;
+                Err(End::SessionExpired)
             }
             // RFC 3261 §12.2.1.2: the peer has no such dialog any more.
             481 => {
@@ -428,19 +504,39 @@ impl Talk {
 
     fn on_deadline(&self, core: &Core, ours: Option<Ours>) -> Option<Ours> {
         let mut mine = ours?;
+        if mine.in_flight.is_some() && mine.refresh {
+            // The session's own end comes, unless an answer still does.
+            mine.until = Instant::now() + core.timers.t1x64() * 6;
+            return Some(mine);
+        }
         if mine.in_flight.is_some() {
             // Kept, so that a late 200 is acknowledged and noticed.
             mine.say(ReAnswer::Rejected { status: 408 });
             mine.until = Instant::now() + core.timers.t1x64() * 6;
             return Some(mine);
         }
-        let reply = mine.reply.take()?;
+        let reply = mine.reply.take();
         if !matches!(self.theirs, Theirs::None) {
             // The peer's offer came during the pause: it goes first.
-            let _ = reply.send(ReAnswer::Glare);
+            if let Some(reply) = reply {
+                let _ = reply.send(ReAnswer::Glare);
+            }
             return None;
         }
         Some(self.offer(core, mine.sdp, reply, mine.attempt + 1))
+    }
+
+    /// Our refresh: what stands, unchanged. It waits while an offer is open.
+    fn refresh(&mut self, core: &Core, ours: Option<Ours>) -> Option<Ours> {
+        let busy = ours.is_some() || !matches!(self.theirs, Theirs::None);
+        if let Some(clock) = &mut self.clock {
+            // Should it fail, it is tried again well before the end.
+            clock.put_off(Instant::now() + core.timers.t1x64() / 4);
+        }
+        if busy {
+            return ours;
+        }
+        Some(self.offer(core, self.local.clone(), None, 1))
     }
 
     async fn hang_up(&mut self, core: &Core, cause: Option<u16>) -> End {

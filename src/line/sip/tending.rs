@@ -312,7 +312,8 @@ pub(super) struct Flows(pub(super) broadcast::Sender<SocketAddr>);
 impl rsipstack::transaction::endpoint::TransportEventInspector for Flows {
     async fn handle(&self, event: TransportEvent) -> Option<TransportEvent> {
         if let TransportEvent::Closed(connection) = &event
-            && let Some(Ok(address)) = connection.get_remote_addr().map(|a| a.get_socketaddr())
+            && let Some(remote) = connection.get_remote_addr()
+            && let Ok(address) = remote.get_socketaddr()
         {
             // Nobody registers: nobody needs to know.
             let _ = self.0.send(address);

@@ -7,6 +7,8 @@ use std::time::Duration;
 pub(super) struct Timers {
     /// Round-trip estimate, 500 ms by default.
     pub(super) t1: Duration,
+    /// A second of session timers (RFC 4028): shorter in tests only.
+    pub(super) second: Duration,
 }
 
 /// An INVITE that the gateway neither answers nor refuses is refused after this.
@@ -69,6 +71,7 @@ mod tests {
     fn glare_pauses_stay_within_rfc_3261() {
         let timers = Timers {
             t1: Duration::from_millis(500),
+            second: Duration::from_secs(1),
         };
         for dice in [0u16, 1, 199, 200, 1899, 1900, u16::MAX] {
             let owner = timers.glare(true, dice);
@@ -82,6 +85,7 @@ mod tests {
         for ms in [1u64, 5, 20, 500, 2000] {
             let timers = Timers {
                 t1: Duration::from_millis(ms),
+                second: Duration::from_secs(1),
             };
             assert!(timers.reoffer() < timers.t1x64());
         }
