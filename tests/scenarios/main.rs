@@ -11,3 +11,4 @@ mod promise_3;
 mod promise_3_evidence;
 mod promise_7;
 mod promise_8;
+mod tenants;

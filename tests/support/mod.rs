@@ -452,6 +452,11 @@ impl Rig {
 
     /// Starts a machine that calls our number and sends `pages`.
     pub fn call_in(&mut self, pages: &[FaxPage], arguments: &[&str]) -> Process {
+        self.call_in_to(OUR_NUMBER, pages, arguments)
+    }
+
+    /// As [`Rig::call_in`], to a number of another's.
+    pub fn call_in_to(&mut self, number: &str, pages: &[FaxPage], arguments: &[&str]) -> Process {
         self.senders += 1;
         let file = self
             .dir
@@ -478,7 +483,7 @@ impl Rig {
             &file,
             "--to",
         ];
-        all.push(OUR_NUMBER);
+        all.push(number);
         all.extend(arguments);
         Process::spawn("sender", &all, log)
     }
