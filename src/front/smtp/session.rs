@@ -3,32 +3,26 @@
 //! Answers gather in `out` while whole commands are in the buffer, and leave in one write when more
 //! must be read (RFC 2920 §3.2).
 
+mod envelope;
 mod exchange;
 
 use std::{io, net::IpAddr, sync::Arc, time::Duration};
 
-use smtp_proto::{
-    Error, MAIL_BODY_BINARYMIME, MAIL_BY_NOTIFY, MAIL_BY_RETURN, MAIL_BY_TRACE, MAIL_CONPERM,
-    MAIL_REQUIRETLS, MAIL_RET_FULL, MAIL_RET_HDRS, MAIL_SMTPUTF8, MailFrom, RCPT_CONNEG,
-    RCPT_NOTIFY_DELAY, RCPT_NOTIFY_FAILURE, RCPT_NOTIFY_NEVER, RCPT_NOTIFY_SUCCESS,
-    RCPT_RRVS_CONTINUE, RCPT_RRVS_REJECT, RcptTo, Request,
-};
+use smtp_proto::{Error, Request};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     budget::Budget,
-    data::{self, Data},
     input::{Input, Line},
     limits::Limits,
-    received::{self, Trace},
     replies,
     wire::Wire,
 };
 use crate::{
-    front::{Answer, Envelope, FaxRecipient, Intake, Recipient},
-    sender::{Peer, Person},
+    front::{Answer, Envelope, Intake},
+    sender::Person,
 };
 
 /// How long the last answer may take to be read.
@@ -224,13 +218,7 @@ impl Session {
             Request::Ehlo { host } => self.greet(name, host, true),
             Request::Helo { host } => self.greet(name, host, false),
             Request::Mail { from } => self.mail(from).await,
-            Request::Rcpt { mut to } => {
-                // The parser takes the one address without a domain, and gives it like the null path.
-                if to.address.is_empty() && names_postmaster(&line) {
-                    to.address = "postmaster".into();
-                }
-                self.rcpt(to).await
-            }
+            Request::Rcpt { to } => self.rcpt(envelope::named(to, &line)).await,
             Request::Data => self.data().await,
             Request::Rset => {
                 self.open = None;
@@ -332,188 +320,6 @@ impl Session {
                 .any(|network| network.contains(self.peer))
     }
 
-    async fn mail(&mut self, from: MailFrom<String>) -> Result<Next, Gone> {
-        if self.greeting.is_none() {
-            return Ok(self.refuse(replies::greet_first()));
-        }
-        if self.open.is_some() {
-            return Ok(self.refuse(replies::mail_is_open()));
-        }
-        if let Some(parameter) = foreign_mail_parameter(&from) {
-            return Ok(self.refuse(replies::unknown_parameter(parameter)));
-        }
-        if from.env_id.as_deref().is_some_and(hides_something) {
-            return Ok(self.refuse(replies::syntax("ENVID=xtext, of printable ASCII")));
-        }
-        let utf8 = from.flags & MAIL_SMTPUTF8 != 0;
-        if !utf8 && !from.address.is_ascii() {
-            return Ok(self.refuse(replies::needs_smtputf8()));
-        }
-        if from.size > self.shared.limits.max_size {
-            return Ok(self.answer(&replies::too_large(self.shared.limits.max_size)));
-        }
-        if !self.shared.limits.disk_has_room() {
-            tracing::warn!(session = %self.id, "mail put off: the disk has less room than min_free_disk");
-            return Ok(self.answer(&replies::disk_low()));
-        }
-        let peer = Peer {
-            address: self.peer,
-            login: self.login.as_ref(),
-        };
-        match self.shared.intake.sender(peer, &from.address).await {
-            Ok(claim) => {
-                let answer = if claim.is_ok() {
-                    replies::sender_ok()
-                } else {
-                    replies::stranger_ok()
-                };
-                self.open = Some(Open {
-                    envelope: Envelope {
-                        claim,
-                        reverse_path: from.address,
-                        envid: from.env_id,
-                        ret: match from.flags {
-                            flags if flags & MAIL_RET_FULL != 0 => Some("FULL"),
-                            flags if flags & MAIL_RET_HDRS != 0 => Some("HDRS"),
-                            _ => None,
-                        },
-                        recipients: Vec::new(),
-                        postmaster: false,
-                    },
-                    utf8,
-                    declared: from.size,
-                });
-                Ok(self.answer(&answer))
-            }
-            Err(answer) => {
-                tracing::info!(session = %self.id, code = answer.code, "sender refused");
-                // Somebody who tries out addresses runs into the limit of errors.
-                Ok(self.refuse(answer))
-            }
-        }
-    }
-
-    async fn rcpt(&mut self, to: RcptTo<String>) -> Result<Next, Gone> {
-        let Some(open) = &mut self.open else {
-            return Ok(self.refuse(replies::mail_first()));
-        };
-        if to.flags & (RCPT_CONNEG | RCPT_RRVS_CONTINUE | RCPT_RRVS_REJECT) != 0 || to.rrvs != 0 {
-            return Ok(self.refuse(replies::unknown_parameter("CONNEG or RRVS")));
-        }
-        if to.orcpt.as_deref().is_some_and(hides_something) {
-            return Ok(self.refuse(replies::syntax("ORCPT=rfc822;xtext, of printable ASCII")));
-        }
-        if !open.utf8 && !to.address.is_ascii() {
-            return Ok(self.refuse(replies::needs_smtputf8()));
-        }
-        let most = self.shared.limits.max_recipients;
-        if open.envelope.recipients.len() >= most {
-            return Ok(self.answer(&replies::too_many_recipients(most)));
-        }
-        let envelope = &mut open.envelope;
-        let answer = match self
-            .shared
-            .intake
-            .recipient(&envelope.claim, &to.address)
-            .await
-        {
-            Ok(Recipient::Postmaster) => {
-                envelope.postmaster = true;
-                replies::postmaster_ok()
-            }
-            Ok(Recipient::Number(destination)) => {
-                let shown = destination.to_string();
-                let twice = envelope
-                    .recipients
-                    .iter()
-                    .any(|recipient| recipient.destination == destination);
-                if twice {
-                    replies::recipient_twice(&shown)
-                } else {
-                    envelope.recipients.push(FaxRecipient {
-                        destination,
-                        address: to.address,
-                        notify: notify(to.flags),
-                        // The parser takes no other address type and drops this one's name.
-                        orcpt: to.orcpt.map(|address| format!("rfc822;{address}")),
-                    });
-                    replies::recipient_ok(&shown)
-                }
-            }
-            Err(answer) => {
-                tracing::info!(session = %self.id, code = answer.code, "recipient refused");
-                if envelope.claim.is_err() {
-                    // A stranger who tries out addresses runs into the limit of errors.
-                    return Ok(self.refuse(answer));
-                }
-                answer
-            }
-        };
-        Ok(self.answer(&answer))
-    }
-
-    async fn data(&mut self) -> Result<Next, Gone> {
-        // Before anything else: a refused DATA must not turn the message into commands.
-        if let Some(next) = self.out_of_step("DATA") {
-            return Ok(next);
-        }
-        let Some(greeting) = &self.greeting else {
-            return Ok(self.refuse(replies::greet_first()));
-        };
-        let open = match self.open.take() {
-            None => return Ok(self.refuse(replies::mail_first())),
-            Some(open) if open.envelope.recipients.is_empty() && !open.envelope.postmaster => {
-                self.open = Some(open);
-                return Ok(self.refuse(replies::recipients_first()));
-            }
-            Some(open) => open,
-        };
-        let trace = received::line(&Trace {
-            greeting: &greeting.name,
-            peer: self.peer,
-            hostname: &self.shared.hostname,
-            id: &self.id,
-            extended: greeting.extended,
-            utf8: open.utf8,
-            tls: self.under_tls,
-            login: self.login.is_some(),
-        });
-        self.say(&replies::go_ahead());
-        self.flush().await?;
-        let Some(wire) = &mut self.wire else {
-            return Err(Gone);
-        };
-        let shared = &self.shared;
-        let found = data::read(
-            wire,
-            &mut self.input,
-            &shared.limits,
-            &shared.budget,
-            &trace,
-            open.declared,
-        )
-        .await;
-        let answer = match found {
-            Data::Message(message, share) => {
-                let octets = message.len();
-                let answer = self.shared.intake.message(open.envelope, message).await;
-                drop(share);
-                tracing::info!(session = %self.id, octets, code = answer.code, "message read");
-                answer
-            }
-            Data::Refused(answer) => {
-                tracing::info!(session = %self.id, code = answer.code, "message refused");
-                answer
-            }
-            Data::Broken(answer) => {
-                tracing::info!(session = %self.id, "message broken off: too slow");
-                return Ok(self.end(&answer));
-            }
-            Data::Gone => return Err(Gone),
-        };
-        Ok(self.answer(&answer))
-    }
-
     async fn start_tls(&mut self) -> Result<Next, Gone> {
         let Some(acceptor) = self.shared.tls.clone() else {
             return Ok(self.refuse(replies::not_offered("STARTTLS")));
@@ -541,53 +347,4 @@ impl Session {
         self.open = None;
         Ok(Next::Command)
     }
-}
-
-/// RFC 5321 §4.1.1.3: `RCPT TO:<Postmaster>`, whatever its case.
-fn names_postmaster(line: &[u8]) -> bool {
-    line.to_ascii_lowercase()
-        .windows(b"<postmaster>".len())
-        .any(|window| window == b"<postmaster>")
-}
-
-/// A parameter of MAIL that belongs to an extension that isn't offered (RFC 5321 §4.1.1.11).
-fn foreign_mail_parameter(from: &MailFrom<String>) -> Option<&'static str> {
-    let flags = from.flags;
-    [
-        (flags & MAIL_BODY_BINARYMIME != 0, "BODY=BINARYMIME"),
-        (flags & MAIL_REQUIRETLS != 0, "REQUIRETLS"),
-        (flags & MAIL_CONPERM != 0, "CONPERM"),
-        (
-            flags & (MAIL_BY_NOTIFY | MAIL_BY_RETURN | MAIL_BY_TRACE) != 0 || from.by != 0,
-            "BY",
-        ),
-        (from.hold_for != 0, "HOLDFOR"),
-        (from.hold_until != 0, "HOLDUNTIL"),
-        (from.mt_priority != 0, "MT-PRIORITY"),
-        (from.trans_id.is_some(), "TRANSID"),
-        (from.solicit.is_some(), "SOLICIT"),
-        (from.mtrk.is_some(), "MTRK"),
-    ]
-    .into_iter()
-    .find_map(|(given, name)| given.then_some(name))
-}
-
-/// RFC 3461 §4.2 and §4.4: xtext may carry any octet, but what it decodes to stands in the lines of a
-/// report, where a CRLF would begin another.
-fn hides_something(decoded: &str) -> bool {
-    !decoded.chars().all(|c| (' '..='~').contains(&c))
-}
-
-/// NOTIFY as on the wire (RFC 3461 §4.1).
-fn notify(flags: u64) -> Option<String> {
-    let words: Vec<&str> = [
-        (RCPT_NOTIFY_NEVER, "NEVER"),
-        (RCPT_NOTIFY_SUCCESS, "SUCCESS"),
-        (RCPT_NOTIFY_FAILURE, "FAILURE"),
-        (RCPT_NOTIFY_DELAY, "DELAY"),
-    ]
-    .into_iter()
-    .filter_map(|(flag, word)| (flags & flag != 0).then_some(word))
-    .collect();
-    (!words.is_empty()).then(|| words.join(","))
 }
