@@ -15,13 +15,16 @@ const BUILT_IN: &str = include_str!("../../policies/sending.toml");
 pub struct Sending {
     /// Calls that one fax may cost in all.
     pub max_calls: u32,
+    /// Calls of these in which page data may go out.
+    pub max_tries: u32,
     /// A page whose arrival nobody knows is sent again, stamped as a possible repeat.
     pub repeat_unknown: bool,
     /// The ladder.
     pub wait_s: Ladder,
 }
 
-/// Seconds before the next call, by what ended the last one; a used-up row means failure.
+/// Seconds before the next call, by what ended the last one and how many ended so; a used-up row means
+/// failure.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ladder {

@@ -226,6 +226,10 @@ async fn settle(
     tx.commit().await
 }
 
+fn count<T>(legs: impl Iterator<Item = T>) -> u32 {
+    u32::try_from(legs.count()).unwrap_or(u32::MAX)
+}
+
 /// Decides what comes after a leg whose page reports are on record.
 pub(super) async fn after_leg(
     tx: &mut Tx,
@@ -237,7 +241,15 @@ pub(super) async fn after_leg(
 ) -> Result<(), StoreError> {
     let pages = job.pages_total.unwrap_or(0);
     let verdicts = records::verdicts(tx, &job.tenant_id, &job.job_id, pages).await?;
-    match ladder::after_call(&verdicts, class, job.tries, &queue.policy) {
+    let legs = records::legs(tx, &job.tenant_id, &job.job_id).await?;
+    let calls = ladder::Calls {
+        placed: job.tries,
+        with_page_data: count(legs.iter().filter(|leg| leg.page_data)),
+        of_class: count(legs.iter().filter(|leg| {
+            outcome::by_key(&leg.outcome).is_some_and(|outcome| outcome.retry == class)
+        })),
+    };
+    match ladder::after_call(&verdicts, class, calls, &queue.policy) {
         Next::Wait(ms) => {
             moves::advance_at(
                 tx,

@@ -12,15 +12,25 @@ pub(super) enum Next {
     End(State),
 }
 
-/// Decides by the pages' verdicts (of all legs, page 0 first), why the call ended, and how many calls
-/// were placed, this one included.
+/// The calls of a job so far, the one that has just ended included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Calls {
+    /// Placed.
+    pub placed: u32,
+    /// In which page data went out.
+    pub with_page_data: u32,
+    /// That ended by the same class as this one.
+    pub of_class: u32,
+}
+
+/// Decides by the pages' verdicts (of all legs, page 0 first), why the call ended, and the calls so far.
 ///
 /// A retry starts at the first page that isn't confirmed and sends all from there; if one of them is
 /// unknown, it is repeated only where the policy says so.
 pub(super) fn after_call(
     verdicts: &[Verdict],
     class: RetryClass,
-    calls: u32,
+    calls: Calls,
     policy: &Sending,
 ) -> Next {
     if verdicts.is_empty() || verdicts.iter().all(|v| *v == Verdict::Confirmed) {
@@ -48,8 +58,8 @@ pub(super) fn given_up(verdicts: &[Verdict]) -> State {
     }
 }
 
-fn wait(class: RetryClass, calls: u32, policy: &Sending) -> Option<i64> {
-    if calls >= policy.max_calls {
+fn wait(class: RetryClass, calls: Calls, policy: &Sending) -> Option<i64> {
+    if calls.placed >= policy.max_calls || calls.with_page_data >= policy.max_tries {
         return None;
     }
     let row = match class {
@@ -60,8 +70,9 @@ fn wait(class: RetryClass, calls: u32, policy: &Sending) -> Option<i64> {
         RetryClass::Trunk => &policy.wait_s.trunk,
         RetryClass::NoFax => &policy.wait_s.no_fax,
     };
-    // The row is walked by calls placed, whatever ended the earlier ones: so it always runs out.
-    let seconds = *row.get(calls.saturating_sub(1) as usize)?;
+    // Each row is walked by its own failures: a line that was busy has no part in a poor one. The calls in
+    // all are bounded above.
+    let seconds = *row.get(calls.of_class.saturating_sub(1) as usize)?;
     Some(i64::from(seconds) * 1000)
 }
 
@@ -74,10 +85,24 @@ mod tests {
         Sending::load(None).expect("the built-in policy")
     }
 
+    /// Calls that all ended the same way.
+    fn calls(placed: u32, with_page_data: u32) -> Calls {
+        Calls {
+            placed,
+            with_page_data,
+            of_class: placed,
+        }
+    }
+
     #[test]
     fn all_confirmed_is_sent_however_the_call_ended() {
         assert_eq!(
-            after_call(&[Confirmed, Confirmed], RetryClass::Protocol, 1, &policy()),
+            after_call(
+                &[Confirmed, Confirmed],
+                RetryClass::Protocol,
+                calls(1, 1),
+                &policy()
+            ),
             Next::End(State::Sent)
         );
     }
@@ -87,15 +112,39 @@ mod tests {
         let policy = policy();
         let pages = [Unsent, Unsent];
         assert_eq!(
-            after_call(&pages, RetryClass::Busy, 1, &policy),
-            Next::Wait(120_000)
-        );
-        assert_eq!(
-            after_call(&pages, RetryClass::Busy, 2, &policy),
+            after_call(&pages, RetryClass::Busy, calls(1, 0), &policy),
             Next::Wait(180_000)
         );
         assert_eq!(
-            after_call(&pages, RetryClass::Busy, policy.max_calls, &policy),
+            after_call(&pages, RetryClass::Busy, calls(11, 0), &policy),
+            Next::Wait(180_000)
+        );
+        assert_eq!(
+            after_call(&pages, RetryClass::Busy, calls(12, 0), &policy),
+            Next::End(State::Failed)
+        );
+    }
+
+    #[test]
+    fn each_class_has_its_own_row_and_its_own_count() {
+        let policy = policy();
+        // Ten busy lines, then the first that broke off.
+        let mixed = Calls {
+            placed: 11,
+            with_page_data: 1,
+            of_class: 1,
+        };
+        let wait = |class, calls| after_call(&[Unsent], class, calls, &policy);
+        assert_eq!(wait(RetryClass::Protocol, mixed), Next::Wait(60_000));
+        assert_eq!(wait(RetryClass::NoAnswer, calls(1, 0)), Next::Wait(300_000));
+        assert_eq!(wait(RetryClass::NoFax, calls(1, 0)), Next::Wait(300_000));
+        assert_eq!(
+            wait(RetryClass::NoFax, calls(2, 0)),
+            Next::End(State::Failed)
+        );
+        assert_eq!(wait(RetryClass::Protocol, calls(2, 2)), Next::Wait(60_000));
+        assert_eq!(
+            wait(RetryClass::Protocol, calls(3, 3)),
             Next::End(State::Failed)
         );
     }
@@ -105,17 +154,22 @@ mod tests {
         let mut policy = policy();
         let pages = [Confirmed, Unknown, Unsent];
         assert_eq!(
-            after_call(&pages, RetryClass::Protocol, 1, &policy),
+            after_call(&pages, RetryClass::Protocol, calls(1, 1), &policy),
             Next::End(State::Unknown)
         );
         // Behind a refused page it would be repeated all the same.
         assert_eq!(
-            after_call(&[Refused, Unknown], RetryClass::Protocol, 1, &policy),
+            after_call(
+                &[Refused, Unknown],
+                RetryClass::Protocol,
+                calls(1, 1),
+                &policy
+            ),
             Next::End(State::Unknown)
         );
         policy.repeat_unknown = true;
         assert_eq!(
-            after_call(&pages, RetryClass::Protocol, 1, &policy),
+            after_call(&pages, RetryClass::Protocol, calls(1, 1), &policy),
             Next::Wait(60_000)
         );
     }
@@ -123,7 +177,7 @@ mod tests {
     #[test]
     fn a_fax_without_pages_is_never_sent() {
         assert_eq!(
-            after_call(&[], RetryClass::Protocol, 1, &policy()),
+            after_call(&[], RetryClass::Protocol, calls(1, 1), &policy()),
             Next::End(State::Failed)
         );
     }
@@ -133,15 +187,15 @@ mod tests {
         let policy = policy();
         let pages = [Confirmed, Refused];
         assert_eq!(
-            after_call(&pages, RetryClass::Protocol, 1, &policy),
+            after_call(&pages, RetryClass::Protocol, calls(1, 1), &policy),
             Next::Wait(60_000)
         );
         assert_eq!(
-            after_call(&pages, RetryClass::Protocol, 9, &policy),
+            after_call(&pages, RetryClass::Protocol, calls(3, 3), &policy),
             Next::End(State::Partly)
         );
         assert_eq!(
-            after_call(&pages, RetryClass::Never, 1, &policy),
+            after_call(&pages, RetryClass::Never, calls(1, 1), &policy),
             Next::End(State::Partly)
         );
     }

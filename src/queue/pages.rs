@@ -135,11 +135,11 @@ fn stamped(
     let mut stamped = Vec::new();
     for (index, page) in pages.iter().enumerate().skip(first) {
         header.page = u32::try_from(index + 1).unwrap_or(u32::MAX);
-        header.remark = if verdicts.get(index) == Some(&Verdict::Unknown) {
-            possible_repeat(settings.language).to_owned()
-        } else {
-            String::new()
-        };
+        header.remark = remark(
+            index == first && first > 0,
+            verdicts.get(index) == Some(&Verdict::Unknown),
+            settings.language,
+        );
         let strip = PageSetup {
             width: u32::try_from(page.width).unwrap_or(1728),
             resolution: page.resolution,
@@ -150,11 +150,18 @@ fn stamped(
     Ok(stamped)
 }
 
-/// What the header line of a page says whose first arrival nobody knows.
-fn possible_repeat(language: Language) -> &'static str {
+/// What the header line says of a page: that the pages before it came in an earlier call, and that nobody
+/// knows whether it came itself.
+fn remark(continued: bool, possible_repeat: bool, language: Language) -> String {
+    let (en, fr) = match (continued, possible_repeat) {
+        (false, false) => ("", ""),
+        (true, false) => ("continued", "suite"),
+        (false, true) => ("possible repeat", "répétition possible"),
+        (true, true) => ("continued, possible repeat", "suite, répétition possible"),
+    };
     match language {
-        Language::En => "possible repeat",
-        Language::Fr => "répétition possible",
+        Language::En => en.to_owned(),
+        Language::Fr => fr.to_owned(),
     }
 }
 

@@ -183,6 +183,41 @@ pub(super) async fn ended(
     Ok(())
 }
 
+/// A leg that is over.
+pub(super) struct LegEnd {
+    /// A key of `outcome`.
+    pub outcome: String,
+    /// Data of a page went out on it.
+    pub page_data: bool,
+}
+
+/// The legs of a job that are over.
+pub(super) async fn legs(
+    tx: &mut Tx,
+    tenant_id: &str,
+    job_id: &str,
+) -> Result<Vec<LegEnd>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT leg.outcome, CAST(COUNT(page_report.page) AS BIGINT) AS pages
+         FROM leg LEFT JOIN page_report
+             ON page_report.leg_id = leg.leg_id AND page_report.verdict <> 'unsent'
+         WHERE leg.tenant_id = $1 AND leg.job_id = $2 AND leg.outcome IS NOT NULL
+         GROUP BY leg.leg_id, leg.outcome",
+    )
+    .bind(tenant_id)
+    .bind(job_id)
+    .fetch_all(tx.conn())
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(LegEnd {
+                outcome: row.try_get("outcome")?,
+                page_data: row.try_get::<i64, _>("pages")? > 0,
+            })
+        })
+        .collect()
+}
+
 /// The leg of a job that a crash left open, with the page whose data may have been on the line (counted
 /// from the leg's first).
 pub(super) async fn open_leg(

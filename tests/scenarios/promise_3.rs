@@ -84,7 +84,7 @@ async fn promise_3_a_retry_starts_at_the_first_page_that_is_not_confirmed_and_st
     let received = rig.far_fax(1).await;
     assert_eq!(received.len(), 3);
     let placed_at = rig.count("SELECT MAX(placed_at) FROM call").await;
-    fax::assert_header(&received[0], placed_at, 2, 4, "possible repeat");
+    fax::assert_header(&received[0], placed_at, 2, 4, "continued, possible repeat");
     fax::assert_header(&received[1], placed_at, 3, 4, "");
     fax::assert_header(&received[2], placed_at, 4, 4, "");
     let reports = rig.page_reports(&job.job_id).await;
