@@ -1,7 +1,8 @@
 //! What `run.sh` needs besides Postfix's `smtp-source`, with nothing but the standard library:
 //!
 //! ```text
-//! load mail                                            a mail of 49 KB with a PDF of 36 KB, to stdout
+//! load mail NAME                                       a mail of 49 KB with a PDF of 36 KB, to stdout; its
+//!                                                      Message-ID has NAME in it
 //! load port                                            a TCP port of 127.0.0.1 that is free now
 //! load send ADDRESS SESSIONS MAILS FILE FROM TO        MAILS a session, all sessions at once
 //! ```
@@ -29,7 +30,7 @@ fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
-        ["mail"] => io::stdout().write_all(mail().as_bytes()),
+        ["mail", name] => io::stdout().write_all(mail(name).as_bytes()),
         ["port"] => port(),
         ["send", address, sessions, mails, file, from, to] => {
             match (sessions.parse(), mails.parse()) {
@@ -38,7 +39,7 @@ fn main() -> ExitCode {
             }
         }
         _ => Err(io::Error::other(
-            "use: load mail | load port | load send ADDRESS SESSIONS MAILS FILE FROM TO",
+            "use: load mail NAME | load port | load send ADDRESS SESSIONS MAILS FILE FROM TO",
         )),
     };
     match done {
@@ -59,13 +60,13 @@ fn port() -> io::Result<()> {
 // The mail ---------------------------------------------------------------
 
 /// Lines end with LF: `smtp-source` and [`on_the_wire`] make CRLF of it.
-fn mail() -> String {
-    let mut mail = String::from(
+fn mail(name: &str) -> String {
+    let mut mail = format!(
         "From: Alice Martin <alice@example.localhost>\n\
          To: +33123456789@fax.localhost\n\
          Subject: The signed offer\n\
          Date: Mon, 2 Nov 2026 10:00:00 +0100\n\
-         Message-ID: <offer@example.localhost>\n\
+         Message-ID: <offer-{name}@example.localhost>\n\
          MIME-Version: 1.0\n\
          Content-Type: multipart/mixed; boundary=\"=-part\"\n\n\
          --=-part\n\
@@ -228,7 +229,7 @@ fn session(
         let begin = Instant::now();
         let ready = talk.as_mut().map_or_else(
             |error| Err(io::Error::new(error.kind(), error.to_string())),
-            |talk| talk.up_to_the_dot(body, from, to),
+            |talk| talk.up_to_the_dot(&own_field(mail), body, from, to),
         );
         if mail == 0 {
             // Also after a failure: the others count on everybody.
@@ -245,6 +246,12 @@ fn session(
     }
     talk?.say(b"QUIT\r\n", 221)?;
     Ok(seen)
+}
+
+/// A header field that no other mail has: a gateway that faxes a mail once takes no two for the same.
+fn own_field(mail: usize) -> String {
+    let process = std::process::id();
+    format!("X-Mail: {process}-{:?}-{mail}\r\n", thread::current().id())
 }
 
 /// One SMTP connection.
@@ -267,10 +274,11 @@ impl Talk {
     }
 
     /// Everything of a mail but the dot.
-    fn up_to_the_dot(&mut self, body: &[u8], from: &str, to: &str) -> io::Result<()> {
+    fn up_to_the_dot(&mut self, field: &str, body: &[u8], from: &str, to: &str) -> io::Result<()> {
         self.say(format!("MAIL FROM:<{from}>\r\n").as_bytes(), 250)?;
         self.say(format!("RCPT TO:<{to}>\r\n").as_bytes(), 250)?;
         self.say(b"DATA\r\n", 354)?;
+        self.stream.write_all(field.as_bytes())?;
         self.stream.write_all(body)
     }
 

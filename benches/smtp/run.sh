@@ -5,8 +5,8 @@
 #   BENCH_ROUNDS=1 BENCH_MAILS=500 make bench-smtp      a quick look
 #   BENCH_FAXPOST=path/to/faxpost                 another build than target/release
 #
-# Both servers take the same mail of 49 KB (a PDF of 36 KB in it) over loopback and keep it flushed
-# before they answer: faxpost parses it, authorises the sender, seals it and commits a job (`serve
+# Both servers take mails of 49 KB (a PDF of 36 KB in it) over loopback and keep it flushed
+# before they answer: faxpost parses each, authorises the sender, seals it and commits a job (`serve
 # --hold`: nothing is rendered or dialled meanwhile); Postfix queues it and hands it to its discard
 # transport. The rate is up to the last answer, so deliveries that Postfix still owes then are not in
 # it, but they are in its CPU time. Postfix's own smtp-source is the load for the rates, taken in
@@ -21,6 +21,7 @@ mails=${BENCH_MAILS:-2000}
 sessions=20
 from=alice@example.localhost
 to=+33123456789@fax.localhost
+to_numbered=331234567@fax.localhost
 
 fail() {
     echo "bench-smtp: $1" >&2
@@ -86,7 +87,7 @@ trap 'exit 143' TERM
 
 rustc --edition 2024 -O -o "$work/load" benches/smtp/load.rs
 cc -shared -fPIC -O2 -o "$work/slowflush.so" benches/smtp/slowflush.c -ldl
-"$work/load" mail >"$work/mail.eml"
+"$work/load" mail 0 >"$work/mail.eml"
 smtp_port=$("$work/load" port)
 web_port=$("$work/load" port)
 sip_port=$("$work/load" port)
@@ -139,8 +140,10 @@ answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 # The gateway ------------------------------------------------------------
 
 mkdir "$work/gateway" "$work/policies"
-# Every mail of the load is the same one, which a gateway would fax once.
-printf '[same_mail]\nwindow_s = 0\nwithout_message_id_s = 0\n' >"$work/policies/accepting.toml"
+# smtp-source writes a number before each recipient, so that the gateway, which faxes a mail once, sees no
+# mail again: its recipients are bare numbers with their country codes.
+sed 's/^bare_numbers = .*/bare_numbers = "international"/; /^\[\[refused\]\]/,$d' policies/dial.toml \
+    >"$work/policies/dial.toml"
 cat >"$work/faxpost.toml" <<END
 data_dir = "$work/gateway"
 policies_dir = "$work/policies"
@@ -212,15 +215,18 @@ port_of() { if [ "$1" = faxpost ]; then echo "$smtp_port"; else echo "$postfix_p
 
 # Mails that the gateway answered with 250.
 accepted=0
+run=0
 row='%-8s %-34s %8s %6s %9s %12s %8s %8s\n'
 
 # rate SERVER KIND TITLE: smtp-source, `keep` or a connection a mail. Sets `rate` and `cpu` (ms a mail).
 rate() {
     local server=$1 keep="" before begin end
     [ "$2" != keep ] || keep=-d
+    run=$((run + 1))
+    "$work/load" mail "$run" >"$work/run.eml"
     before=$(cpu_ms "$server")
     begin=$(now)
-    smtp-source $keep -s "$sessions" -m "$mails" -F "$work/mail.eml" -f "$from" -t "$to" \
+    smtp-source $keep -N -s "$sessions" -m "$mails" -F "$work/run.eml" -f "$from" -t "$to_numbered" \
         "inet:127.0.0.1:$(port_of "$server")" >"$work/source.out" 2>&1 ||
         fail "$server refused a mail: $(tail -n 1 "$work/source.out")"
     end=$(now)

@@ -29,7 +29,8 @@ async fn promise_7_a_job_that_stalls_in_any_state_is_ended_and_told() {
         jobs.iter().all(|job| job.state == "ready").then_some(())
     })
     .await;
-    // Each job is put where its worker would have hung: held by a node that is alive, or not due.
+    // Each job is put where its worker would have hung: its lease is good, and nobody's who is known to be
+    // gone, or it is not due.
     stall(&rig).await;
     for (index, (state, to)) in STALLED.iter().enumerate() {
         let job = rig
@@ -59,12 +60,12 @@ async fn stall(rig: &Rig) {
     for sql in [
         "UPDATE job SET state = 'parked', deadline = 1 WHERE destination = '+33123456780'",
         "UPDATE job SET state = 'queued', run_at = 9000000000000, deadline = 1 WHERE destination = '+33123456781'",
-        "UPDATE job SET state = 'rendering', lease_owner = 'elsewhere/1', lease_until = 9000000000000,
+        "UPDATE job SET state = 'rendering', lease_owner = NULL, lease_until = 9000000000000,
                 deadline = 1 WHERE destination = '+33123456782'",
         "UPDATE job SET deadline = 1 WHERE destination = '+33123456783'",
-        "UPDATE job SET state = 'dialling', lease_owner = 'elsewhere/1', lease_until = 9000000000000,
+        "UPDATE job SET state = 'dialling', lease_owner = NULL, lease_until = 9000000000000,
                 deadline = 1 WHERE destination = '+33123456784'",
-        "UPDATE job SET state = 'sending', lease_owner = 'elsewhere/1', lease_until = 9000000000000,
+        "UPDATE job SET state = 'sending', lease_owner = NULL, lease_until = 9000000000000,
                 deadline = 1 WHERE destination = '+33123456785'",
         "UPDATE job SET state = 'waiting', run_at = 9000000000000, deadline = 1 WHERE destination = '+33123456786'",
     ] {
