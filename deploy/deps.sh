@@ -10,7 +10,7 @@ build="gcc make pkg-config libtiff-dev libclang1-14 libclang-common-14-dev"
 tests="libtiff-tools poppler-utils g++"
 # Peers. None of them is left running: the tests start private instances.
 # swaks speaks TLS by libnet-ssleay-perl, which it only recommends.
-interop="efax sip-tester tshark swaks libnet-ssleay-perl postfix postgresql"
+interop="efax hylafax-server sip-tester tshark swaks libnet-ssleay-perl postfix postgresql"
 
 wanted="$build $tests"
 if [ "${1:-}" = interop ]; then

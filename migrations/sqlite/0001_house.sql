@@ -72,9 +72,10 @@ CREATE TABLE trunk (
     active      BIGINT NOT NULL,
     host        TEXT NOT NULL,
     port        BIGINT NOT NULL,
-    transport   TEXT NOT NULL,            -- 'udp', 'tcp', 'tls'
+    transport   TEXT NOT NULL,            -- 'udp', 'tcp', 'tls'; 'hylafax': no SIP, a HylaFAX server
     sip_user    TEXT,                     -- NULL: known by its address alone
     password_sealed BLOB,                 -- with the standing key; NULL without a user
+    modem       TEXT,                     -- of a HylaFAX server: the one to send with; NULL: any
     register_s  BIGINT,                   -- the lifetime to ask the registrar for; NULL: no registration
     sources     TEXT NOT NULL,            -- networks its calls come from beside its host, with spaces between
     channels    BIGINT NOT NULL,          -- calls at a time

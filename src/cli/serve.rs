@@ -15,7 +15,7 @@ use crate::{
     config::Config,
     front,
     inbox::{self, Inbox},
-    line::{self, FaxLine, SipFaxLine, sip},
+    line::{self, FaxLine, HylaFaxLine, Lines, SipFaxLine, sip},
     policy::Policies,
     queue::{self, Queue, Work},
     relay::Relay,
@@ -93,7 +93,11 @@ async fn start(
     // No child is started before the ports are ours: between fork and exec it would hold the sockets that
     // try them, and the listener after them would find its own port in use.
     predecessor_gone(&config).await;
-    let line = start_line(&config, Some(custody.vault())).await?;
+    let sip = start_line(&config, Some(custody.vault())).await?;
+    let line = Lines::new(
+        sip,
+        HylaFaxLine::new(&config.hostname, Some(custody.vault())),
+    );
     let paper = Arc::new(PaperPool::new(
         Program::this(),
         config.paper.workers,

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::now_ms,
-    line::SipFaxLine,
+    line::Lines,
     numbers::{self, Trunk, TrunkState},
     store::{Store, StoreError},
 };
@@ -21,7 +21,7 @@ const ALIVE: Duration = Duration::from_secs(60);
 /// Takes up trunks that an administrator adds, changes or removes, without a restart.
 pub(super) async fn follow(
     store: Store,
-    line: SipFaxLine,
+    line: Lines,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let mut known = Vec::new();
@@ -39,7 +39,7 @@ pub(super) async fn follow(
 }
 
 /// A trunk that can't be used now (its name has no address yet) is tried again, and stops nobody else.
-pub(super) async fn take_up(store: &Store, line: &SipFaxLine, known: &mut Vec<Trunk>) {
+pub(super) async fn take_up(store: &Store, line: &Lines, known: &mut Vec<Trunk>) {
     match numbers::trunks(store).await {
         Ok(trunks) if trunks != *known || trunks.is_empty() => {
             if let Err(error) = line.set_trunks(&trunks).await {
@@ -55,7 +55,7 @@ pub(super) async fn take_up(store: &Store, line: &SipFaxLine, known: &mut Vec<Tr
 /// Records how the trunks are, whenever that changes.
 pub(super) async fn tell(
     store: Store,
-    line: SipFaxLine,
+    line: Lines,
     node: String,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
@@ -74,7 +74,7 @@ pub(super) async fn tell(
 
 async fn tell_once(
     store: &Store,
-    line: &SipFaxLine,
+    line: &Lines,
     node: &str,
     told: &mut HashMap<String, TrunkState>,
 ) -> Result<(), StoreError> {

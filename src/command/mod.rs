@@ -19,7 +19,8 @@ add tenant NAME domain DOMAIN [language en|fr] [zone Europe/Paris]
 add user ADDRESS [name NAME] [tenant DOMAIN] [caller +NUMBER] [role operator|tenant|user] [plan send-receive|send-only]
 add address ADDRESS to ADDRESS
 add number +NUMBER [title TITLE] [tenant DOMAIN] to ADDRESS [ADDRESS ...]
-add trunk NAME host HOST [OPTION ...]
+add trunk NAME host HOST [OPTION ...]       a SIP trunk
+add trunk NAME hylafax HOST [OPTION ...]    the modems of a HylaFAX server
 set password ADDRESS PASSWORD        the mail password, for SMTP AUTH
 set trunk NAME on|off | OPTION ...
 remove trunk NAME                    calls that it carries go on
@@ -30,10 +31,12 @@ help
 OPTIONS of a trunk:
   host HOST, port PORT, transport udp|tcp|tls
   user USER|none, password PASSWORD|-|none   digest; - reads it from standard input; none: known by address
+  modem MODEM|none                           of a HylaFAX server; none: any that is free
   register on|off|SECONDS                    register with the trunk, for so long at a time
   from NETWORK[,NETWORK ...]|none            where its calls come from beside its host
   channels N, per-minute N                   calls at a time; calls placed in a minute, 0 for any
-  caller +NUMBER|none                        who calls, whoever sends
+  caller +NUMBER|none                        who calls, whoever sends; of a HylaFAX server also the number
+                                             whose faxes its modems receive; none: they are left there
   format e164|plain, prefix DIGITS|none      how it writes numbers: +33... or 33..., behind a prefix
   t38 offer|wait|never                       in the INVITE, once the call stands, or not at all
   priority N                                 lower is tried first

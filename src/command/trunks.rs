@@ -20,29 +20,35 @@ const REGISTER_S: u32 = 600;
 const REGISTER_RANGE: std::ops::RangeInclusive<u32> = 60..=86_400;
 /// A gateway that has told nothing for so long is not running.
 const STALE: Millis = 150_000;
-const OPTIONS: &str = "host, port, transport, user, password, register, from, channels, per-minute, \
+const OPTIONS: &str = "host, port, transport, user, password, modem, register, from, channels, per-minute, \
                        caller, format, prefix, t38, priority, route or no-route";
 
-/// `add trunk NAME host HOST [OPTION ...]`
+/// `add trunk NAME host|hylafax HOST [OPTION ...]`
 pub(super) async fn add(
     store: &Store,
     keys: &Path,
     line: &mut Line<'_>,
 ) -> Result<String, CommandError> {
     let name = line.word("the trunk's name")?;
-    line.literal("host")?;
+    let hylafax = line.peek() == Some("hylafax");
+    line.literal(if hylafax { "hylafax" } else { "host" })?;
     let host = host(line)?;
     let tenant = whose(store, None).await?;
     let mut trunk = Trunk::new(&tenant.tenant_id, &name, &host, 0);
+    if hylafax {
+        // A server serves one call with each modem, and most have one.
+        (trunk.transport, trunk.channels) = (Transport::Hylafax, 1);
+    }
     while let Some(option) = line.next() {
         change(&mut trunk, &option, keys, line)?;
     }
     if trunk.port == 0 {
         // RFC 3261 §19.1.2.
-        trunk.port = if trunk.transport == Transport::Tls {
-            5061
-        } else {
-            5060
+        trunk.port = match trunk.transport {
+            Transport::Tls => 5061,
+            Transport::Udp | Transport::Tcp => 5060,
+            // hylafax in services(5).
+            Transport::Hylafax => 4559,
         };
     }
     fits_together(&trunk)?;
@@ -183,10 +189,15 @@ fn settings(trunk: &Trunk) -> String {
     };
     let rows = [
         format!(
-            "address: {}:{} over {}",
+            "address: {}:{} over {}{}",
             trunk.host,
             trunk.port,
-            trunk.transport.name()
+            trunk.transport.name(),
+            trunk
+                .modem
+                .as_ref()
+                .map(|modem| format!(", modem {modem}"))
+                .unwrap_or_default()
         ),
         format!("credentials: {credentials}"),
         format!(
@@ -234,6 +245,12 @@ fn fits_together(trunk: &Trunk) -> Result<(), CommandError> {
         "a password needs a user: add `user NAME`"
     } else if trunk.register_s.is_some() && trunk.password.is_none() {
         "registration needs a user and a password: add `user NAME password PASSWORD`"
+    } else if trunk.transport == Transport::Hylafax
+        && (trunk.register_s.is_some() || !trunk.sources.is_empty())
+    {
+        "`register` and `from` are for SIP trunks: a HylaFAX server is asked, it does not call us"
+    } else if trunk.transport != Transport::Hylafax && trunk.modem.is_some() {
+        "`modem` is for HylaFAX servers: `add trunk NAME hylafax HOST modem ttyS0`"
     } else if trunk.channels == 0 {
         "a trunk without channels carries nothing: use `set trunk NAME off`"
     } else {
@@ -252,7 +269,18 @@ fn change(
     match option {
         "host" => trunk.host = host(line)?,
         "port" => trunk.port = whole(line)?,
-        "transport" => trunk.transport = one_of(line, "udp, tcp or tls")?,
+        "transport" => {
+            let expected = "udp, tcp or tls";
+            let transport = one_of(line, expected)?;
+            if Transport::Hylafax == transport || Transport::Hylafax == trunk.transport {
+                return Err(CommandError::Refused(
+                    "a trunk is SIP or HylaFAX from its beginning: remove it, and `add trunk NAME host \
+                     HOST` or `add trunk NAME hylafax HOST`"
+                        .to_owned(),
+                ));
+            }
+            trunk.transport = transport;
+        }
         "user" => {
             trunk.sip_user = unless_none(line.word("a SIP user name or none")?);
             if trunk.sip_user.is_none() {
@@ -260,6 +288,7 @@ fn change(
             }
         }
         "password" => password(trunk, keys, line)?,
+        "modem" => trunk.modem = modem(line)?,
         "register" => trunk.register_s = registration(line)?,
         "from" => trunk.sources = networks(line)?,
         "channels" => trunk.channels = whole(line)?,
@@ -333,6 +362,16 @@ fn password(trunk: &mut Trunk, keys: &Path, line: &mut Line<'_>) -> Result<(), C
             keys.display()
         ))
     })
+}
+
+fn modem(line: &mut Line<'_>) -> Result<Option<String>, CommandError> {
+    let expected = "none, or a modem as ttyS0";
+    let word = line.word(expected)?;
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-/".contains(&b);
+    if word.is_empty() || !word.bytes().all(plain) {
+        return Err(line.mistake(&format!("{word:?}"), expected).into());
+    }
+    Ok(unless_none(word))
 }
 
 fn registration(line: &mut Line<'_>) -> Result<Option<u32>, CommandError> {

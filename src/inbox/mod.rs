@@ -241,6 +241,10 @@ impl Answerer for Inbox {
         }
     }
 
+    async fn had(&self, call_id: &str) -> anyhow::Result<Option<u32>> {
+        Ok(records::pages_of(&self.inner.store, call_id).await?)
+    }
+
     async fn ended(&self, call: &IncomingCall, ending: CallEnding) {
         let closed = async {
             match records::by_call(&self.inner.store, &call.call_id).await? {

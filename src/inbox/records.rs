@@ -81,6 +81,16 @@ pub(super) async fn by_call(store: &Store, call_id: &str) -> Result<Option<Open>
     .transpose()
 }
 
+/// How many pages of a call were committed; `None` for a call that we never took.
+pub(super) async fn pages_of(store: &Store, call_id: &str) -> Result<Option<u32>, StoreError> {
+    let pages: Option<i64> =
+        sqlx::query_scalar("SELECT pages FROM received_fax WHERE call_id = $1")
+            .bind(call_id)
+            .fetch_optional(store.reader())
+            .await?;
+    Ok(pages.map(|pages| u32::try_from(pages).unwrap_or(0)))
+}
+
 /// Records a page that is in custody. The fax is complete once a page that EOP followed is kept.
 pub(super) async fn page(
     tx: &mut Tx,

@@ -184,6 +184,11 @@ impl SipFaxLine {
         removals.join_all().await;
     }
 
+    /// As [`FaxLine::usable`], with whether each is doubtful.
+    pub(super) fn ranked(&self, trunk_ids: &[String]) -> Vec<(bool, String)> {
+        self.inner.trunks.ranked(trunk_ids)
+    }
+
     /// How the trunks are.
     #[must_use]
     pub fn trunks(&self) -> Vec<TrunkNow> {
@@ -299,6 +304,7 @@ impl Inner {
             Transport::Udp => Proto::Udp,
             Transport::Tcp => Proto::Tcp,
             Transport::Tls => Proto::Tls,
+            Transport::Hylafax => anyhow::bail!(named("it is no SIP trunk")),
         };
         let password = match (&self.vault, &trunk.password) {
             (_, None) => String::new(),

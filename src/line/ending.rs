@@ -16,6 +16,7 @@ impl From<&CallEnding> for Facts {
             no_fax_heard: ending.no_fax_heard,
             pages: ending.pages.iter().map(|page| page.verdict).collect(),
             own_fault: ending.own_fault.is_some(),
+            hylafax: ending.hylafax.clone(),
         }
     }
 }

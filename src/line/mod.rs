@@ -1,12 +1,15 @@
 //! The line: calls on trunks, from SIP to confirmed pages.
 //!
 //! [`FaxLine`] places calls and offers incoming ones to an [`Answerer`]. Signalling is `sip`; the
-//! media and the modems run in sandboxed line workers that know neither keys nor names.
+//! media and the modems run in sandboxed line workers that know neither keys nor names. `hylafax` hands
+//! calls to a HylaFAX server and its modems instead; [`Lines`] sends each call by the kind of its trunk.
 
 mod calls;
 pub mod child;
 mod ending;
+pub mod hylafax;
 mod incoming;
+mod lines;
 mod media;
 mod outgoing;
 pub mod protocol;
@@ -23,6 +26,8 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use crate::outcome::Verdict;
 pub use calls::{Setup, SipFaxLine};
+pub use hylafax::HylaFaxLine;
+pub use lines::Lines;
 pub use trunks::TrunkNow;
 
 /// A call to place: everything is settled, the header line is drawn.
@@ -146,6 +151,8 @@ pub struct CallEnding {
     pub duration: Duration,
     /// A failure of our own that ended it: worker lost, no media port, a record that came too late.
     pub own_fault: Option<String>,
+    /// What HylaFAX says of the end of a call that was its.
+    pub hylafax: Option<String>,
 }
 
 /// Why a call was never answered.
@@ -206,6 +213,14 @@ pub trait Answerer: Send + Sync {
     async fn keep(&self, call: &IncomingCall, page: ReceivedPage) -> bool;
     /// The call is over. Called once for each call that was answered.
     async fn ended(&self, call: &IncomingCall, ending: CallEnding);
+    /// How many pages of this call are kept; `None`: it was never answered. For faxes that can come a
+    /// second time, from a server that could not remove them.
+    ///
+    /// # Errors
+    /// It can't be told now.
+    async fn had(&self, _call_id: &str) -> anyhow::Result<Option<u32>> {
+        Ok(None)
+    }
 }
 
 /// A line that carries faxes.

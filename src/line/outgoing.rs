@@ -117,7 +117,7 @@ fn unplaced(sip: SipEnding) -> Box<CallEnding> {
 
 /// Whether another trunk may be tried: this one has no call of ours, ringing or up, and it is the
 /// trunk that failed, not the number. A trunk that said Trying and then nothing may have one.
-fn may_go_elsewhere(ending: &CallEnding) -> bool {
+pub(super) fn may_go_elsewhere(ending: &CallEnding) -> bool {
     match ending.sip {
         // RFC 3261 §21.5; 401 and 407: it does not take our password.
         Some(SipEnding::Status(status)) => matches!(status, 401 | 407 | 500..=599),

@@ -413,6 +413,7 @@ impl<'a> Session<'a> {
                 .collect(),
             duration: self.answered_at.elapsed() * self.inner.speed,
             own_fault: self.own_fault.take(),
+            hylafax: None,
         }))
     }
 }

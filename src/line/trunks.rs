@@ -123,20 +123,40 @@ impl Trunks {
     /// Those of these trunks that can take a call now, in their order, but for those that are down or
     /// could not be reached a moment ago: they come last, as what is known of them may be over.
     pub fn usable(&self, trunk_ids: &[String]) -> Vec<String> {
-        self.usable_at(trunk_ids, Instant::now())
+        let ranked = self.ranked(trunk_ids);
+        ranked.into_iter().map(|(_, id)| id).collect()
     }
 
+    /// As [`usable`](Self::usable), with whether each is doubtful.
+    pub fn ranked(&self, trunk_ids: &[String]) -> Vec<(bool, String)> {
+        self.ranked_at(trunk_ids, Instant::now())
+    }
+
+    /// Whether a trunk is one of these.
+    pub fn knows(&self, trunk_id: &str) -> bool {
+        let known = self.known();
+        known.iter().any(|known| known.trunk.trunk_id == trunk_id)
+    }
+
+    #[cfg(test)]
     fn usable_at(&self, trunk_ids: &[String], now: Instant) -> Vec<String> {
+        let ranked = self.ranked_at(trunk_ids, now);
+        ranked.into_iter().map(|(_, id)| id).collect()
+    }
+
+    fn ranked_at(&self, trunk_ids: &[String], now: Instant) -> Vec<(bool, String)> {
         let mut known = self.known();
-        let mut free: Vec<(bool, &String)> = trunk_ids
+        let mut free: Vec<(bool, String)> = trunk_ids
             .iter()
             .filter_map(|id| {
                 let known = known.iter_mut().find(|k| k.trunk.trunk_id == *id)?;
-                known.has_room(now).then(|| (known.is_doubtful(now), id))
+                known
+                    .has_room(now)
+                    .then(|| (known.is_doubtful(now), id.clone()))
             })
             .collect();
         free.sort_by_key(|(doubtful, _)| *doubtful);
-        free.into_iter().map(|(_, id)| id.clone()).collect()
+        free
     }
 
     /// Takes a channel to place a call; `None`: the trunk is gone, off or full.

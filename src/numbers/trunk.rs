@@ -21,7 +21,7 @@ pub enum T38Policy {
     Never,
 }
 
-/// How SIP goes to a trunk (RFC 3261 §18).
+/// How calls go to a trunk: SIP over one of its transports (RFC 3261 §18), or as jobs for HylaFAX.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Transport {
     /// Datagrams.
@@ -30,6 +30,8 @@ pub enum Transport {
     Tcp,
     /// A stream under TLS.
     Tls,
+    /// No SIP: a HylaFAX server with modems.
+    Hylafax,
 }
 
 /// How a trunk writes numbers.
@@ -66,7 +68,7 @@ macro_rules! words {
 }
 
 words!(T38Policy, "t38", "offer" => Offer, "wait" => Wait, "never" => Never);
-words!(Transport, "transport", "udp" => Udp, "tcp" => Tcp, "tls" => Tls);
+words!(Transport, "transport", "udp" => Udp, "tcp" => Tcp, "tls" => Tls, "hylafax" => Hylafax);
 words!(NumberFormat, "number_format", "e164" => E164, "plain" => Plain);
 
 fn unknown(column: &'static str, value: impl ToString) -> StoreError {
@@ -99,14 +101,16 @@ pub struct Trunk {
     pub active: bool,
     /// Where it is: a name or an address.
     pub host: String,
-    /// Its SIP port.
+    /// Its SIP port, or HylaFAX's.
     pub port: u16,
-    /// How SIP goes there.
+    /// How calls go there.
     pub transport: Transport,
     /// Who we are there; `None`: it knows us by our address.
     pub sip_user: Option<String>,
     /// The password, sealed: [`Trunk::seal_password`].
     pub password: Option<Sealed>,
+    /// The modem of a HylaFAX server that calls go over: `ttyS0`; `None`: any.
+    pub modem: Option<String>,
     /// Register, and ask for this many seconds.
     pub register_s: Option<u32>,
     /// Networks that its calls come from beside its host: `198.51.100.0/24`.
@@ -154,6 +158,7 @@ impl Trunk {
             transport: Transport::Udp,
             sip_user: None,
             password: None,
+            modem: None,
             register_s: None,
             sources: Vec::new(),
             channels: 4,
@@ -231,7 +236,7 @@ pub fn network(text: &str) -> Option<(IpAddr, u8)> {
 }
 
 const COLUMNS: &str = "trunk_id, tenant_id, name, active, host, port, transport, sip_user,
-     password_sealed, register_s, sources, channels, calls_per_minute, caller_number, number_format,
+     password_sealed, modem, register_s, sources, channels, calls_per_minute, caller_number, number_format,
      dial_prefix, t38, priority, created_at";
 
 fn count(column: &'static str, value: i64) -> Result<u32, StoreError> {
@@ -258,6 +263,7 @@ fn read(row: &AnyRow) -> Result<Trunk, StoreError> {
             .map(Sealed::from_stored)
             .transpose()
             .map_err(|error| unknown("password_sealed", error))?,
+        modem: row.try_get("modem")?,
         register_s: optional("register_s")?,
         sources: row
             .try_get::<String, _>("sources")?
@@ -349,7 +355,7 @@ pub async fn change_trunk(tx: &mut Tx, trunk: &Trunk) -> Result<(), StoreError> 
         "UPDATE trunk SET name = $3, active = $4, host = $5, port = $6, transport = $7, sip_user = $8,
                 password_sealed = $9, register_s = $10, sources = $11, channels = $12,
                 calls_per_minute = $13, caller_number = $14, number_format = $15, dial_prefix = $16,
-                t38 = $17, priority = $18
+                t38 = $17, priority = $18, modem = $19
          WHERE tenant_id = $1 AND trunk_id = $2",
     )
     .bind(&trunk.tenant_id)
@@ -370,6 +376,7 @@ pub async fn change_trunk(tx: &mut Tx, trunk: &Trunk) -> Result<(), StoreError> 
     .bind(&trunk.dial_prefix)
     .bind(trunk.t38.name())
     .bind(trunk.priority)
+    .bind(trunk.modem.as_deref())
     .execute(tx.conn())
     .await?;
     if done.rows_affected() != 1 {

@@ -4,11 +4,13 @@
 //! `table` holds the rows, `codes` what each SIP, Q.850 and T.30 code means.
 
 mod codes;
+mod hylafax;
 mod table;
 
 use crate::language::{Language, Say};
 
 pub use codes::{T30Code, q850_name, t30_code};
+pub use hylafax::{PageData, page_data};
 pub use table::{
     ATTACHMENT_UNREADABLE, ATTACHMENT_UNSUPPORTED, CANCELLED, DEADLINE, GATEWAY_RESTARTED,
     MAIL_EMPTY, MAIL_UNREADABLE, NO_TRUNK, NO_USER, OWN_FAULT, RECEIVED, SENT, TABLE,
@@ -116,6 +118,8 @@ pub struct Facts {
     pub pages: Vec<Verdict>,
     /// We ended it by a failure of our own.
     pub own_fault: bool,
+    /// What HylaFAX says of a call that it placed or took; empty when it has nothing to say.
+    pub hylafax: Option<String>,
 }
 
 /// Why a call was never answered.
@@ -156,6 +160,16 @@ pub fn classify(facts: impl Into<Facts>) -> &'static Outcome {
                 Unanswered::Unreachable => &table::TRUNK_UNREACHABLE,
                 Unanswered::NoAnswer => &table::NO_ANSWER,
             });
+    }
+    if let Some(said) = &facts.hylafax {
+        return match (facts.pages.is_empty(), hylafax::by_text(said)) {
+            (true, _) => &table::RECEPTION_BROKEN,
+            _ if any(Verdict::Refused) => &table::PAGES_REFUSED,
+            (_, outcome) if outcome == &table::DROPPED && any(Verdict::Unknown) => {
+                &table::DROPPED_IN_PAGE
+            }
+            (_, outcome) => outcome,
+        };
     }
     if facts.no_fax_heard {
         return &table::NO_FAX;

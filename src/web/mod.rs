@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::now_ms,
     inbox,
-    line::SipFaxLine,
+    line::Lines,
     numbers::{self, Reach, TrunkState},
     queue::{self, CallNow, Overview, Queue},
     relay::{self, OutboxStatus},
@@ -32,7 +32,7 @@ pub struct Page {
     /// The queue.
     pub queue: Queue,
     /// The line.
-    pub line: SipFaxLine,
+    pub line: Lines,
     /// Our name.
     pub hostname: String,
 }

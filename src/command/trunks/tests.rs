@@ -60,6 +60,20 @@ on_each_database! {
         assert_eq!(run(&store, keys, "show trunks").await.unwrap(), "none");
     }
 
+    async fn a_hylafax_server_is_a_trunk(store) {
+        let keys = house(&store).await;
+        let keys = keys.path();
+        let line = "add trunk analogue hylafax fax.example.net user us password hush modem ttyS0 caller +33199001122";
+        let added = run(&store, keys, line).await.unwrap();
+        assert!(added.contains("fax.example.net:4559 over hylafax, modem ttyS0"), "{added}");
+        let kept = numbers::trunk_by_name(&store, "analogue").await.unwrap().unwrap();
+        assert_eq!((kept.transport, kept.channels), (numbers::Transport::Hylafax, 1));
+        assert_eq!(kept.modem.as_deref(), Some("ttyS0"));
+        run(&store, keys, "set trunk analogue modem none").await.unwrap();
+        let kept = numbers::trunk_by_name(&store, "analogue").await.unwrap().unwrap();
+        assert_eq!(kept.modem, None);
+    }
+
     async fn what_does_not_fit_is_refused_and_changes_nothing(store) {
         let keys = house(&store).await;
         let keys = keys.path();
@@ -73,6 +87,10 @@ on_each_database! {
             ("add trunk a host 192.0.2.1 register 5", "seconds from 60"),
             ("add trunk a host 192.0.2.1 transport sctp", "udp, tcp or tls"),
             ("add trunk a host 192.0.2.1 colour red", "per-minute"),
+            ("add trunk a host 192.0.2.1 modem ttyS0", "for HylaFAX servers"),
+            ("add trunk a hylafax 192.0.2.1 user u password p register on", "for SIP trunks"),
+            ("add trunk a hylafax 192.0.2.1 transport tls", "SIP or HylaFAX from its beginning"),
+            ("add trunk a host 192.0.2.1 transport hylafax", "SIP or HylaFAX from its beginning"),
         ] {
             let error = run(&store, keys, line).await.unwrap_err();
             assert!(error.contains(says), "{line}: {error}");

@@ -3,7 +3,7 @@
 //! Both own a heap object of the engine and a [`Box`] that the engine's callbacks write to. The engine
 //! calls back only from within calls made here, all of which take `&mut self`, and has no threads; so while
 //! a callback borrows the box, no other borrow of it lives. Callbacks only push to queues: they don't panic.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, dead_code)]
 
 use std::{
     collections::VecDeque,
@@ -21,8 +21,10 @@ use super::Samples;
 const AT_MODEM_CONTROL_CALL: c_int = 0;
 const AT_MODEM_CONTROL_ANSWER: c_int = 1;
 const AT_MODEM_CONTROL_HANGUP: c_int = 2;
+const AT_CALL_EVENT_ALERTING: c_int = 1;
 const AT_CALL_EVENT_CONNECTED: c_int = 2;
 const AT_CALL_EVENT_ANSWERED: c_int = 3;
+const AT_CALL_EVENT_BUSY: c_int = 4;
 const AT_CALL_EVENT_HANGUP: c_int = 7;
 
 /// Octets that the modem's buffer for image data holds (spandsp/private/t31.h), and how few are too few.
@@ -137,6 +139,16 @@ impl Modem {
     /// The call that it answered is through.
     pub fn answered(&mut self) {
         self.event(AT_CALL_EVENT_ANSWERED);
+    }
+
+    /// Somebody calls.
+    pub fn rings(&mut self) {
+        self.event(AT_CALL_EVENT_ALERTING);
+    }
+
+    /// The number that it dialled is engaged.
+    pub fn busy(&mut self) {
+        self.event(AT_CALL_EVENT_BUSY);
     }
 
     /// The far end hung up.

@@ -1,5 +1,5 @@
 //! A pseudo terminal: a program opens its path as if it were a modem's serial line.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, dead_code)]
 
 use std::{
     fs::File,

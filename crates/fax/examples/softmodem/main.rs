@@ -1,0 +1,299 @@
+//! A fax modem on a pseudo terminal, and a fax machine at the other end of its line, for programs that
+//! drive modems: spandsp's Class 1 modem and one of our endpoints, joined by G.711.
+//!
+//! ```text
+//! softmodem FOLDER SPEED
+//! ```
+//! Its first line is the terminal's path. What the machine receives lies in FOLDER, a TIFF a page. Commands
+//! come on standard input, a line each; it goes when that is closed:
+//!
+//! - `ring FILE`: the machine calls, and sends this TIFF to whoever answers.
+//! - `busy`: the next number that is dialled is engaged.
+//! - `cut PAGE`: the machine hangs up in the middle of this page (from 0) of the next call to it.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+#[path = "../../tests/rig/modem.rs"]
+mod modem;
+#[path = "../../tests/rig/pty.rs"]
+mod pty;
+
+use std::{
+    fs,
+    io::{BufRead, Write},
+    path::PathBuf,
+    sync::mpsc::{Receiver, TryRecvError, channel},
+    time::{Duration, Instant},
+};
+
+use faxpost_fax::{
+    AudioEndpoint, Event, Kept, PageGate, ReceivedPage, Station, TICK_SAMPLES, TICKS_PER_SECOND,
+    Work, g711::Law,
+};
+use faxpost_t4::tiff;
+
+use modem::{Modem, Request};
+use pty::Pty;
+
+/// A tick of line time.
+pub type Samples = [i16; TICK_SAMPLES];
+
+/// Line time stands still while the program is to speak, but no longer than this.
+const REPLY: Duration = Duration::from_secs(2);
+/// In ticks: what a program takes to react; it makes the silence between two modulations that T.30 asks for.
+const REACTION: u32 = 2;
+/// Between two rings, in ticks.
+const RING: u32 = 4 * TICKS_PER_SECOND;
+/// From the end of our call to the program's hearing of it.
+const HANG_UP: u32 = 10;
+/// Of a page that is cut: so much of it goes by.
+const INTO_THE_PAGE: u32 = TICKS_PER_SECOND;
+
+/// Pages go into a folder.
+struct Tray {
+    folder: PathBuf,
+    call: u32,
+}
+
+impl PageGate for Tray {
+    fn keep(&mut self, page: ReceivedPage) -> Kept {
+        let name = format!("{:03}-{:03}.tif", self.call, page.index);
+        let bytes = tiff::write(std::slice::from_ref(&page.page)).unwrap();
+        // Under its name at once and whole: who waits for it looks for the name.
+        fs::write(self.folder.join("new"), bytes).unwrap();
+        fs::rename(self.folder.join("new"), self.folder.join(name)).unwrap();
+        Kept::Committed
+    }
+
+    fn poll(&mut self) -> Kept {
+        Kept::Committed
+    }
+}
+
+struct Line {
+    pty: Pty,
+    modem: Modem,
+    folder: PathBuf,
+    station: Station,
+    /// The machine at the other end, during a call.
+    machine: Option<AudioEndpoint>,
+    /// What it hears in the next tick.
+    heard: Samples,
+    /// What it sends when its ringing is answered, and ticks to the next ring.
+    ringing: Option<(Vec<u8>, u32)>,
+    busy: bool,
+    cut: Option<u32>,
+    /// Ticks until the machine hangs up.
+    cut_in: Option<u32>,
+    /// A command during the call, and in how many ticks the modem takes it.
+    command: Option<(Vec<u8>, u32)>,
+    on_hook: bool,
+    ended: u32,
+    calls: u32,
+}
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let folder = PathBuf::from(arguments.next().expect("a folder"));
+    let speed: f64 = arguments.next().map_or(1.0, |speed| speed.parse().unwrap());
+    let pty = Pty::open().unwrap();
+    say(&pty.path().display().to_string());
+    let commands = commands();
+    let mut line = Line {
+        pty,
+        modem: Modem::new(),
+        folder,
+        station: Station {
+            ident: "+49 30 555".into(),
+            ..Station::default()
+        },
+        machine: None,
+        heard: [0; TICK_SAMPLES],
+        ringing: None,
+        busy: false,
+        cut: None,
+        cut_in: None,
+        command: None,
+        on_hook: true,
+        ended: 0,
+        calls: 0,
+    };
+    let tick = Duration::from_secs_f64(1.0 / f64::from(TICKS_PER_SECOND) / speed);
+    let mut due = Instant::now();
+    loop {
+        match commands.try_recv() {
+            Ok(command) => line.obey(&command),
+            Err(TryRecvError::Empty) => {}
+            Err(TryRecvError::Disconnected) => return,
+        }
+        line.wait(due);
+        // Time that was lost waiting is not made up for: the program's timers run on real time.
+        due = Instant::now() + tick;
+        line.tick();
+    }
+}
+
+/// What others wait for is one line each.
+fn say(line: &str) {
+    println!("{line}");
+    // Nobody listens any more: standard input will say so too.
+    let _ = std::io::stdout().flush();
+}
+
+fn commands() -> Receiver<String> {
+    let (tx, rx) = channel();
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines() {
+            let Ok(line) = line else { return };
+            if tx.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    rx
+}
+
+impl Line {
+    fn obey(&mut self, command: &str) {
+        let (word, value) = command.split_once(' ').unwrap_or((command, ""));
+        match word {
+            "ring" => self.ringing = Some((fs::read(value).unwrap(), 0)),
+            "busy" => self.busy = true,
+            "cut" => self.cut = Some(value.parse().unwrap()),
+            other => panic!("softmodem: what is {other:?}?"),
+        }
+    }
+
+    /// Until `due`, and until the program has said what it is to say.
+    fn wait(&mut self, due: Instant) {
+        loop {
+            self.converse();
+            let now = Instant::now();
+            if now >= due {
+                break;
+            }
+            self.pty.wait(due - now);
+        }
+        let begin = Instant::now();
+        while !self.on_hook
+            && self.command.is_none()
+            && self.modem.awaits_program()
+            && begin.elapsed() < REPLY
+        {
+            self.pty.wait(Duration::from_millis(1));
+            self.converse();
+        }
+    }
+
+    /// Moves octets between the program and its modem.
+    fn converse(&mut self) {
+        loop {
+            let (octets, _) = self.modem.output().as_slices();
+            let written = self.pty.write(octets).unwrap();
+            self.modem.output().drain(..written);
+            let mut octets = [0; 1024];
+            let room = match self.command {
+                Some(_) => 0,
+                None => self.modem.room().min(octets.len()),
+            };
+            let read = self.pty.read(&mut octets[..room]).unwrap();
+            let octets = &octets[..read];
+            if octets.starts_with(b"AT") && !self.on_hook {
+                self.command = Some((octets.to_vec(), REACTION));
+            } else if read > 0 {
+                self.modem.take(octets);
+            }
+            if read == 0 && written == 0 {
+                break;
+            }
+        }
+    }
+
+    fn tick(&mut self) {
+        if let Some((command, ticks)) = &mut self.command {
+            *ticks -= 1;
+            if *ticks == 0 {
+                self.modem.take(command);
+                self.command = None;
+            }
+        }
+        while let Some(request) = self.modem.next_request() {
+            self.request(request);
+        }
+        if let Some((_, ticks)) = &mut self.ringing {
+            if *ticks == 0 {
+                self.modem.rings();
+                *ticks = RING;
+            }
+            *ticks -= 1;
+        }
+        let said = self.modem.tick(&self.heard);
+        self.heard.fill(0);
+        let Some(machine) = &mut self.machine else {
+            return;
+        };
+        let over_the_line =
+            |samples: &Samples| samples.map(|sample| Law::A.decode(Law::A.encode(sample)));
+        let mut tx = [0; TICK_SAMPLES];
+        machine.tick(Some(&over_the_line(&said)), &mut tx);
+        self.heard = over_the_line(&tx);
+        while let Some(event) = machine.next_event() {
+            match event {
+                Event::PageStarted { index } if self.cut == Some(index) => {
+                    (self.cut, self.cut_in) = (None, Some(INTO_THE_PAGE));
+                }
+                Event::Ended(ending) => say(&format!("ended {} {:?}", ending.name, ending.pages)),
+                _ => {}
+            }
+        }
+        if let Some(ticks) = &mut self.cut_in {
+            *ticks -= 1;
+            if *ticks == 0 {
+                self.cut_in = None;
+                machine.terminate();
+            }
+        }
+        if machine.is_ended() {
+            self.ended += 1;
+            if self.ended == HANG_UP && !self.on_hook {
+                self.modem.hung_up();
+            }
+        }
+    }
+
+    fn request(&mut self, request: Request) {
+        match request {
+            Request::Dial if std::mem::take(&mut self.busy) => {
+                say("busy");
+                self.modem.busy();
+            }
+            Request::Dial => {
+                say("dialled");
+                self.calls += 1;
+                let tray = Tray {
+                    folder: self.folder.clone(),
+                    call: self.calls,
+                };
+                self.begin(Work::receive(tray), false);
+                self.modem.connected();
+            }
+            Request::Answer => {
+                say("answered");
+                if let Some((tiff, _)) = self.ringing.take() {
+                    self.begin(Work::send(tiff), true);
+                }
+                self.modem.answered();
+            }
+            Request::HangUp => {
+                if let Some(machine) = &mut self.machine {
+                    machine.terminate();
+                }
+                self.on_hook = true;
+            }
+        }
+    }
+
+    fn begin(&mut self, work: Work, caller: bool) {
+        self.machine = Some(AudioEndpoint::new(&self.station, work, caller).unwrap());
+        (self.ended, self.on_hook) = (0, false);
+    }
+}
