@@ -41,7 +41,8 @@ fail() {
     exit 1
 }
 
-for peer in efax faxgetty sipp tshark swaks; do
+# A user's PATH may lack HylaFAX's folder.
+for peer in efax /usr/sbin/faxgetty sipp tshark swaks; do
     command -v "$peer" >/dev/null 2>&1 ||
         fail "$peer is missing: deploy/deps.sh interop installs it"
 done
