@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use support::{FAR_NUMBER, LIMIT, Rig, RigBuilder, letters, ports::local};
+use support::{FAR_NUMBER, LIMIT, Rig, RigBuilder, letters, ports, ports::local};
 use tokio::process::{Child, Command};
 
 /// Every ending is told after the first call, but for a busy line and a trunk that fails.
@@ -30,15 +30,33 @@ fn rig(speed: u32) -> RigBuilder {
 
 /// sipp at the trunk's address; it ends after so many calls.
 fn sipp(rig: &Rig, scenario: &str, calls: u32, rtp_port: u16) -> Child {
+    sipp_with(rig, scenario, calls, rtp_port, &[])
+}
+
+/// As [`sipp`], with words that the scenario leaves open.
+fn sipp_with(rig: &Rig, scenario: &str, calls: u32, rtp: u16, keys: &[(&str, &str)]) -> Child {
+    sipp_at(rig, rig.far_address().port(), scenario, calls, rtp, keys)
+}
+
+fn sipp_at(
+    rig: &Rig,
+    port: u16,
+    scenario: &str,
+    calls: u32,
+    rtp_port: u16,
+    keys: &[(&str, &str)],
+) -> Child {
+    // sipp takes no words of ours in a status line, so they are written into the scenario.
     let root = env!("CARGO_MANIFEST_DIR");
+    let text = std::fs::read_to_string(format!("{root}/tests/sipp/{scenario}.xml")).unwrap();
+    let text = keys.iter().fold(text, |text, (key, value)| {
+        text.replace(&format!("[{key}]"), value)
+    });
+    let file = rig.data_dir().join(format!("{scenario}-{port}.xml"));
+    std::fs::write(&file, text).unwrap();
     Command::new("sipp")
-        .args(["-sf", &format!("{root}/tests/sipp/{scenario}.xml")])
-        .args([
-            "-i",
-            "127.0.0.1",
-            "-p",
-            &rig.far_address().port().to_string(),
-        ])
+        .args(["-sf", &file.display().to_string()])
+        .args(["-i", "127.0.0.1", "-p", &port.to_string()])
         .args(["-m", &calls.to_string(), "-nostdin"])
         .args(["-timeout", &LIMIT.as_secs().to_string(), "-timeout_error"])
         // How long <pause/> is: audio after the refused offer.
@@ -110,6 +128,92 @@ async fn a_trunk_that_says_nothing_is_told_as_the_trunks_fault() {
             .what
             .en,
     );
+}
+
+/// A refusal with this status: what the report says, after so many calls.
+async fn refused(status: &str, says: &str, calls: u32) {
+    let rig = rig(5).start().await;
+    let sipp = sipp_with(&rig, "refuse", calls, 9, &[("status", status)]);
+    let message = letters::message("A line", "Hello", &[]);
+    rig.mail(&[FAR_NUMBER], &message).await;
+    let report = rig.wait_report("A line").await;
+    assert_as_written(sipp).await;
+    report.assert_says(says);
+    let job = rig.wait_job(&["failed"]).await;
+    assert_eq!((job.tries, job.pages_confirmed), (i64::from(calls), 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_number_that_does_not_exist_is_called_once() {
+    let outcome = faxpost::outcome::by_key("no-such-number").unwrap();
+    refused("404 Not Found", outcome.what.en, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_is_declined_is_not_repeated() {
+    let outcome = faxpost::outcome::by_key("rejected").unwrap();
+    refused("603 Decline", outcome.what.en, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_503_goes_to_the_next_trunk_in_the_same_call() {
+    let rig = rig(5).start().await;
+    let failing = sipp_with(
+        &rig,
+        "refuse",
+        1,
+        9,
+        &[("status", "503 Service Unavailable")],
+    );
+    // The same document goes out by the other one, which is busy: one call on record, no second try of
+    // the first.
+    let other = ports::free();
+    rig.admin(&format!(
+        "add trunk other host 127.0.0.1 port {other} priority 5"
+    ));
+    let busy = sipp_at(&rig, other, "refuse", 1, 9, &[("status", "603 Decline")]);
+    rig.until("the line has taken it up", async || {
+        let shown = rig.admin("show trunk other");
+        shown.contains("sees it: ").then_some(())
+    })
+    .await;
+    let message = letters::message("A line", "Hello", &[]);
+    rig.mail(&[FAR_NUMBER], &message).await;
+    let report = rig.wait_report("A line").await;
+    assert_as_written(failing).await;
+    assert_as_written(busy).await;
+    report.assert_says(faxpost::outcome::by_key("rejected").unwrap().what.en);
+    let job = rig.wait_job(&["failed"]).await;
+    assert_eq!(job.tries, 1);
+    assert_eq!(rig.count("SELECT COUNT(*) FROM call").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_challenge_to_invite_is_answered_as_sipp_wants_it() {
+    let mut rig = rig(5).start().await;
+    rig.admin("set trunk \"far end\" user us password open-sesame");
+    // Taken up within seconds without it; a call before that would go out without the password.
+    rig.stop().await;
+    rig.restart().await;
+    let sipp = sipp(&rig, "challenge", 1, 9);
+    let message = letters::message("A line", "Hello", &[]);
+    rig.mail(&[FAR_NUMBER], &message).await;
+    let report = rig.wait_report("A line").await;
+    assert_as_written(sipp).await;
+    report.assert_says(faxpost::outcome::by_key("rejected").unwrap().what.en);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_registration_is_proven_as_sipp_wants_it() {
+    let rig = rig(5).start().await;
+    let sipp = sipp(&rig, "register", 1, 9);
+    rig.admin("set trunk \"far end\" user us password open-sesame register on");
+    rig.until("it is registered", async || {
+        let shown = rig.admin("show trunk \"far end\"");
+        shown.contains("registered for").then_some(())
+    })
+    .await;
+    assert_as_written(sipp).await;
 }
 
 /// What came over RTP on one call.

@@ -86,6 +86,7 @@ impl Trunks {
             if known.trunk != *trunk {
                 // What was known of it was known of another address or user.
                 known.reset();
+                self.changed.notify_one();
             }
             known.trunk = trunk.clone();
             return known.number;
@@ -104,6 +105,7 @@ impl Trunks {
         };
         new.reset();
         known.push(new);
+        self.changed.notify_one();
         number
     }
 

@@ -12,3 +12,4 @@ mod promise_3_evidence;
 mod promise_7;
 mod promise_8;
 mod tenants;
+mod trunks;

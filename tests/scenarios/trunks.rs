@@ -1,0 +1,163 @@
+//! Trunks by command, without a restart: which one takes a call, and what is told of them.
+
+use std::net::SocketAddr;
+
+use tokio::net::UdpSocket;
+
+use crate::support::{FAR_NUMBER, Rig, fax, letters, ports::local};
+
+/// A trunk of one socket that answers each method with one status.
+struct Carrier {
+    address: SocketAddr,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Carrier {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Carrier {
+    async fn start(answer: fn(&str) -> Option<&'static str>) -> Self {
+        let socket = UdpSocket::bind(local(0)).await.unwrap();
+        let address = socket.local_addr().unwrap();
+        let task = tokio::spawn(async move {
+            let mut buffer = vec![0; 65_536];
+            while let Ok((length, from)) = socket.recv_from(&mut buffer).await {
+                let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+                if let Some(status) = answer(text.split(' ').next().unwrap_or_default()) {
+                    let reply = reply(&text, status);
+                    socket.send_to(reply.as_bytes(), from).await.unwrap();
+                }
+            }
+        });
+        Self { address, task }
+    }
+}
+
+fn reply(request: &str, status: &str) -> String {
+    let mut text = format!("SIP/2.0 {status}\r\n");
+    for line in request.lines().skip(1) {
+        let name = line.split(':').next().unwrap_or_default();
+        if ["Via", "From", "To", "Call-ID", "CSeq", "Contact"].contains(&name) {
+            let tag = if name == "To" && !line.contains(";tag=") {
+                ";tag=c"
+            } else {
+                ""
+            };
+            text += &format!("{line}{tag}\r\n");
+        }
+    }
+    text + "Content-Length: 0\r\n\r\n"
+}
+
+async fn one_fax(rig: &Rig, subject: &str) -> crate::support::Job {
+    rig.mail(&[FAR_NUMBER], &letters::message(subject, "Hello", &[]))
+        .await;
+    rig.wait_report(subject).await;
+    let job = rig.jobs().await.pop().unwrap();
+    assert_eq!((job.state.as_str(), job.tries), ("sent", 1), "{job:?}");
+    job
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_goes_to_the_next_trunk_when_the_cheapest_fails() {
+    let rig = Rig::builder().start().await;
+    let carrier = Carrier::start(|method| match method {
+        "INVITE" => Some("503 Service Unavailable"),
+        "OPTIONS" => Some("200 OK"),
+        _ => None,
+    })
+    .await;
+    let port = carrier.address.port();
+    rig.admin(&format!(
+        "add trunk cheap host 127.0.0.1 port {port} priority 9 route +33 1"
+    ));
+    rig.until("OPTIONS is answered", async || {
+        let shown = rig.admin("show trunk cheap");
+        shown.contains("up for").then_some(())
+    })
+    .await;
+    // Its prefix is the longest match, so it is tried first whatever its priority.
+    one_fax(&rig, "A way round").await;
+    let by = "SELECT COUNT(*) FROM call JOIN trunk ON trunk.trunk_id = call.trunk_id
+              WHERE trunk.name = 'far end'";
+    assert_eq!(rig.count(by).await, 1, "the record names who carried it");
+    let shown = rig.admin("show trunk cheap");
+    assert!(shown.contains("a call was refused with 503"), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn t38_is_offered_at_once_where_the_trunk_has_it_so() {
+    let mut rig = Rig::builder().start().await;
+    rig.admin("set trunk \"far end\" t38 offer");
+    rig.stop().await;
+    rig.restart().await;
+    one_fax(&rig, "At once").await;
+    let t38 = "SELECT COUNT(*) FROM call WHERE media = 't38'";
+    assert_eq!(rig.count(t38).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_far_end_that_refuses_t38_at_once_gets_g_711_in_the_same_call() {
+    let mut rig = Rig::builder().far_end(&["--no-t38"]).start().await;
+    rig.admin("set trunk \"far end\" t38 offer");
+    rig.stop().await;
+    rig.restart().await;
+    one_fax(&rig, "Refused at first").await;
+    let audio = "SELECT COUNT(*) FROM call WHERE media = 'g711'";
+    assert_eq!(rig.count(audio).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trunk_that_is_removed_carries_its_call_to_the_end() {
+    let mut rig = Rig::builder().speed(2).start().await;
+    let caller = rig.call_in(&fax::pages(2), &[]);
+    rig.until("the call is up", async || {
+        let calls = rig.status().await["calls_in_all"].as_u64();
+        (calls > Some(0)).then_some(())
+    })
+    .await;
+    rig.admin("remove trunk \"far end\"");
+    assert_eq!(rig.wait_faxes(1).await.len(), 1);
+    drop(caller);
+    let status = rig.status().await;
+    assert_eq!(status["trunks"].as_array().unwrap().len(), 0, "{status}");
+    // Faxes wait until there is a trunk again; nothing is started anew.
+    rig.mail(&[FAR_NUMBER], &letters::message("Later", "Hello", &[]))
+        .await;
+    rig.until("it waits", async || {
+        let job = rig.jobs().await.pop()?;
+        ["ready", "waiting"]
+            .contains(&job.state.as_str())
+            .then_some(())
+    })
+    .await;
+    let port = rig.far_address().port();
+    rig.admin(&format!("add trunk again host 127.0.0.1 port {port}"));
+    rig.wait_report("Later").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_registration_is_told_in_words_and_its_password_never() {
+    let rig = Rig::builder().without_far_end().start().await;
+    let carrier = Carrier::start(|_| Some("200 OK")).await;
+    let port = carrier.address.port();
+    let added = rig.admin(&format!(
+        "add trunk carrier host 127.0.0.1 port {port} user us password tell-nobody register on"
+    ));
+    assert!(!added.contains("tell-nobody"));
+    let shown = rig
+        .until("it is registered", async || {
+            let shown = rig.admin("show trunk carrier");
+            shown.contains("registered for").then_some(shown)
+        })
+        .await;
+    assert!(!shown.contains("tell-nobody"), "{shown}");
+    let status = rig.status().await.to_string();
+    assert!(status.contains("registered for") && !status.contains("tell-nobody"));
+    assert!(!rig.logs().contains("tell-nobody"));
+    let sealed = "SELECT COUNT(*) FROM trunk WHERE password_sealed IS NOT NULL";
+    assert_eq!(rig.count(sealed).await, 1);
+}
