@@ -16,7 +16,7 @@ use support::{FAR_NUMBER, LIMIT, Rig, RigBuilder, letters, ports, ports::local};
 use tokio::process::{Child, Command};
 
 /// Every ending is told after the first call, but for a busy line and a trunk that fails.
-const ONE_CALL: &str = "max_calls = 3\nmax_tries = 3\nrepeat_unknown = false\n[wait_s]\nbusy = [1]\nno_answer = []\n\
+const ONE_CALL: &str = "max_calls = 3\nmax_tries = 3\nrepeat_unknown = false\nremember_days = 90\n[wait_s]\nbusy = [1]\nno_answer = []\n\
                         protocol = []\ntrunk = [0]\nno_fax = []\n";
 
 fn rig(speed: u32) -> RigBuilder {

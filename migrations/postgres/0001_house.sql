@@ -213,6 +213,9 @@ CREATE TABLE leg (
     first_page  BIGINT NOT NULL,          -- 0-based page of the job that this leg starts at
     data_page   BIGINT,                   -- page whose data may be on the line, its answer not yet recorded:
                                           -- what a crash leaves unknown
+    offered_t38 BIGINT,                   -- what we offered of T.38, V.17 and error correction; outgoing
+    offered_v17 BIGINT,
+    offered_ecm BIGINT,
     t30_code    BIGINT,                   -- spandsp's T.30 completion code
     remote_ident TEXT,                    -- CSI or TSI
     rate        BIGINT,                   -- bit/s
@@ -234,6 +237,17 @@ CREATE TABLE page_report (
     PRIMARY KEY (leg_id, page)
 );
 CREATE INDEX page_report_job ON page_report (tenant_id, job_id);
+CREATE TABLE destination_memory (
+    tenant_id   TEXT NOT NULL,
+    destination TEXT NOT NULL,            -- E.164 with the plus sign
+    t38         BIGINT NOT NULL,          -- what was offered when pages were confirmed, less than everything:
+    v17         BIGINT NOT NULL,          -- later faxes to this number begin with it
+    ecm         BIGINT NOT NULL,
+    learned_at  BIGINT NOT NULL,
+    expires_at  BIGINT NOT NULL,          -- then everything is offered again; policies/sending.toml
+    PRIMARY KEY (tenant_id, destination)
+);
+CREATE INDEX destination_memory_expires ON destination_memory (expires_at);
 
 -- inbox ----------------------------------------------------------------
 CREATE TABLE received_fax (

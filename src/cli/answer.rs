@@ -239,6 +239,7 @@ async fn send(line: &SipFaxLine, args: &Args, file: &Path, to: &str) -> anyhow::
             ident: args.ident.clone(),
             pages,
             ecm: true,
+            v17: true,
             max_rate: 14_400,
             t38: !args.no_t38,
         })

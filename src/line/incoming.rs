@@ -82,6 +82,7 @@ pub(super) async fn run(
         role: Role::Receive,
         ident,
         ecm: true,
+        v17: true,
         max_rate: MAX_RATE,
         caller: false,
         accepts_t38: policy != T38Policy::Never,

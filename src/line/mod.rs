@@ -49,6 +49,8 @@ pub struct CallOrder {
     pub pages: Vec<FaxPage>,
     /// Error correction mode (T.30 Annex A) is offered.
     pub ecm: bool,
+    /// V.17 is offered; without it V.29 and V.27 ter are (T.30 Table 2, bits 11 to 14).
+    pub v17: bool,
     /// The highest rate to offer, bit/s.
     pub max_rate: u32,
     /// T.38 is tried, as the trunk has it; else the call stays G.711.

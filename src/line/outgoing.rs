@@ -238,6 +238,7 @@ async fn carry(
         },
         ident: order.ident.clone(),
         ecm: order.ecm,
+        v17: order.v17,
         max_rate: order.max_rate,
         caller: true,
         accepts_t38: t38,

@@ -23,6 +23,8 @@ pub enum ToWorker {
         ident: String,
         /// ECM is offered.
         ecm: bool,
+        /// V.17 is offered.
+        v17: bool,
         /// The highest rate, bit/s.
         max_rate: u32,
         /// We placed the call.

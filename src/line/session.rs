@@ -77,6 +77,7 @@ pub(super) struct Begin {
     pub role: Role,
     pub ident: String,
     pub ecm: bool,
+    pub v17: bool,
     pub max_rate: u32,
     pub caller: bool,
     /// The peer's re-INVITE to T.38 is accepted.
@@ -107,6 +108,7 @@ impl<'a> Session<'a> {
             role: begin.role,
             ident: begin.ident,
             ecm: begin.ecm,
+            v17: begin.v17,
             max_rate: begin.max_rate,
             caller: begin.caller,
             speed: inner.speed,

@@ -19,6 +19,8 @@ pub struct Sending {
     pub max_tries: u32,
     /// A page whose arrival nobody knows is sent again, stamped as a possible repeat.
     pub repeat_unknown: bool,
+    /// Days that a number's fax machine is remembered to do better with less than everything; 0: not at all.
+    pub remember_days: u16,
     /// The ladder.
     pub wait_s: Ladder,
 }
@@ -47,5 +49,11 @@ impl Sending {
     /// [`PolicyError`], for the operator to read.
     pub fn load(folder: Option<&Path>) -> Result<Self, PolicyError> {
         super::parse(FILE, &super::text(folder, FILE, BUILT_IN)?)
+    }
+
+    /// Milliseconds that a number is remembered.
+    #[must_use]
+    pub fn remember_ms(&self) -> i64 {
+        i64::from(self.remember_days) * 24 * 3_600_000
     }
 }

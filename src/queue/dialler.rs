@@ -6,16 +6,18 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Inner, claim,
+    Inner,
+    attempt::{self, Carrier},
+    claim,
     claim::Job,
     closing::{self, Closing},
-    in_call, ladder, moves, records,
+    in_call, ladder, memory, moves, records,
     state::State,
 };
 use crate::{
     clock::{Millis, now_ms},
     line::Verdict,
-    numbers::{self, Trunk},
+    numbers::{self, T38Policy, Transport, Trunk},
     store::{StoreError, Topic},
 };
 
@@ -101,9 +103,14 @@ async fn next(queue: &Inner) -> Result<Step, StoreError> {
     let pages = job.pages_total.unwrap_or(0);
     let verdicts = records::verdicts_of(&queue.store, &job.tenant_id, &job.job_id, pages).await?;
     let leg = in_call::leg_of(&job, &verdicts);
+    let attempt = attempt::next(
+        &records::tried(&queue.store, &job.tenant_id, &job.job_id).await?,
+        memory::of(&queue.store, &job.tenant_id, &job.destination).await?,
+        &carriers(&usable, &routes),
+    );
     // One moment for the record and the header lines.
     let at = now_ms();
-    let order = match in_call::order(queue, &job, &leg, &verdicts, usable, at).await {
+    let order = match in_call::order(queue, &job, &leg, &verdicts, attempt, at).await {
         Ok(order) => order,
         Err(error) => {
             tracing::error!(
@@ -129,6 +136,17 @@ async fn next(queue: &Inner) -> Result<Step, StoreError> {
         order,
         shown,
     })))
+}
+
+/// The trunks that can take the call now, in their order.
+fn carriers(usable: &[String], routes: &[Trunk]) -> Vec<Carrier> {
+    (usable.iter())
+        .filter_map(|id| routes.iter().find(|trunk| trunk.trunk_id == *id))
+        .map(|trunk| Carrier {
+            trunk_id: trunk.trunk_id.clone(),
+            t38: trunk.t38 != T38Policy::Never && trunk.transport != Transport::Hylafax,
+        })
+        .collect()
 }
 
 /// Tries a claimed job later whose call can't be made up. Each time counts as a call, so it ends.

@@ -4,10 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     Inner,
+    attempt::{Attempt, Offer},
     claim::{self, Job},
     closing::{self, Closing},
     ladder::{self, Next},
-    moves, overview, pages,
+    memory, moves, overview, pages,
     records::{self, LegRecord},
     state::State,
 };
@@ -48,16 +49,17 @@ pub(super) fn leg_of(job: &Job, verdicts: &[Verdict]) -> LegRecord {
     }
 }
 
-/// Settles everything about the call; `trunks` in the order to try them.
+/// Settles everything about the call.
 pub(super) async fn order(
     queue: &Inner,
     job: &Job,
     leg: &LegRecord,
     verdicts: &[Verdict],
-    mut trunks: Vec<String>,
+    attempt: Attempt,
     at: Millis,
 ) -> anyhow::Result<CallOrder> {
     let pages = pages::for_call(&queue.store, &queue.custody, job, verdicts, at).await?;
+    let Attempt { offer, mut trunks } = attempt;
     let more_trunks = trunks.split_off(trunks.len().min(1));
     Ok(CallOrder {
         call_id: leg.call_id.clone(),
@@ -67,9 +69,11 @@ pub(super) async fn order(
         to: job.destination.clone(),
         ident: pages.ident,
         pages: pages.pages,
-        ecm: true,
-        max_rate: 14_400,
-        t38: true,
+        ecm: offer.ecm,
+        v17: offer.v17,
+        // V.29 ends at 9600 bit/s. A HylaFAX server knows no V.17, only a rate.
+        max_rate: if offer.v17 { 14_400 } else { 9_600 },
+        t38: offer.t38,
     })
 }
 
@@ -82,6 +86,7 @@ pub(super) async fn run(queue: Arc<Inner>, claimed: Claimed) {
         shown: _shown,
     } = claimed;
     let mut state = State::Dialling;
+    let offer = Offer::of(&order);
     let mut events = queue.line.place(order).await;
     let mut renewal = tokio::time::interval(Duration::from_millis(claim::LEASE_MS as u64 / 3));
     let ending = loop {
@@ -113,7 +118,7 @@ pub(super) async fn run(queue: Arc<Inner>, claimed: Claimed) {
         }
     };
     let mut tries = 0;
-    while let Err(error) = settle(&queue, &job, &leg, state, &ending).await {
+    while let Err(error) = settle(&queue, &job, &leg, offer, state, &ending).await {
         tries += 1;
         if tries == SETTLE_TRIES || error.trouble() == Trouble::Permanent {
             tracing::error!(job = job.job_id, %error, "the call's end can't be recorded; the watchdog will settle it");
@@ -208,6 +213,7 @@ async fn settle(
     queue: &Inner,
     job: &Job,
     leg: &LegRecord,
+    offer: Offer,
     state: State,
     ending: &CallEnding,
 ) -> Result<(), StoreError> {
@@ -222,6 +228,9 @@ async fn settle(
     );
     let mut tx = queue.store.begin().await?;
     records::ended(&mut tx, leg, ending, outcome.key).await?;
+    if (ending.pages.iter()).any(|page| page.verdict == Verdict::Confirmed) {
+        memory::worked(&mut tx, job, offer, queue.policy.remember_ms()).await?;
+    }
     after_leg(&mut tx, queue, job, state, outcome.key, outcome.retry).await?;
     tx.commit().await
 }

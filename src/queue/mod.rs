@@ -4,6 +4,7 @@
 //! channel, the call's task follows it on the line, and its end settles the units and, with the
 //! submission's last job, puts the report into the outbox. The watchdog walks behind.
 
+mod attempt;
 mod claim;
 mod closing;
 mod dialler;
@@ -11,6 +12,7 @@ mod documents;
 mod in_call;
 mod jobs;
 mod ladder;
+mod memory;
 mod moves;
 mod overview;
 mod pages;

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use sqlx::Row;
 
+use super::attempt::{Offer, Tried};
 use crate::{
     clock::{Millis, now_ms},
     line::{CallEnding, CallOrder, Media, Negotiated, PageVerdict, SipEnding, Verdict},
+    outcome::{self, RetryClass},
     store::{Store, StoreError, Tx},
 };
 
@@ -56,13 +58,17 @@ pub(super) async fn placed(
     .execute(tx.conn())
     .await?;
     sqlx::query(
-        "INSERT INTO leg (leg_id, tenant_id, call_id, job_id, first_page) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO leg (leg_id, tenant_id, call_id, job_id, first_page, offered_t38, offered_v17, offered_ecm)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(&leg.leg_id)
     .bind(&leg.tenant_id)
     .bind(&leg.call_id)
     .bind(&leg.job_id)
     .bind(i64::from(leg.first_page))
+    .bind(i64::from(order.t38))
+    .bind(i64::from(order.v17))
+    .bind(i64::from(order.ecm))
     .execute(tx.conn())
     .await?;
     Ok(())
@@ -213,6 +219,48 @@ pub(super) async fn legs(
             Ok(LegEnd {
                 outcome: row.try_get("outcome")?,
                 page_data: row.try_get::<i64, _>("pages")? > 0,
+            })
+        })
+        .collect()
+}
+
+/// What the calls of a job offered and how they ended, in order.
+pub(super) async fn tried(
+    store: &Store,
+    tenant_id: &str,
+    job_id: &str,
+) -> Result<Vec<Tried>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT leg.offered_t38, leg.offered_v17, leg.offered_ecm, leg.outcome, call.trunk_id, call.media
+         FROM leg JOIN call ON call.call_id = leg.call_id AND call.tenant_id = leg.tenant_id
+         WHERE leg.tenant_id = $1 AND leg.job_id = $2 AND leg.outcome IS NOT NULL
+         ORDER BY call.placed_at, call.call_id",
+    )
+    .bind(tenant_id)
+    .bind(job_id)
+    .fetch_all(store.reader())
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let offered = |column| -> Result<bool, StoreError> {
+                Ok(row.try_get::<Option<i64>, _>(column)? != Some(0))
+            };
+            let media: Option<String> = row.try_get("media")?;
+            let outcome: String = row.try_get("outcome")?;
+            Ok(Tried {
+                offer: Offer {
+                    t38: offered("offered_t38")?,
+                    v17: offered("offered_v17")?,
+                    ecm: offered("offered_ecm")?,
+                },
+                trunk_id: row
+                    .try_get::<Option<String>, _>("trunk_id")?
+                    .unwrap_or_default(),
+                media: [Media::T38, Media::G711]
+                    .into_iter()
+                    .find(|known| media.as_deref() == Some(media_name(*known))),
+                // What this version doesn't know tells nothing of the offer.
+                class: outcome::by_key(&outcome).map_or(RetryClass::Never, |known| known.retry),
             })
         })
         .collect()

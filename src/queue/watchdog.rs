@@ -8,7 +8,7 @@ use super::{
     Inner,
     claim::{self, Job},
     closing::{self, Closing},
-    in_call, ladder, moves, records,
+    in_call, ladder, memory, moves, records,
     state::State,
 };
 use crate::{
@@ -33,6 +33,9 @@ pub(super) async fn run(queue: Arc<Inner>, stop: CancellationToken) {
         }
         if let Err(error) = end_overdue(&queue).await {
             tracing::warn!(%error, "overdue jobs can't be ended; trying again");
+        }
+        if let Err(error) = memory::sweep(&queue.store).await {
+            tracing::warn!(%error, "what is remembered too long can't be forgotten; trying again");
         }
     }
 }

@@ -34,7 +34,7 @@ const SPEED: u32 = 30;
 const REST: Duration = Duration::from_secs(180);
 
 /// Everything is tried again at once, and nothing is given up because of the killing.
-const POLICY: &str = "max_calls = 40\nmax_tries = 40\nrepeat_unknown = false\n[wait_s]\n\
+const POLICY: &str = "max_calls = 40\nmax_tries = 40\nrepeat_unknown = false\nremember_days = 90\n[wait_s]\n\
     busy = [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n\
     no_answer = [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n\
     protocol = [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n\

@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod fallback;
 mod journeys;
 mod promise_1;
 mod promise_2;

@@ -31,6 +31,12 @@ fn line() -> RigBuilder {
         .policy("sending.toml", &short_waits(false))
 }
 
+/// A third call that broke off would be G.711, which the scripted machine does not speak.
+fn two_calls() -> RigBuilder {
+    let policy = short_waits(false).replace("max_calls = 4", "max_calls = 2");
+    line().policy("sending.toml", &policy)
+}
+
 async fn fax(builder: RigBuilder, attachments: &[(&str, &str, &[u8])], scripts: &[Script]) -> Told {
     let rig = builder.start().await;
     let far = ScriptedFax::start(rig.far_address(), rig.speed(), scripts).await;
@@ -133,12 +139,10 @@ async fn promise_3_without_error_correction_a_page_answered_by_rtn_goes_out_agai
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn promise_3_a_page_that_is_refused_for_good_is_told_and_not_paid_for() {
     let scripts = [Script::ecm(&[Mcf, Mcf, Mcf, Rtn]), Script::ecm(&[Rtn])];
-    let told = four_pages(line(), &scripts).await;
-    told.ended("partly", 4, 3);
-    for call in 1..4 {
-        assert_eq!(told.call(call).await, ["4 refused"]);
-        assert_eq!(told.far.pages(call), ["PPS-EOP", "> RTN", "DCN"]);
-    }
+    let told = four_pages(two_calls(), &scripts).await;
+    told.ended("partly", 2, 3);
+    assert_eq!(told.call(1).await, ["4 refused"]);
+    assert_eq!(told.far.pages(1), ["PPS-EOP", "> RTN", "DCN"]);
     assert_eq!(told.job.outcome.as_deref(), Some("pages-refused"));
     told.subject("Partly sent: Evidence (3 of 4 pages");
     let report = &told.report;
@@ -253,21 +257,19 @@ async fn promise_3_dcn_between_pages_leaves_the_rest_unsent_and_the_ladder_ends_
         Script::plain(&[Mcf, Rtp]).trainings(&[Training::Cfr, Training::Dcn]),
         Script::plain(&[]).trainings(&[Training::Ftt, Training::Dcn]),
     ];
-    let told = four_pages(line(), &scripts).await;
-    told.ended("partly", 4, 2);
+    let told = four_pages(two_calls(), &scripts).await;
+    told.ended("partly", 2, 2);
     assert_eq!(
         told.call(0).await,
         ["1 confirmed", "2 confirmed", "3 unsent", "4 unsent"]
     );
-    for call in 1..4 {
-        assert_eq!(told.call(call).await, ["3 unsent", "4 unsent"]);
-        assert_eq!(told.far.pages(call), ["> FTT", "> DCN"]);
-    }
+    assert_eq!(told.call(1).await, ["3 unsent", "4 unsent"]);
+    assert_eq!(told.far.pages(1), ["> FTT", "> DCN"]);
     told.subject("Partly sent: Evidence (2 of 4 pages");
     let report = &told.report;
     report.assert_says(&format!("{FAR_NUMBER}: partly sent"));
     report.assert_says("1–2 confirmed; 3–4 not sent");
-    report.assert_says("Calls placed: 4");
+    report.assert_says("Calls placed: 2");
     // Nothing that anybody might have got is hidden, nothing is claimed.
     assert!(!report.words().contains("unknown"), "{}", report.text);
 }
@@ -283,6 +285,9 @@ async fn promise_3_a_page_asked_for_again_until_the_rate_falls_is_confirmed_once
         "{frames:?}"
     );
     assert!(frames.contains(&"CTC".to_owned()), "{frames:?}");
+    assert_eq!(told.far.first_rate(0), Some(14_400));
+    let told_rate = told.rig.count("SELECT rate FROM leg").await;
+    assert_eq!(told_rate, 12_000, "CTC goes on one step lower");
     assert_eq!(told.evidence().await, {
         let mut evidence = vec!["MCF to PPS-MPS"; 3];
         evidence.push("MCF to PPS-EOP");

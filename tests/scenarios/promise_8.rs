@@ -89,7 +89,7 @@ async fn promise_8_a_fax_cut_off_costs_its_confirmed_pages() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn promise_8_a_fax_whose_time_runs_out_costs_what_was_confirmed() {
-    let later = "max_calls = 4\nmax_tries = 4\nrepeat_unknown = true\n[wait_s]\nbusy = [600]\nno_answer = [600]\n\
+    let later = "max_calls = 4\nmax_tries = 4\nrepeat_unknown = true\nremember_days = 90\n[wait_s]\nbusy = [600]\nno_answer = [600]\n\
                  protocol = [600]\ntrunk = [600]\nno_fax = [600]\n";
     let rig = Rig::builder()
         .policy("tariffs.toml", TARIFFS)

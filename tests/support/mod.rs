@@ -55,7 +55,7 @@ const LOOK: Duration = Duration::from_millis(20);
 #[must_use]
 pub fn short_waits(repeat_unknown: bool) -> String {
     format!(
-        "max_calls = 4\nmax_tries = 4\nrepeat_unknown = {repeat_unknown}\n[wait_s]\nbusy = [1, 1, 1]\nno_answer = [1, 1, 1]\n\
+        "max_calls = 4\nmax_tries = 4\nrepeat_unknown = {repeat_unknown}\nremember_days = 90\n[wait_s]\nbusy = [1, 1, 1]\nno_answer = [1, 1, 1]\n\
          protocol = [1, 1, 1]\ntrunk = [1]\nno_fax = [1]\n"
     )
 }

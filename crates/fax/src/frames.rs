@@ -182,6 +182,15 @@ pub fn read_dcs(frame: &[u8]) -> Option<Agreement> {
     })
 }
 
+/// The rate that a CTC frame (whole) goes on at, bit/s: its information field is the first 16 bits of a DCS's.
+#[must_use]
+pub fn read_ctc(frame: &[u8]) -> Option<u32> {
+    match frame {
+        [_, _, field, _, rate, ..] if fcf_of(*field) == fcf::CTC => rate_of(*rate),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -249,5 +258,12 @@ mod tests {
         frame[4] = 0x02 | 0x10;
         assert_eq!(read_dcs(&frame), None, "bit 14 alone is no rate");
         assert_eq!(read_dcs(&frame[..5]), None);
+    }
+
+    #[test]
+    fn a_ctc_gives_the_rate_that_follows() {
+        assert_eq!(read_ctc(&[0xFF, 0x13, fcf::CTC, 0x00, 0x68]), Some(12_000));
+        assert_eq!(read_ctc(&[0xFF, 0x13, fcf::CTC, 0x00]), None, "too short");
+        assert_eq!(read_ctc(&[0xFF, 0x13, fcf::DCS, 0x00, 0x68, 0x00]), None);
     }
 }

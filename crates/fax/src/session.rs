@@ -5,7 +5,7 @@ use std::{any::Any, collections::VecDeque};
 use crate::{
     custody::{Custody, Decision, PageEnd},
     ffi::Engine,
-    frames::{Agreement, fcf, fcf_name, fcf_of, read_dcs},
+    frames::{Agreement, fcf, fcf_name, fcf_of, read_ctc, read_dcs},
     guard::Guard,
     station::{Cause, Event},
     tracker::Tracker,
@@ -131,9 +131,7 @@ impl Session {
             }
             _ => {}
         }
-        if fcf_of(octet) == fcf::DCS {
-            self.agree(frame);
-        }
+        self.agree(frame);
         self.tell_frame(true, frame, octet);
         self.check_count();
     }
@@ -176,9 +174,7 @@ impl Session {
                     }
                 }
                 self.tell_frame(false, frame, octet);
-                if field == fcf::DCS {
-                    self.agree(frame);
-                }
+                self.agree(frame);
             }
         }
         self.guard.heard(frame);
@@ -234,9 +230,12 @@ impl Session {
         }
     }
 
-    fn agree(&mut self, dcs: &[u8]) {
-        if let Some(agreement) = read_dcs(dcs) {
+    /// Takes in what a DCS says; a CTC changes its rate (T.30 Annex A).
+    fn agree(&mut self, frame: &[u8]) {
+        if let Some(agreement) = read_dcs(frame) {
             self.agreement = Some(agreement);
+        } else if let (Some(agreement), Some(rate)) = (&mut self.agreement, read_ctc(frame)) {
+            agreement.rate = rate;
         }
     }
 

@@ -244,7 +244,7 @@ fn write_config(args: &Args, state: &Path) -> anyhow::Result<PathBuf> {
     std::fs::create_dir_all(&policies)?;
     std::fs::write(
         policies.join("sending.toml"),
-        "max_calls = 4\nmax_tries = 4\nrepeat_unknown = true\n[wait_s]\nbusy = [2, 2, 2]\nno_answer = [2, 2, 2]\n\
+        "max_calls = 4\nmax_tries = 4\nrepeat_unknown = true\nremember_days = 90\n[wait_s]\nbusy = [2, 2, 2]\nno_answer = [2, 2, 2]\n\
          protocol = [2, 2, 2]\ntrunk = [2, 2, 2]\nno_fax = [2, 2, 2]\n",
     )?;
     let text = format!(

@@ -33,6 +33,7 @@ pub(super) fn run(
         role,
         ident,
         ecm,
+        v17,
         max_rate,
         caller,
         speed,
@@ -45,6 +46,7 @@ pub(super) fn run(
     let station = Station {
         ident,
         ecm,
+        v17,
         max_rate,
         ..Station::default()
     };

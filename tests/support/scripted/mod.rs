@@ -142,9 +142,20 @@ impl ScriptedFax {
     #[must_use]
     pub fn pages(&self, call: usize) -> Vec<String> {
         let mut frames = self.frames().swap_remove(call);
-        let others = ["TSI", "> CSI", "> DIS", "DCS", "> CFR", BYE];
-        frames.retain(|name| !others.contains(&name.as_str()));
+        let others = ["TSI", "> CSI", "> DIS", "> CFR", BYE];
+        frames.retain(|name| !others.contains(&name.as_str()) && !name.starts_with("DCS"));
         frames
+    }
+
+    /// The rate of one call's first training, bit/s: above 9600 it is V.17.
+    #[must_use]
+    pub fn first_rate(&self, call: usize) -> Option<u32> {
+        let frames = self.frames();
+        let first = frames
+            .get(call)?
+            .iter()
+            .find_map(|n| n.strip_prefix("DCS "))?;
+        first.parse().ok()
     }
 
     /// Whether the gateway has hung up this call.

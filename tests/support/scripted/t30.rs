@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, time::Duration};
 
 use faxpost_fax::{
-    frames::{fcf, fcf_name, fcf_of},
+    frames::{fcf, fcf_name, fcf_of, rate_of},
     udptl,
 };
 use tokio::{net::UdpSocket, time::timeout};
@@ -264,6 +264,7 @@ fn name(frame: &[u8]) -> String {
     let field = fcf_name(frame[2]);
     match (fcf_of(frame[2]), frame.get(3)) {
         (fcf::PPS | fcf::EOR, Some(&end)) => format!("{field}-{}", fcf_name(end)),
+        (fcf::DCS, _) => format!("{field} {}", rate_of(frame[4]).unwrap()),
         _ => field.to_owned(),
     }
 }
