@@ -93,10 +93,14 @@ async fn start(
     // No child is started before the ports are ours: between fork and exec it would hold the sockets that
     // try them, and the listener after them would find its own port in use.
     predecessor_gone(&config).await;
+    let nodes = config.nodes_dir();
+    let node = Node::take(&nodes)
+        .with_context(|| format!("{}: can't be read, written or locked", nodes.display()))?;
     let sip = start_line(&config, Some(custody.vault())).await?;
     let line = Lines::new(
         sip,
-        HylaFaxLine::new(&config.hostname, Some(custody.vault())),
+        // Hostnames may be equal, and what is not ours on a server must stay.
+        HylaFaxLine::new(node.id(), Some(custody.vault())),
     );
     let paper = Arc::new(PaperPool::new(
         Program::this(),
@@ -113,9 +117,6 @@ async fn start(
         min_free_disk: config.smtp.min_free_disk,
         retention: policies.retention,
     });
-    let nodes = config.nodes_dir();
-    let node = Node::take(&nodes)
-        .with_context(|| format!("{}: can't be read, written or locked", nodes.display()))?;
     let queue = Queue::new(queue::Setup {
         store: store.clone(),
         custody: custody.clone(),

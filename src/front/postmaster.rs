@@ -12,6 +12,9 @@ use crate::{
 };
 
 const HOUR: Millis = 3_600_000;
+/// The same mail again within this counts as one whose 250 was lost; later it is another alarm of a device
+/// that always writes the same.
+const REPEATS_WITHIN_MS: Millis = 2 * HOUR;
 
 /// Who reads mail to postmaster, and where it is kept until the relay has it.
 #[derive(Clone, Debug)]
@@ -59,7 +62,11 @@ impl Postmaster {
         let return_path = Some(mail.reverse_path).filter(|path| path.is_ascii());
         let owed = NewMail {
             tenant_id: tenant.tenant_id.clone(),
-            purpose: format!("postmaster:{}", mark(&mail.message)),
+            purpose: format!(
+                "postmaster:{}:{}",
+                now_ms() / REPEATS_WITHIN_MS,
+                mark(&mail.message)
+            ),
             message_id: format!("{id}@postmaster"),
             return_path: return_path.unwrap_or_default(),
             recipient,

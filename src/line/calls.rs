@@ -220,9 +220,11 @@ impl FaxLine for SipFaxLine {
         let (tx, rx) = mpsc::channel(64);
         let inner = self.inner.clone();
         let hang_up = inner.register(&order.call_id);
+        // Now, not in the call's own task: whoever asks next for a usable trunk must find it taken.
+        let channel = inner.trunks.hold(&order.trunk_id);
         tokio::spawn(async move {
             let call_id = order.call_id.clone();
-            let ending = outgoing::run(&inner, order, &tx, hang_up).await;
+            let ending = outgoing::run(&inner, order, channel, &tx, hang_up).await;
             inner.calls().ours.remove(&call_id);
             // A caller that no longer listens has its own record of the call.
             let _ = tx.send(CallEvent::Ended(ending)).await;
@@ -296,10 +298,13 @@ impl Inner {
     async fn sip_trunk(&self, trunk: &Trunk, number: TrunkId) -> anyhow::Result<SipTrunk> {
         let named = |what: &str| format!("trunk {}: {what}", trunk.name);
         let host = trunk.host.trim_matches(['[', ']']);
-        let targets: Vec<SocketAddr> = tokio::net::lookup_host((host, trunk.port))
+        let mut targets: Vec<SocketAddr> = tokio::net::lookup_host((host, trunk.port))
             .await
             .with_context(|| named(&format!("{} has no address", trunk.host)))?
             .collect();
+        // Resolvers turn the list round at each question: the same addresses are the same trunk.
+        targets.sort_unstable();
+        targets.dedup();
         let proto = match trunk.transport {
             Transport::Udp => Proto::Udp,
             Transport::Tcp => Proto::Tcp,

@@ -113,15 +113,17 @@ impl FaxLine for Lines {
         }
         let (tx, rx) = mpsc::channel(64);
         let lines = self.clone();
+        let events = self.line_of(&first.trunk_id).place(first).await;
         tokio::spawn(async move {
-            let mut ending = lines.part(first, &tx).await;
+            let mut ending = follow_part(events, &tx).await;
             for part in parts {
                 if !ending.1 || !outgoing::may_go_elsewhere(&ending.0) {
                     break;
                 }
                 // Whoever placed the call and went away is told nothing more.
                 let _ = tx.send(CallEvent::Trunk(part.trunk_id.clone())).await;
-                ending = lines.part(part, &tx).await;
+                let events = lines.line_of(&part.trunk_id).place(part).await;
+                ending = follow_part(events, &tx).await;
             }
             let _ = tx.send(CallEvent::Ended(ending.0)).await;
         });
@@ -148,25 +150,25 @@ impl FaxLine for Lines {
     }
 }
 
-impl Lines {
-    /// A part of an order to its end, which is not passed on; `true`: no permit for page data was asked, so
-    /// that the next part may still ask for it.
-    async fn part(&self, order: CallOrder, tx: &mpsc::Sender<CallEvent>) -> (CallEnding, bool) {
-        let mut events = self.line_of(&order.trunk_id).place(order).await;
-        let mut unasked = true;
-        while let Some(event) = events.recv().await {
-            match event {
-                CallEvent::Ended(ending) => return (ending, unasked),
-                event => {
-                    unasked &= !matches!(event, CallEvent::PageDataNext { .. });
-                    let _ = tx.send(event).await;
-                }
+/// A part of an order to its end, which is not passed on; `true`: no permit for page data was asked, so
+/// that the next part may still ask for it.
+async fn follow_part(
+    mut events: mpsc::Receiver<CallEvent>,
+    tx: &mpsc::Sender<CallEvent>,
+) -> (CallEnding, bool) {
+    let mut unasked = true;
+    while let Some(event) = events.recv().await {
+        match event {
+            CallEvent::Ended(ending) => return (ending, unasked),
+            event => {
+                unasked &= !matches!(event, CallEvent::PageDataNext { .. });
+                let _ = tx.send(event).await;
             }
         }
-        let ending = CallEnding {
-            own_fault: Some("the line gave no ending".into()),
-            ..CallEnding::default()
-        };
-        (ending, false)
     }
+    let ending = CallEnding {
+        own_fault: Some("the line gave no ending".into()),
+        ..CallEnding::default()
+    };
+    (ending, false)
 }

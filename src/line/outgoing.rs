@@ -23,15 +23,17 @@ use crate::{numbers::T38Policy, worker::Blob};
 /// The far end's gateway usually offers T.38; this long after the answer we do, in line time.
 const OFFER_T38_AFTER: Duration = Duration::from_secs(6);
 
-/// Places the call and follows it to its end; `tx` hears the rest.
+/// Places the call and follows it to its end; `channel` is the first trunk's, if it had one, and `tx` hears
+/// the rest.
 pub(super) async fn run(
     inner: &Inner,
     order: CallOrder,
+    channel: Option<Channel>,
     tx: &mpsc::Sender<CallEvent>,
     hang_up: mpsc::UnboundedReceiver<()>,
 ) -> CallEnding {
     let pages = u32::try_from(order.pages.len()).unwrap_or(u32::MAX);
-    let mut ending = match place(inner, order, tx, hang_up).await {
+    let mut ending = match place(inner, order, channel, tx, hang_up).await {
         Ok(ending) => ending,
         Err(ending) => *ending,
     };
@@ -58,6 +60,7 @@ fn fault(reason: impl ToString) -> Box<CallEnding> {
 async fn place(
     inner: &Inner,
     order: CallOrder,
+    mut first: Option<Channel>,
     tx: &mpsc::Sender<CallEvent>,
     mut hang_up: mpsc::UnboundedReceiver<()>,
 ) -> Result<CallEnding, Box<CallEnding>> {
@@ -70,9 +73,11 @@ async fn place(
     let trunks = std::iter::once(&order.trunk_id).chain(&order.more_trunks);
     for (index, trunk_id) in trunks.enumerate() {
         // Held until the call is over.
-        let Some(channel) = inner.trunks.hold(trunk_id) else {
-            continue;
+        let channel = match index {
+            0 => first.take(),
+            _ => inner.trunks.hold(trunk_id),
         };
+        let Some(channel) = channel else { continue };
         if index > 0 {
             tell(tx, CallEvent::Trunk(trunk_id.clone())).await;
         }

@@ -126,14 +126,17 @@ async fn next(queue: &Inner) -> Result<Step, StoreError> {
     let mut tx = queue.store.begin().await?;
     records::placed(&mut tx, &leg, &order, at).await?;
     tx.commit().await?;
-    // The channel is taken before the next look for a free one.
     let shown = queue
         .calls
         .begin(&order, &job.job_id, leg.first_page, pages);
+    let offer = attempt::Offer::of(&order);
+    // Here, so that the trunk's channel is taken before the next look for a free one.
+    let events = queue.line.place(order).await;
     Ok(Step::Call(Box::new(in_call::Claimed {
         job,
         leg,
-        order,
+        offer,
+        events,
         shown,
     })))
 }

@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::sync::mpsc;
+
 use super::{
     Inner,
     attempt::{Attempt, Offer},
@@ -25,12 +27,12 @@ use crate::{
 const SETTLE_TRIES: u32 = 8;
 const SETTLE_PAUSE: Duration = Duration::from_secs(2);
 
-/// A job that was claimed for a call, and the call.
+/// A job that was claimed for a call, and the call as it was placed.
 pub(super) struct Claimed {
     pub job: Job,
     pub leg: LegRecord,
-    pub order: CallOrder,
-    /// Holds the trunk's channel.
+    pub offer: Offer,
+    pub events: mpsc::Receiver<CallEvent>,
     pub shown: overview::Shown,
 }
 
@@ -77,17 +79,16 @@ pub(super) async fn order(
     })
 }
 
-/// Places the call and follows it.
+/// Follows a call to its end.
 pub(super) async fn run(queue: Arc<Inner>, claimed: Claimed) {
     let Claimed {
         job,
         leg,
-        order,
+        offer,
+        mut events,
         shown: _shown,
     } = claimed;
     let mut state = State::Dialling;
-    let offer = Offer::of(&order);
-    let mut events = queue.line.place(order).await;
     let mut renewal = tokio::time::interval(Duration::from_millis(claim::LEASE_MS as u64 / 3));
     let ending = loop {
         let event = tokio::select! {
@@ -197,16 +198,20 @@ async fn still_ours(
     if state == State::Sending {
         return moves::hold(tx, &leg.tenant_id, &leg.job_id, state, lease).await;
     }
-    moves::advance_at(
-        tx,
-        &leg.tenant_id,
-        &leg.job_id,
-        State::Dialling,
-        State::Sending,
-        Some(lease),
-        0,
+    // A job whose lease ran out may be another's again, in the same state.
+    Ok(
+        moves::hold(tx, &leg.tenant_id, &leg.job_id, state, lease).await?
+            && moves::advance_at(
+                tx,
+                &leg.tenant_id,
+                &leg.job_id,
+                State::Dialling,
+                State::Sending,
+                Some(lease),
+                0,
+            )
+            .await?,
     )
-    .await
 }
 
 async fn settle(

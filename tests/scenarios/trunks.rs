@@ -161,3 +161,22 @@ async fn a_registration_is_told_in_words_and_its_password_never() {
     let sealed = "SELECT COUNT(*) FROM trunk WHERE password_sealed IS NOT NULL";
     assert_eq!(rig.count(sealed).await, 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn faxes_that_wait_for_the_one_channel_lose_no_try() {
+    let rig = Rig::builder().channels(1).start().await;
+    let numbers = [
+        "+33123456781",
+        "+33123456782",
+        "+33123456783",
+        "+33123456784",
+    ];
+    rig.mail(&numbers, &letters::message("In turn", "Hello", &[]))
+        .await;
+    rig.wait_report("In turn").await;
+    for job in rig.jobs().await {
+        assert_eq!((job.state.as_str(), job.tries), ("sent", 1), "{job:?}");
+    }
+    let calls = rig.count("SELECT CAST(COUNT(*) AS BIGINT) FROM call").await;
+    assert_eq!(calls, 4);
+}

@@ -16,7 +16,7 @@ use std::{
 
 use anyhow::Context as _;
 use async_trait::async_trait;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -45,8 +45,15 @@ struct Inner {
     vault: Option<Arc<Vault>>,
     calls: Mutex<HashMap<String, mpsc::UnboundedSender<()>>>,
     /// What watches over each trunk: stopped when the trunk goes or changes.
-    keepers: Mutex<HashMap<String, (Trunk, CancellationToken)>>,
+    keepers: Mutex<HashMap<String, Watch>>,
     answerer: Mutex<Option<Arc<dyn Answerer>>>,
+}
+
+/// A keeper at work.
+struct Watch {
+    trunk: Trunk,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
 }
 
 /// How to get into a server.
@@ -98,13 +105,15 @@ impl HylaFaxLine {
             .keepers
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        keepers.retain(|_, (trunk, stop)| {
-            let stays = trunk.active && ours.contains(trunk);
-            if !stays {
-                stop.cancel();
+        let mut leaving = HashMap::new();
+        for (trunk_id, watch) in std::mem::take(&mut *keepers) {
+            if watch.trunk.active && ours.contains(&watch.trunk) {
+                keepers.insert(trunk_id, watch);
+            } else {
+                watch.stop.cancel();
+                leaving.insert(trunk_id, watch.task);
             }
-            stays
-        });
+        }
         let mut done = Ok(());
         for trunk in ours {
             let number = self.inner.trunks.take_over(&trunk);
@@ -115,8 +124,16 @@ impl HylaFaxLine {
                 Ok(access) => {
                     let stop = CancellationToken::new();
                     let keeper = keeper::Keeper::new(trunk.clone(), number, access);
-                    tokio::spawn(keeper.run(self.inner.clone(), stop.clone()));
-                    keepers.insert(trunk.trunk_id.clone(), (trunk, stop));
+                    let run = keeper.run(self.inner.clone(), stop.clone());
+                    let before = leaving.remove(&trunk.trunk_id);
+                    let task = tokio::spawn(async move {
+                        // Two at once would take the same fax twice. One that panicked has ended too.
+                        if let Some(before) = before {
+                            let _ = before.await;
+                        }
+                        run.await;
+                    });
+                    keepers.insert(trunk.trunk_id.clone(), Watch { trunk, stop, task });
                 }
                 Err(error) => {
                     let sentence = format!("{error:#}");
@@ -186,9 +203,11 @@ impl FaxLine for HylaFaxLine {
         let (hang_up, hung_up) = mpsc::unbounded_channel();
         self.inner.calls().insert(order.call_id.clone(), hang_up);
         let inner = self.inner.clone();
+        // Now, not in the call's own task: whoever asks next for a usable trunk must find it taken.
+        let channel = inner.trunks.hold(&order.trunk_id);
         tokio::spawn(async move {
             let call_id = order.call_id.clone();
-            let ending = outgoing::run(&inner, order, &tx, hung_up).await;
+            let ending = outgoing::run(&inner, order, channel, &tx, hung_up).await;
             inner.calls().remove(&call_id);
             // A caller that no longer listens has its own record of the call.
             let _ = tx.send(CallEvent::Ended(ending)).await;

@@ -36,11 +36,12 @@ const PERMIT: Duration = Duration::from_secs(30);
 pub(super) async fn run(
     inner: &Inner,
     order: CallOrder,
+    channel: Option<Channel>,
     tx: &mpsc::Sender<CallEvent>,
     mut hang_up: mpsc::UnboundedReceiver<()>,
 ) -> CallEnding {
     let pages = u32::try_from(order.pages.len()).unwrap_or(u32::MAX);
-    match place(inner, &order, tx, &mut hang_up).await {
+    match place(inner, &order, channel, tx, &mut hang_up).await {
         Ok(ending) => ending,
         Err(mut ending) => {
             ending.pages = all(pages, Verdict::Unsent, "no job was started");
@@ -76,6 +77,7 @@ fn unreachable(reason: impl ToString) -> Box<CallEnding> {
 async fn place(
     inner: &Inner,
     order: &CallOrder,
+    mut first: Option<Channel>,
     tx: &mpsc::Sender<CallEvent>,
     hang_up: &mut mpsc::UnboundedReceiver<()>,
 ) -> Result<CallEnding, Box<CallEnding>> {
@@ -83,9 +85,11 @@ async fn place(
     let mut why = unreachable("no trunk has a free channel");
     let trunks = std::iter::once(&order.trunk_id).chain(&order.more_trunks);
     for (index, trunk_id) in trunks.enumerate() {
-        let Some(channel) = inner.trunks.hold(trunk_id) else {
-            continue;
+        let channel = match index {
+            0 => first.take(),
+            _ => inner.trunks.hold(trunk_id),
         };
+        let Some(channel) = channel else { continue };
         if index > 0 {
             // Whoever placed the call and went away is told nothing more.
             let _ = tx.send(CallEvent::Trunk(trunk_id.clone())).await;

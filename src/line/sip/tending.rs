@@ -263,7 +263,7 @@ impl<'a> Registration<'a> {
 
 fn seconds(text: Option<String>) -> Duration {
     let seconds = text.and_then(|text| text.trim().parse().ok()).unwrap_or(0);
-    Duration::from_secs(seconds)
+    Duration::from_secs(seconds).min(LONGEST + Duration::from_secs(1))
 }
 
 /// The lifetime that the registrar gave to our Contact, `user@host:port` (RFC 3261 §10.2.4): other
@@ -289,7 +289,7 @@ fn granted(response: &Response, ours: &str) -> Option<Duration> {
     mine.and_then(expires)
         .or_else(|| response.header_value("Expires")?.trim().parse().ok())
         .filter(|seconds| *seconds > 0)
-        .map(Duration::from_secs)
+        .map(|seconds| Duration::from_secs(seconds).min(LONGEST))
 }
 
 /// Our address as the registrar saw it (RFC 3581 §4).
