@@ -23,7 +23,7 @@ use crate::{
     numbers::{self, Number},
     outcome,
     policy::Retention,
-    store::{Store, StoreError, Topic},
+    store::{Store, StoreError, Topic, Tx},
     vault::{Custody, NewItem, What},
 };
 
@@ -174,10 +174,8 @@ impl Inner {
         Ok(())
     }
 
-    /// Ends a fax whose call nobody follows any more.
-    async fn cut_off(&self, open: &Open, outcome: &str) -> Result<(), StoreError> {
-        let mut tx = self.store.begin().await?;
-        records::call_cut_off(&mut tx, open, outcome).await?;
+    /// Ends a fax and puts its mails into the outbox, with what the transaction has already.
+    async fn settle(&self, mut tx: Tx, open: &Open, outcome: &str) -> Result<(), StoreError> {
         records::close(
             &mut tx,
             &open.tenant_id,
@@ -191,6 +189,13 @@ impl Inner {
         Ok(())
     }
 
+    /// Ends a fax whose call nobody follows any more.
+    async fn cut_off(&self, open: &Open, outcome: &str) -> Result<(), StoreError> {
+        let mut tx = self.store.begin().await?;
+        records::call_cut_off(&mut tx, open, outcome).await?;
+        self.settle(tx, open, outcome).await
+    }
+
     /// Ends a fax with its call and puts its mails into the outbox, in one transaction.
     async fn close(
         &self,
@@ -201,17 +206,7 @@ impl Inner {
         let outcome = outcome::classify(ending).key;
         let mut tx = self.store.begin().await?;
         records::call_ended(&mut tx, open, call, ending, outcome).await?;
-        records::close(
-            &mut tx,
-            &open.tenant_id,
-            &open.received_id,
-            outcome,
-            &self.hostname,
-        )
-        .await?;
-        tx.commit().await?;
-        self.store.wake(Topic::Outbox);
-        Ok(())
+        self.settle(tx, open, outcome).await
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     net::{IpAddr, SocketAddr},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -13,7 +13,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Answerer, CallEnding, CallEvent, CallOrder, FaxLine, IncomingCall, SipEnding, incoming,
+    Answerer, CallEnding, CallEvent, CallOrder, FaxLine, IncomingCall, SipEnding,
+    in_progress::InProgress,
+    incoming,
     media::Ports,
     outgoing,
     sip::{CallId, Dropped, Event, Proto, SipLine, Target, Trunk as SipTrunk, TrunkId},
@@ -66,20 +68,13 @@ pub(super) struct Inner {
     pub speed: u32,
     pub workers: Workers,
     ring_timeout: Duration,
-    calls: Mutex<Calls>,
+    /// Where signalling events of a call go. Unbounded: the dispatcher must never wait.
+    events: Mutex<HashMap<CallId, mpsc::UnboundedSender<Event>>>,
+    pub calls: InProgress,
     pub trunks: Trunks,
     vault: Option<Arc<Vault>>,
-    answerer: Mutex<Option<Arc<dyn Answerer>>>,
     /// Cancelled when the signalling gives no more events.
     over: CancellationToken,
-}
-
-#[derive(Default)]
-struct Calls {
-    /// Where signalling events of a call go. Unbounded: the dispatcher must never wait.
-    events: HashMap<CallId, mpsc::UnboundedSender<Event>>,
-    /// Our ids, for hanging up.
-    ours: HashMap<String, mpsc::UnboundedSender<()>>,
 }
 
 impl SipFaxLine {
@@ -102,10 +97,10 @@ impl SipFaxLine {
                 speed: setup.speed.max(1),
                 workers,
                 ring_timeout: setup.ring_timeout,
-                calls: Mutex::default(),
+                events: Mutex::default(),
+                calls: InProgress::default(),
                 trunks: Trunks::default(),
                 vault: setup.vault,
-                answerer: Mutex::default(),
                 over: CancellationToken::new(),
             }),
         };
@@ -157,23 +152,7 @@ impl SipFaxLine {
     /// Takes no more calls and lets those in progress end by themselves for `patience`; then hangs them up.
     /// Returns when every end was told.
     pub async fn close(&self, patience: Duration) {
-        *self
-            .inner
-            .answerer
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = None;
-        let ended = async || {
-            while self.calls() > 0 {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        };
-        if tokio::time::timeout(patience, ended()).await.is_err() {
-            for hang_up in self.inner.calls().ours.values() {
-                // A call that ended this moment needs no telling.
-                let _ = hang_up.send(());
-            }
-            ended().await;
-        }
+        self.inner.calls.close(patience).await;
         // Trunks must not send calls to where nobody answers; all are told at the same time.
         let gone = self.inner.trunks.forget_missing(&[]);
         let mut removals = tokio::task::JoinSet::new();
@@ -210,7 +189,7 @@ impl SipFaxLine {
     /// Calls in progress, both ways.
     #[must_use]
     pub fn calls(&self) -> usize {
-        self.inner.calls().ours.len()
+        self.inner.calls.count()
     }
 }
 
@@ -219,13 +198,13 @@ impl FaxLine for SipFaxLine {
     async fn place(&self, order: CallOrder) -> mpsc::Receiver<CallEvent> {
         let (tx, rx) = mpsc::channel(64);
         let inner = self.inner.clone();
-        let hang_up = inner.register(&order.call_id);
+        let hang_up = inner.calls.begin(&order.call_id);
         // Now, not in the call's own task: whoever asks next for a usable trunk must find it taken.
         let channel = inner.trunks.hold(&order.trunk_id);
         tokio::spawn(async move {
             let call_id = order.call_id.clone();
             let ending = outgoing::run(&inner, order, channel, &tx, hang_up).await;
-            inner.calls().ours.remove(&call_id);
+            inner.calls.end(&call_id);
             // A caller that no longer listens has its own record of the call.
             let _ = tx.send(CallEvent::Ended(ending)).await;
         });
@@ -233,9 +212,7 @@ impl FaxLine for SipFaxLine {
     }
 
     fn hang_up(&self, call_id: &str) {
-        if let Some(hang_up) = self.inner.calls().ours.get(call_id) {
-            let _ = hang_up.send(());
-        }
+        self.inner.calls.hang_up(call_id);
     }
 
     fn usable(&self, trunk_ids: &[String]) -> Vec<String> {
@@ -243,25 +220,14 @@ impl FaxLine for SipFaxLine {
     }
 
     fn set_answerer(&self, answerer: Arc<dyn Answerer>) {
-        *self
-            .inner
-            .answerer
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(answerer);
+        self.inner.calls.set_answerer(Some(answerer));
     }
 }
 
 impl Inner {
-    fn calls(&self) -> std::sync::MutexGuard<'_, Calls> {
-        // Two maps that are whole after every single operation.
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Makes a call known by our id; what comes back says when to hang up.
-    pub fn register(&self, call_id: &str) -> mpsc::UnboundedReceiver<()> {
-        let (tx, rx) = mpsc::unbounded_channel();
-        self.calls().ours.insert(call_id.to_owned(), tx);
-        rx
+    fn events(&self) -> MutexGuard<'_, HashMap<CallId, mpsc::UnboundedSender<Event>>> {
+        // A map that is whole after every single operation.
+        self.events.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Dials; the call's events can't come before its task is known, as the map is held meanwhile.
@@ -273,7 +239,7 @@ impl Inner {
     ) -> Result<(CallId, mpsc::UnboundedReceiver<Event>), SipEnding> {
         let trunk = &channel.trunk;
         let from = trunk.caller_number.as_ref().unwrap_or(&order.from);
-        let mut calls = self.calls();
+        let mut events = self.events();
         let call = self
             .sip
             .dial(super::sip::Dial {
@@ -286,13 +252,13 @@ impl Inner {
             })
             .map_err(|error| SipEnding::Unreachable(error.to_string()))?;
         let (tx, rx) = mpsc::unbounded_channel();
-        calls.events.insert(call, tx);
+        events.insert(call, tx);
         Ok((call, rx))
     }
 
     /// Forgets a call of the signalling.
     pub fn forget(&self, call: CallId) {
-        self.calls().events.remove(&call);
+        self.events().remove(&call);
     }
 
     async fn sip_trunk(&self, trunk: &Trunk, number: TrunkId) -> anyhow::Result<SipTrunk> {
@@ -379,12 +345,12 @@ async fn dispatch(inner: Arc<Inner>, mut events: mpsc::Receiver<Event>) {
             | Event::ReofferDone { call, .. }
             | Event::Ended { call, .. } => {
                 let ended = matches!(event, Event::Ended { .. });
-                let mut calls = inner.calls();
-                if let Some(tx) = calls.events.get(&call) {
+                let mut events = inner.events();
+                if let Some(tx) = events.get(&call) {
                     let _ = tx.send(event);
                 }
                 if ended {
-                    calls.events.remove(&call);
+                    events.remove(&call);
                 }
             }
         }
@@ -401,17 +367,12 @@ fn offered(
     from: String,
     sdp: Vec<u8>,
 ) {
-    let answerer = inner
-        .answerer
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clone();
-    let Some(answerer) = answerer else {
+    let Some(answerer) = inner.calls.answerer() else {
         inner.sip.reject(call, 480, None);
         return;
     };
     let (tx, events) = mpsc::unbounded_channel();
-    inner.calls().events.insert(call, tx);
+    inner.events().insert(call, tx);
     let channel = inner.trunks.occupy(trunk);
     let known = channel.as_ref().map(|channel| &channel.trunk);
     let offered = IncomingCall {
@@ -425,7 +386,7 @@ fn offered(
     let inner = inner.clone();
     tokio::spawn(async move {
         let _channel = channel;
-        let hang_up = inner.register(&offered.call_id);
+        let hang_up = inner.calls.begin(&offered.call_id);
         let started = now_ms();
         let ending = incoming::run(
             &inner,
@@ -442,7 +403,7 @@ fn offered(
             log_end(&offered, &ending, started);
             answerer.ended(&offered, ending).await;
         }
-        inner.calls().ours.remove(&offered.call_id);
+        inner.calls.end(&offered.call_id);
     });
 }
 

@@ -8,6 +8,7 @@ mod calls;
 pub mod child;
 mod ending;
 pub mod hylafax;
+mod in_progress;
 mod incoming;
 mod lines;
 mod media;

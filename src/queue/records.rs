@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sqlx::Row;
+use sqlx::{Row, any::AnyRow};
 
 use super::attempt::{Offer, Tried};
 use crate::{
@@ -296,6 +296,23 @@ pub(super) async fn open_leg(
     Ok(Some((leg, open)))
 }
 
+/// What was said of a job's pages, in the order in which it was.
+async fn told<'e>(
+    by: impl sqlx::Executor<'e, Database = sqlx::Any>,
+    tenant_id: &str,
+    job_id: &str,
+) -> Result<Vec<AnyRow>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT page, verdict FROM page_report WHERE tenant_id = $1 AND job_id = $2
+         ORDER BY reported_at, leg_id",
+    )
+    .bind(tenant_id.to_owned())
+    .bind(job_id.to_owned())
+    .fetch_all(by)
+    .await?;
+    Ok(rows)
+}
+
 /// The best verdict on each page of a job over all its legs, page 0 first; what no leg speaks of is unsent.
 ///
 /// Confirmed by any leg is confirmed; else the last word counts.
@@ -305,14 +322,7 @@ pub(super) async fn verdicts(
     job_id: &str,
     pages: u32,
 ) -> Result<Vec<Verdict>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT page, verdict FROM page_report WHERE tenant_id = $1 AND job_id = $2
-         ORDER BY reported_at, leg_id",
-    )
-    .bind(tenant_id)
-    .bind(job_id)
-    .fetch_all(tx.conn())
-    .await?;
+    let rows = told(tx.conn(), tenant_id, job_id).await?;
     fold_verdicts(&rows, pages)
 }
 
@@ -323,14 +333,7 @@ pub(super) async fn verdicts_of(
     job_id: &str,
     pages: u32,
 ) -> Result<Vec<Verdict>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT page, verdict FROM page_report WHERE tenant_id = $1 AND job_id = $2
-         ORDER BY reported_at, leg_id",
-    )
-    .bind(tenant_id)
-    .bind(job_id)
-    .fetch_all(store.reader())
-    .await?;
+    let rows = told(store.reader(), tenant_id, job_id).await?;
     fold_verdicts(&rows, pages)
 }
 
@@ -342,14 +345,7 @@ pub(super) async fn possible_repeats(
     job_id: &str,
     pages: u32,
 ) -> Result<Vec<u32>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT page, verdict FROM page_report WHERE tenant_id = $1 AND job_id = $2
-         ORDER BY reported_at, leg_id",
-    )
-    .bind(tenant_id)
-    .bind(job_id)
-    .fetch_all(store.reader())
-    .await?;
+    let rows = told(store.reader(), tenant_id, job_id).await?;
     let mut repeats = BTreeSet::new();
     for (at, row) in rows.iter().enumerate() {
         // What was known when the call was placed decides what was drawn.
@@ -363,7 +359,7 @@ pub(super) async fn possible_repeats(
     Ok(repeats.into_iter().collect())
 }
 
-fn fold_verdicts(rows: &[sqlx::any::AnyRow], pages: u32) -> Result<Vec<Verdict>, StoreError> {
+fn fold_verdicts(rows: &[AnyRow], pages: u32) -> Result<Vec<Verdict>, StoreError> {
     let mut verdicts = vec![Verdict::Unsent; pages as usize];
     for row in rows {
         let page: i64 = row.try_get("page")?;

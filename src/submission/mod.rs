@@ -170,7 +170,8 @@ impl Submitter {
     }
 
     /// Accepts a mail: when this returns `Ok`, the mail is in custody and its jobs are queued, and
-    /// both are flushed. A mail that came before makes no job again. When the caller goes away meanwhile, the mail may be accepted all the same.
+    /// both are flushed. A mail that came before makes no job again. When the caller goes away
+    /// meanwhile, the mail may be accepted all the same.
     ///
     /// # Errors
     /// [`AcceptError`]; its trouble says whether the client should try again.

@@ -100,7 +100,9 @@ impl Keeper {
         }
         abandoned(inner, &mut client).await?;
         // Without a number of ours for its faxes they are left to others.
-        if let (Some(answerer), Some(to)) = (inner.answerer(), self.trunk.caller_number.clone()) {
+        if let (Some(answerer), Some(to)) =
+            (inner.calls.answerer(), self.trunk.caller_number.clone())
+        {
             client.done("RCVFMT", &format!("\"{FORMAT}\"")).await?;
             for fax in client.list("recvq").await? {
                 if stop.is_cancelled() {
@@ -337,7 +339,7 @@ async fn abandoned(inner: &Inner, client: &mut Client) -> Result<(), ClientError
             let Some(call_id) = inner.call_of(tag) else {
                 continue;
             };
-            if inner.calls().contains_key(call_id) || !job.bytes().all(|b| b.is_ascii_digit()) {
+            if inner.calls.has(call_id) || !job.bytes().all(|b| b.is_ascii_digit()) {
                 continue;
             }
             if queue == "sendq" {

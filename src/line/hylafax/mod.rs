@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Answerer, CallEvent, CallOrder, FaxLine,
+    in_progress::InProgress,
     trunks::{TrunkNow, Trunks},
 };
 use crate::{
@@ -43,10 +44,9 @@ struct Inner {
     node: String,
     trunks: Trunks,
     vault: Option<Arc<Vault>>,
-    calls: Mutex<HashMap<String, mpsc::UnboundedSender<()>>>,
+    calls: InProgress,
     /// What watches over each trunk: stopped when the trunk goes or changes.
     keepers: Mutex<HashMap<String, Watch>>,
-    answerer: Mutex<Option<Arc<dyn Answerer>>>,
 }
 
 /// A keeper at work.
@@ -82,9 +82,8 @@ impl HylaFaxLine {
                 node: node.replace(['/', '"', '\\'], "-"),
                 trunks: Trunks::default(),
                 vault,
-                calls: Mutex::default(),
+                calls: InProgress::default(),
                 keepers: Mutex::default(),
-                answerer: Mutex::default(),
             }),
         }
     }
@@ -170,29 +169,13 @@ impl HylaFaxLine {
     /// Calls in progress that we placed.
     #[must_use]
     pub fn calls(&self) -> usize {
-        self.inner.calls().len()
+        self.inner.calls.count()
     }
 
     /// Takes no more faxes, lets calls in progress end by themselves for `patience`, then calls them off.
     /// Returns when every end was told.
     pub async fn close(&self, patience: Duration) {
-        *self
-            .inner
-            .answerer
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = None;
-        let ended = async || {
-            while self.calls() > 0 {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        };
-        if tokio::time::timeout(patience, ended()).await.is_err() {
-            for hang_up in self.inner.calls().values() {
-                // A call that ended this moment needs no telling.
-                let _ = hang_up.send(());
-            }
-            ended().await;
-        }
+        self.inner.calls.close(patience).await;
     }
 }
 
@@ -200,15 +183,14 @@ impl HylaFaxLine {
 impl FaxLine for HylaFaxLine {
     async fn place(&self, order: CallOrder) -> mpsc::Receiver<CallEvent> {
         let (tx, rx) = mpsc::channel(64);
-        let (hang_up, hung_up) = mpsc::unbounded_channel();
-        self.inner.calls().insert(order.call_id.clone(), hang_up);
+        let hung_up = self.inner.calls.begin(&order.call_id);
         let inner = self.inner.clone();
         // Now, not in the call's own task: whoever asks next for a usable trunk must find it taken.
         let channel = inner.trunks.hold(&order.trunk_id);
         tokio::spawn(async move {
             let call_id = order.call_id.clone();
             let ending = outgoing::run(&inner, order, channel, &tx, hung_up).await;
-            inner.calls().remove(&call_id);
+            inner.calls.end(&call_id);
             // A caller that no longer listens has its own record of the call.
             let _ = tx.send(CallEvent::Ended(ending)).await;
         });
@@ -216,9 +198,7 @@ impl FaxLine for HylaFaxLine {
     }
 
     fn hang_up(&self, call_id: &str) {
-        if let Some(hang_up) = self.inner.calls().get(call_id) {
-            let _ = hang_up.send(());
-        }
+        self.inner.calls.hang_up(call_id);
     }
 
     fn usable(&self, trunk_ids: &[String]) -> Vec<String> {
@@ -226,27 +206,11 @@ impl FaxLine for HylaFaxLine {
     }
 
     fn set_answerer(&self, answerer: Arc<dyn Answerer>) {
-        *self
-            .inner
-            .answerer
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(answerer);
+        self.inner.calls.set_answerer(Some(answerer));
     }
 }
 
 impl Inner {
-    fn calls(&self) -> std::sync::MutexGuard<'_, HashMap<String, mpsc::UnboundedSender<()>>> {
-        // A map that is whole after every single operation.
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn answerer(&self) -> Option<Arc<dyn Answerer>> {
-        self.answerer
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
     fn access(&self, trunk: &Trunk) -> anyhow::Result<Access> {
         let named = |what: &str| format!("trunk {}: {what}", trunk.name);
         let password = match (&self.vault, &trunk.password) {
