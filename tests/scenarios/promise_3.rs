@@ -244,3 +244,22 @@ async fn promise_3_a_mail_sent_again_after_its_250_was_lost_is_faxed_once() {
         .await;
     assert_eq!(rig.jobs().await.len(), 3);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_3_a_stop_lets_the_call_on_the_line_end() {
+    let mut rig = Rig::builder().start().await;
+    rig.mail(
+        &[FAR_NUMBER],
+        &letters::message("At the stop", "Text.", &[]),
+    )
+    .await;
+    rig.wait_job(&["sending"]).await;
+    rig.stop().await;
+    // The call went on to its end, which is on record though nothing could be reported any more.
+    rig.restart().await;
+    let report = rig.wait_report("At the stop").await;
+    report.assert_says(&format!("{FAR_NUMBER}: sent"));
+    let job = rig.jobs().await.pop().unwrap();
+    assert_eq!((job.state.as_str(), job.tries), ("sent", 1), "{job:?}");
+    assert_eq!(rig.far_fax(1).await.len(), 1);
+}
