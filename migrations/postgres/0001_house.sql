@@ -307,6 +307,7 @@ CREATE TABLE outbox (
     tries       BIGINT NOT NULL,
     run_at      BIGINT NOT NULL,
     deadline    BIGINT NOT NULL,
+    lease_owner TEXT,                     -- the node that is sending it
     lease_until BIGINT,
     last_answer TEXT,                     -- what the relay said last
     created_at  BIGINT NOT NULL,

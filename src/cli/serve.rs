@@ -18,7 +18,7 @@ use crate::{
     line::{self, FaxLine, HylaFaxLine, Lines, SipFaxLine, sip},
     policy::Policies,
     queue::{self, Queue, Work},
-    relay::Relay,
+    relay::{self, Relay},
     store::{Node, Store, Topic},
     submission::Submitter,
     vault::{Custody, Vault},
@@ -117,6 +117,7 @@ async fn start(
         min_free_disk: config.smtp.min_free_disk,
         retention: policies.retention,
     });
+    let node_id = node.id().to_owned();
     let queue = Queue::new(queue::Setup {
         store: store.clone(),
         custody: custody.clone(),
@@ -161,11 +162,14 @@ async fn start(
     ));
     tasks.spawn(sweep(store.clone(), custody.clone(), stop.clone()));
     let relay = Relay::start(
-        store.clone(),
-        custody.clone(),
-        config.relay.clone(),
-        config.hostname.clone(),
-        policies.retention,
+        relay::Setup {
+            store: store.clone(),
+            custody: custody.clone(),
+            config: config.relay.clone(),
+            hostname: config.hostname.clone(),
+            retention: policies.retention,
+            node: node_id,
+        },
         stop.clone(),
     );
     tasks.spawn(async move { Ok(relay.await?) });

@@ -17,7 +17,7 @@ pub use outbox::{
     Draft, NewMail, OutboxStatus, enqueue, enqueue_written, put_off_draft, ready, status,
     to_compose,
 };
-pub use sender::Relay;
+pub use sender::{Relay, Setup};
 pub use session::submit;
 
 #[cfg(test)]

@@ -223,16 +223,19 @@ pub(super) async fn next_due(store: &Store) -> Result<Option<Millis>, StoreError
     Ok(due)
 }
 
-/// On a database that no other node shares, what is `sending` at the start was cut off by our own end.
-pub(super) async fn take_back(store: &Store) -> Result<(), StoreError> {
-    if store.kind() != Kind::Sqlite {
-        // Another node may be sending it: its lease decides.
-        return Ok(());
-    }
+/// What this node was sending when it began was cut off by its own end. On a database that no other node
+/// shares, that is all of it; else another node may be sending, and its lease decides.
+pub(super) async fn take_back(store: &Store, node: &str) -> Result<(), StoreError> {
+    let alone = i64::from(store.kind() == Kind::Sqlite);
     let mut tx = store.begin().await?;
-    sqlx::query("UPDATE outbox SET state = 'ready', lease_until = NULL WHERE state = 'sending'")
-        .execute(tx.conn())
-        .await?;
+    sqlx::query(
+        "UPDATE outbox SET state = 'ready', lease_owner = NULL, lease_until = NULL
+         WHERE state = 'sending' AND (lease_owner = $1 OR $2 = 1)",
+    )
+    .bind(node)
+    .bind(alone)
+    .execute(tx.conn())
+    .await?;
     tx.commit().await
 }
 
@@ -240,10 +243,11 @@ pub(super) async fn take_back(store: &Store) -> Result<(), StoreError> {
 /// nobody wrote in time.
 pub(super) async fn claim(
     store: &Store,
+    node: &str,
     now: Millis,
     limit: usize,
 ) -> Result<Vec<Claimed>, StoreError> {
-    again(|| claim_once(store, now, limit)).await
+    again(|| claim_once(store, node, now, limit)).await
 }
 
 /// Does a transaction again when the database gave it up for the sake of another.
@@ -263,11 +267,16 @@ where
     }
 }
 
-async fn claim_once(store: &Store, now: Millis, limit: usize) -> Result<Vec<Claimed>, StoreError> {
+async fn claim_once(
+    store: &Store,
+    node: &str,
+    now: Millis,
+    limit: usize,
+) -> Result<Vec<Claimed>, StoreError> {
     let lease_until = now + pace::LEASE;
     let mut tx = store.begin().await?;
     sqlx::query(
-        "UPDATE outbox SET state = 'ready', lease_until = NULL
+        "UPDATE outbox SET state = 'ready', lease_owner = NULL, lease_until = NULL
          WHERE state = 'sending' AND lease_until <= $1",
     )
     .bind(now)
@@ -283,12 +292,13 @@ async fn claim_once(store: &Store, now: Millis, limit: usize) -> Result<Vec<Clai
     .await?;
     // The outer condition makes it a claim: of two nodes that pick a row, one finds it changed.
     let rows = sqlx::query(
-        "UPDATE outbox SET state = 'sending', lease_until = $1, tries = tries + 1
+        "UPDATE outbox SET state = 'sending', lease_owner = $1, lease_until = $2, tries = tries + 1
          WHERE state = 'ready' AND mail_id IN (
-             SELECT mail_id FROM outbox WHERE state = 'ready' AND run_at <= $2
-             ORDER BY run_at, mail_id LIMIT $3)
+             SELECT mail_id FROM outbox WHERE state = 'ready' AND run_at <= $3
+             ORDER BY run_at, mail_id LIMIT $4)
          RETURNING tenant_id, mail_id, return_path, recipient, custody_id, tries, deadline",
     )
+    .bind(node)
     .bind(lease_until)
     .bind(now)
     .bind(i64::try_from(limit).unwrap_or(i64::MAX))
@@ -319,7 +329,7 @@ pub(super) async fn sent(
     now: Millis,
 ) -> Result<bool, StoreError> {
     let done = sqlx::query(
-        "UPDATE outbox SET state = 'sent', sent_at = $1, last_answer = $2, lease_until = NULL
+        "UPDATE outbox SET state = 'sent', sent_at = $1, last_answer = $2, lease_owner = NULL, lease_until = NULL
          WHERE tenant_id = $3 AND mail_id = $4 AND state = 'sending' AND lease_until = $5",
     )
     .bind(now)
@@ -340,7 +350,7 @@ pub(super) async fn put_off(
     run_at: Millis,
 ) -> Result<bool, StoreError> {
     let done = sqlx::query(
-        "UPDATE outbox SET state = 'ready', run_at = $1, last_answer = $2, lease_until = NULL
+        "UPDATE outbox SET state = 'ready', run_at = $1, last_answer = $2, lease_owner = NULL, lease_until = NULL
          WHERE tenant_id = $3 AND mail_id = $4 AND state = 'sending' AND lease_until = $5",
     )
     .bind(run_at)
@@ -361,7 +371,7 @@ pub(super) async fn failed(
     now: Millis,
 ) -> Result<bool, StoreError> {
     let done = sqlx::query(
-        "UPDATE outbox SET state = 'failed', run_at = $1, last_answer = $2, lease_until = NULL
+        "UPDATE outbox SET state = 'failed', run_at = $1, last_answer = $2, lease_owner = NULL, lease_until = NULL
          WHERE tenant_id = $3 AND mail_id = $4 AND state = 'sending' AND lease_until = $5",
     )
     .bind(now)

@@ -26,19 +26,27 @@ const LAST_WORDS: Duration = Duration::from_secs(10);
 
 /// Sends what is ready.
 pub struct Relay {
-    shared: Arc<Shared>,
+    shared: Arc<Setup>,
     /// Connections that wait for a mail.
     idle: Vec<Session>,
     /// The relay could not be reached: no mail is tried before this.
     rests_until: Millis,
 }
 
-struct Shared {
-    store: Store,
-    custody: Custody,
-    config: config::Relay,
-    hostname: String,
-    retention: Retention,
+/// What a relay is made of.
+pub struct Setup {
+    /// Where the outbox is.
+    pub store: Store,
+    /// Holds what the mails say.
+    pub custody: Custody,
+    /// The next MTA.
+    pub config: config::Relay,
+    /// Our name in EHLO.
+    pub hostname: String,
+    /// How long a mail that was given up is kept.
+    pub retention: Retention,
+    /// This node's id, for leases.
+    pub node: String,
 }
 
 /// What a delivery leaves.
@@ -50,33 +58,13 @@ struct Delivered {
 
 impl Relay {
     /// Sends until `stop`; then lets the mails that are on their way end.
-    pub fn start(
-        store: Store,
-        custody: Custody,
-        config: config::Relay,
-        hostname: String,
-        retention: Retention,
-        stop: CancellationToken,
-    ) -> JoinHandle<()> {
-        let relay = Self::new(store, custody, config, hostname, retention);
-        tokio::spawn(relay.run(stop))
+    pub fn start(setup: Setup, stop: CancellationToken) -> JoinHandle<()> {
+        tokio::spawn(Self::new(setup).run(stop))
     }
 
-    pub(super) fn new(
-        store: Store,
-        custody: Custody,
-        config: config::Relay,
-        hostname: String,
-        retention: Retention,
-    ) -> Self {
+    pub(super) fn new(setup: Setup) -> Self {
         Self {
-            shared: Arc::new(Shared {
-                store,
-                custody,
-                config,
-                hostname,
-                retention,
-            }),
+            shared: Arc::new(setup),
             idle: Vec::new(),
             rests_until: 0,
         }
@@ -89,7 +77,7 @@ impl Relay {
         loop {
             let next = async {
                 if !taken_back {
-                    outbox::take_back(&store).await?;
+                    outbox::take_back(&store, &self.shared.node).await?;
                     taken_back = true;
                 }
                 self.pass(now_ms, &stop).await?;
@@ -181,7 +169,7 @@ impl Relay {
     async fn claim(&self, now: Millis, free: usize) -> Result<Vec<Claimed>, StoreError> {
         let store = &self.shared.store;
         match outbox::next_due(store).await? {
-            Some(due) if due <= now => outbox::claim(store, now, free).await,
+            Some(due) if due <= now => outbox::claim(store, &self.shared.node, now, free).await,
             _ => Ok(Vec::new()),
         }
     }
@@ -194,7 +182,7 @@ impl Relay {
     }
 }
 
-impl Shared {
+impl Setup {
     async fn deliver(
         self: Arc<Self>,
         mail: Claimed,

@@ -13,7 +13,7 @@ use crate::{
     config,
     demo::sink::{Sink, Trick},
     policy::Retention,
-    store::{Store, Topic, testing::on_each_database},
+    store::{Kind, Store, Topic, testing::on_each_database},
     vault::{Custody, NewItem, What},
 };
 
@@ -154,9 +154,20 @@ fn relay_to(store: &Store, custody: &Custody, port: u16) -> Relay {
         port,
         ..config::Relay::default()
     };
-    let retention = Retention::load(None).unwrap();
-    let hostname = "localhost".into();
-    Relay::new(store.clone(), custody.clone(), config, hostname, retention)
+    Relay::new(setup(store, custody, config))
+}
+
+const NODE: &str = "this";
+
+fn setup(store: &Store, custody: &Custody, config: config::Relay) -> Setup {
+    Setup {
+        store: store.clone(),
+        custody: custody.clone(),
+        config,
+        hostname: "localhost".into(),
+        retention: Retention::load(None).unwrap(),
+        node: NODE.into(),
+    }
 }
 
 fn row(state: &str, tries: i64, answer: &str, done: bool) -> (String, i64, String, bool) {
@@ -399,7 +410,7 @@ on_each_database! {
     async fn a_lease_that_runs_out_frees_the_mail(store) {
         let mut house = House::new(store).await;
         let id = house.mail("a", b"x").await;
-        let lost = outbox::claim(&house.store, house.now(), 1).await.unwrap().remove(0);
+        let lost = outbox::claim(&house.store, NODE, house.now(), 1).await.unwrap().remove(0);
         house.pass().await;
         assert_eq!(house.row(&id).await.0, "sending");
         house.turn_clock().await;
@@ -444,35 +455,32 @@ on_each_database! {
     }
 }
 
-#[tokio::test]
-async fn the_task_wakes_takes_back_and_stops() {
-    let dir = tempfile::tempdir().unwrap();
-    let house = House::new(crate::store::testing::sqlite(dir.path()).await).await;
-    // What a crash left in `sending`.
-    let id = house.mail("left", b"x").await;
-    outbox::claim(&house.store, house.now(), 1).await.unwrap();
-    let stop = CancellationToken::new();
-    let config = config::Relay {
-        host: "127.0.0.1".into(),
-        port: house.sink.address().port(),
-        ..config::Relay::default()
-    };
-    let task = Relay::start(
-        house.store.clone(),
-        house.custody.clone(),
-        config,
-        "localhost".into(),
-        Retention::load(None).unwrap(),
-        stop.clone(),
-    );
-    let mails = house.sink.mails();
-    mails.wait_for_count(1).await;
-    house.mail("new", b"y").await;
-    house.store.wake(Topic::Outbox);
-    mails.wait_for_count(2).await;
-    stop.cancel();
-    task.await.unwrap();
-    assert_eq!(house.row(&id).await.0, "sent");
+on_each_database! {
+    async fn the_task_wakes_takes_back_what_this_node_was_sending_and_stops(store) {
+        let house = House::new(store).await;
+        // What a crash left in `sending`, here and, where there can be one, on another node.
+        let ours = house.mail("left", b"x").await;
+        outbox::claim(&house.store, NODE, house.now(), 1).await.unwrap();
+        let theirs = house.mail("theirs", b"z").await;
+        outbox::claim(&house.store, "another", house.now(), 1).await.unwrap();
+        let stop = CancellationToken::new();
+        let config = config::Relay {
+            host: "127.0.0.1".into(),
+            port: house.sink.address().port(),
+            ..config::Relay::default()
+        };
+        let task = Relay::start(setup(&house.store, &house.custody, config), stop.clone());
+        let alone = usize::from(house.store.kind() == Kind::Sqlite);
+        let mails = house.sink.mails();
+        mails.wait_for_count(1 + alone).await;
+        house.mail("new", b"y").await;
+        house.store.wake(Topic::Outbox);
+        mails.wait_for_count(2 + alone).await;
+        stop.cancel();
+        task.await.unwrap();
+        assert_eq!(house.row(&ours).await.0, "sent");
+        assert_eq!(house.row(&theirs).await.0, ["sending", "sent"][alone]);
+    }
 }
 
 #[tokio::test]
