@@ -447,10 +447,13 @@ impl Run {
             "TO" => {
                 let kept = self.town.kept.lock().unwrap();
                 let mail = kept.last().ok_or("no mail was kept")?;
-                let numbers: Vec<&str> = mail
+                let numbers: Vec<String> = mail
                     .recipients
                     .iter()
-                    .map(|recipient| recipient.destination.as_str())
+                    .map(|recipient| match &recipient.sub_address {
+                        None => recipient.destination.to_string(),
+                        Some(sub) => format!("{}/T33S={sub}", recipient.destination),
+                    })
                     .collect();
                 if numbers.join(" ") != rest {
                     return Err(format!("it goes to {numbers:?}"));

@@ -23,9 +23,9 @@ suites() {
     suite "sipp: trunks that are busy, silent, ring for ever, or refuse T.38 with 488" \
         --test interop_sipp
     suite "swaks: a mail with STARTTLS and a password" --test interop_swaks
-    suite "HylaFAX: faxes out and in by its modems, a busy number, a call cut off within a page" \
+    suite "HylaFAX: faxes out and in by its modems over G.711 and through a T.38 gateway, a busy number, a call cut off" \
         --test interop_hylafax -- --test-threads=1
-    suite "efax: three pages each way through a soft modem, and a late flush" --test efax -- --test-threads=8
+    suite "efax: three pages each way over G.711 and through a T.38 gateway, and a late flush" --test efax -- --test-threads=8
     suite "tshark: the T.38 dissector over a captured call" --test tshark
 }
 

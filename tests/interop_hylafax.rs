@@ -1,4 +1,6 @@
-//! HylaFAX, Debian's, with a soft modem: the gateway's jobs and faxes over a line that isn't SIP.
+//! HylaFAX, Debian's, with a soft modem: the gateway's jobs and faxes over a line that isn't SIP. At the other
+//! end of that line is an endpoint of ours, over G.711 or behind a T.38 gateway: so each test is also a call
+//! between HylaFAX's T.30 and ours.
 //!
 //! Private instances of hfaxd, faxq and faxgetty with a spool of their own. They want root: the spool is
 //! uucp's, and a modem must have a name in `/dev`.
@@ -13,6 +15,7 @@ use std::{
     os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -30,6 +33,8 @@ struct Hylafax {
     device: PathBuf,
     port: u16,
     modem: ChildStdin,
+    /// What the far machine said.
+    said: Arc<Mutex<Vec<String>>>,
     processes: Vec<Child>,
 }
 
@@ -113,8 +118,13 @@ impl Hylafax {
         let mut said = BufReader::new(modem.stdout.take().unwrap());
         let mut pty = String::new();
         said.read_line(&mut pty).unwrap();
-        // It must not stop for want of a reader.
-        std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
+        let heard: Arc<Mutex<Vec<String>>> = Arc::default();
+        let lines = Arc::clone(&heard);
+        std::thread::spawn(move || {
+            for line in said.lines().map_while(Result::ok) {
+                lines.lock().unwrap().push(line);
+            }
+        });
         let device = Path::new("/dev").join(&tty);
         let _ = fs::remove_file(&device);
         std::os::unix::fs::symlink(pty.trim(), &device).unwrap();
@@ -128,6 +138,7 @@ impl Hylafax {
             device,
             port,
             modem: modem.stdin.take().unwrap(),
+            said: heard,
             processes: vec![modem, faxq],
         };
         let fifo = hylafax.spool().join("FIFO");
@@ -155,6 +166,15 @@ impl Hylafax {
     fn line(&mut self, command: &str) {
         writeln!(self.modem, "{command}").unwrap();
         self.modem.flush().unwrap();
+    }
+
+    /// How the far machine's calls ended: `OK T38: kept 0, MCF to PPS-EOP`.
+    fn endings(&self) -> Vec<String> {
+        let said = self.said.lock().unwrap();
+        said.iter()
+            .filter_map(|line| line.strip_prefix("ended "))
+            .map(str::to_owned)
+            .collect()
     }
 
     /// Pages that the far end received in its `call`.
@@ -244,8 +264,12 @@ async fn rig() -> (Rig, Hylafax) {
 }
 
 async fn three_pages(rig: &Rig) {
+    three_pages_called(rig, "By HylaFAX").await;
+}
+
+async fn three_pages_called(rig: &Rig, subject: &str) {
     let attachment = [("application/pdf", "sample.pdf", SAMPLE_PDF)];
-    let message = letters::message("By HylaFAX", "Hello,\n\nthree pages.", &attachment);
+    let message = letters::message(subject, "Hello,\n\nthree pages.", &attachment);
     rig.mail(&[FAR_NUMBER], &message).await;
 }
 
@@ -287,6 +311,23 @@ async fn a_mail_becomes_a_fax_of_hylafax_after_a_number_was_busy() {
         rig.count("SELECT count(*) FROM leg WHERE outcome = 'busy'")
             .await,
         1
+    );
+
+    // The same to a machine that speaks T.38, behind a gateway.
+    hylafax.line("t38");
+    three_pages_called(&rig, "By T.38").await;
+    rig.until_within("the second report", CALL, async || {
+        Some(rig.reports()).filter(|all| all.len() == 2)
+    })
+    .await;
+    let received = hylafax.far_pages(2);
+    let sent = faxpost::queue::pages_of_last_call(&rig.store, &rig.custody())
+        .await
+        .unwrap();
+    fax::assert_same(&sent, &received);
+    assert_eq!(
+        hylafax.endings(),
+        ["OK Audio: kept 4, ", "OK T38: kept 4, "]
     );
     rig.stop().await;
 }
@@ -371,5 +412,27 @@ async fn a_fax_that_hylafax_received_becomes_a_mail_once() {
     let whole = "SELECT count(*) FROM received_fax WHERE incomplete = 0 AND pages = 2 AND tsi = '+49 30 555'";
     assert_eq!(rig.count(whole).await, 1);
     assert_eq!(rig.count("SELECT count(*) FROM received_fax").await, 1);
+
+    // The same from a machine that speaks T.38, behind a gateway.
+    hylafax.line("t38");
+    hylafax.line(&format!("ring {}", file.display()));
+    let faxes = rig
+        .until_within("the second fax", CALL, async || {
+            Some(rig.faxes()).filter(|all| all.len() == 2)
+        })
+        .await;
+    let mailed: Vec<FaxPage> = fax::pdf_pages(&faxes[1].pdf())
+        .into_iter()
+        .map(|page| page.picture)
+        .collect();
+    fax::assert_same(&pages, &mailed);
+    let evidence = "MCF to PPS-MPS, MCF to PPS-EOP";
+    assert_eq!(
+        hylafax.endings(),
+        [
+            format!("OK Audio: kept 0, {evidence}"),
+            format!("OK T38: kept 0, {evidence}")
+        ]
+    );
     rig.stop().await;
 }

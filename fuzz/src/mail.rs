@@ -34,9 +34,14 @@ pub fn number(data: &[u8]) {
         return;
     };
     let plan = dial::DialPlan::load(None).expect("the built-in plan");
-    if let Ok(destination) = dial::parse(text, &plan) {
-        let again = dial::Destination::from_record(destination.as_str());
-        assert_eq!(again.as_ref(), Some(&destination));
+    if let Ok(address) = dial::parse_address(text, &plan) {
+        let again = dial::Destination::from_record(address.destination.as_str());
+        assert_eq!(again.as_ref(), Some(&address.destination));
+        // What is shown of it is read as the same.
+        assert_eq!(
+            dial::parse_address(&address.to_string(), &plan),
+            Ok(address)
+        );
     }
 }
 

@@ -157,6 +157,7 @@ CREATE TABLE job (
     user_id     TEXT NOT NULL,
     group_id    TEXT NOT NULL,
     destination TEXT NOT NULL,            -- E.164 with the plus sign
+    sub_address TEXT,                     -- behind it (T.33)
     recipient   TEXT NOT NULL,            -- the envelope recipient as it was given
     notify      TEXT,                     -- DSN NOTIFY
     orcpt       TEXT,                     -- DSN ORCPT
@@ -258,6 +259,7 @@ CREATE TABLE received_fax (
     state       TEXT NOT NULL,            -- 'receiving', 'received' (its mails are under way), 'delivered', 'failed', 'dropped' (failed, and its pages are gone)
     remote_number TEXT NOT NULL,          -- the caller's, as the trunk gave it
     tsi         TEXT,
+    sub_address TEXT,                     -- whom the sender asks for behind the number (T.33)
     pages       BIGINT NOT NULL,          -- committed
     incomplete  BIGINT NOT NULL,          -- the call broke off
     outcome     TEXT,

@@ -70,6 +70,9 @@ pub(super) struct Args {
     /// The number to send it to.
     #[arg(long)]
     to: Option<String>,
+    /// Whom behind that number it is for (T.33).
+    #[arg(long, value_name = "DIGITS", requires = "send")]
+    sub_address: Option<String>,
 }
 
 const PEER: &str = "peer";
@@ -236,6 +239,7 @@ async fn send(line: &SipFaxLine, args: &Args, file: &Path, to: &str) -> anyhow::
             more_trunks: Vec::new(),
             from: args.ident.clone(),
             to: to.to_owned(),
+            sub_address: args.sub_address.clone(),
             ident: args.ident.clone(),
             pages,
             ecm: true,

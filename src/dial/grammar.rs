@@ -6,20 +6,44 @@
 //! 030/123456                                       national, where the dial plan has a country code
 //! FAX=+49-30-123456                                RFC 3191 §2, RFC 3192 §2
 //! Jo.Doe/fax=+4930123456                           the same among other elements
+//! +4930123456/T33S=1234                            with a sub-address (RFC 3192 §2)
 //! ```
 
-use super::{Destination, NotANumber};
+use super::{Address, Destination, NotANumber, SubAddress};
 use crate::policy::dial::{BareNumbers, DialPlan};
 
 /// Shown when the country code is missing.
 const EXAMPLE: &str = "write it with a plus sign and the country code, as in +33123456789";
 
+/// The digits of a sub-address at most (T.30 §5.3.6.2.8).
+const LONGEST_SUB_ADDRESS: usize = 20;
+
 /// Reads the local part of a recipient, already without quotes.
 ///
 /// # Errors
 /// [`NotANumber`]: it is no number, or one that the plan doesn't dial.
+pub fn parse_address(local_part: &str, plan: &DialPlan) -> Result<Address, NotANumber> {
+    let (telephone, sub_address) = elements(local_part)?;
+    Ok(Address {
+        destination: destination(&telephone, plan)?,
+        sub_address: sub_address.map(self::sub_address).transpose()?,
+    })
+}
+
+/// Reads a number that has no sub-address.
+///
+/// # Errors
+/// [`NotANumber`], as [`parse_address`].
 pub fn parse(local_part: &str, plan: &DialPlan) -> Result<Destination, NotANumber> {
-    let (international, digits) = digits_of(telephone_element(local_part)?)?;
+    let address = parse_address(local_part, plan)?;
+    match address.sub_address {
+        None => Ok(address.destination),
+        Some(_) => Err(no("it has a sub-address, where a number alone is meant")),
+    }
+}
+
+fn destination(telephone: &str, plan: &DialPlan) -> Result<Destination, NotANumber> {
+    let (international, digits) = digits_of(telephone)?;
     if plan.is_emergency(&digits) {
         return Err(no("emergency and service numbers are never dialled"));
     }
@@ -95,14 +119,14 @@ impl DialPlan {
     }
 }
 
-/// The element that holds the number: the whole, or the one named `fax`.
-fn telephone_element(local_part: &str) -> Result<&str, NotANumber> {
-    if !local_part.contains('=') {
-        return Ok(local_part);
-    }
-    let mut telephone = None;
+/// The element that holds the number, and that of the sub-address. The number is in the element named
+/// `fax`; without one, it is what has no name.
+fn elements(local_part: &str) -> Result<(String, Option<&str>), NotANumber> {
+    let (mut telephone, mut sub_address) = (None, None);
+    let mut unnamed = Vec::new();
     for element in local_part.split('/') {
         let Some((name, value)) = element.split_once('=') else {
+            unnamed.push(element);
             continue;
         };
         if name.eq_ignore_ascii_case("fax") {
@@ -110,13 +134,38 @@ fn telephone_element(local_part: &str) -> Result<&str, NotANumber> {
                 return Err(no("it holds two numbers; give each its own recipient"));
             }
         } else if name.eq_ignore_ascii_case("t33s") {
-            // RFC 3192 §2: to drop a sub-address would send the fax to the wrong person.
-            return Err(no("sub-addresses (T33S=) can't be dialled from here yet"));
+            if sub_address.replace(value).is_some() {
+                return Err(no(
+                    "it holds two sub-addresses (T33S=); give each its own recipient",
+                ));
+            }
         } else {
-            return Err(no("of the address elements only FAX= is known here"));
+            return Err(no(
+                "of the address elements only FAX= and T33S= are known here",
+            ));
         }
     }
-    telephone.ok_or_else(|| no(format!("it holds no FAX= element; {EXAMPLE}")))
+    let Some(telephone) = telephone else {
+        // A number may itself hold slashes: 030/123456.
+        return Ok((unnamed.join("/"), sub_address));
+    };
+    // Half a number is somebody else's.
+    let is_digits = |element: &&str| element.starts_with(|c: char| c.is_ascii_digit());
+    if unnamed.iter().any(is_digits) {
+        return Err(no("write its number without slashes behind FAX="));
+    }
+    Ok((telephone.to_owned(), sub_address))
+}
+
+fn sub_address(text: &str) -> Result<SubAddress, NotANumber> {
+    // RFC 3192 §2 has digits; T.30 Table 3 for SUB # and * as well.
+    let sound = |octet: u8| octet.is_ascii_digit() || matches!(octet, b'#' | b'*');
+    match text.len() {
+        0 => Err(no("its sub-address (T33S=) is empty")),
+        1..=LONGEST_SUB_ADDRESS if text.bytes().all(sound) => Ok(SubAddress(text.to_owned())),
+        1..=LONGEST_SUB_ADDRESS => Err(no("its sub-address (T33S=) may hold digits, # and * only")),
+        _ => Err(no("its sub-address (T33S=) has more than 20 digits")),
+    }
 }
 
 /// The digits without their separators, and whether a plus sign stood before them.
@@ -171,8 +220,8 @@ mod tests {
     }
 
     fn german(text: &str) -> Result<String, String> {
-        parse(text, &plan(Some("49"), BareNumbers::Refuse))
-            .map(|destination| destination.to_string())
+        parse_address(text, &plan(Some("49"), BareNumbers::Refuse))
+            .map(|address| address.to_string())
             .map_err(|error| error.reason)
     }
 
@@ -211,12 +260,16 @@ mod tests {
             ("+0123456", "no country code begins with 0"),
             ("4930123", "country is missing"),
             ("+49*30", "* and #"),
-            ("+4930123/T33S=12", "sub-addresses"),
+            ("+4930123/T33S=", "sub-address (T33S=) is empty"),
+            ("+4930123/T33S=1x", "digits, # and * only"),
+            ("+4930123/T33S=123456789012345678901", "more than 20"),
+            ("+4930123/T33S=1/t33s=2", "two sub-addresses"),
+            ("T33S=1", "holds no digits"),
             ("+4930123/x", "digits and - . ( ) / only"),
             ("FAX/T33=", "only FAX="),
-            ("FAX=+4930123/T33S=12", "sub-addresses"),
             ("FAX=+4930123/ATTN=Jo", "only FAX="),
             ("FAX=+4930123/fax=+4930124", "two numbers"),
+            ("FAX=030/123456", "without slashes"),
             ("voice=+4930123", "only FAX="),
             ("FAX=", "holds no digits"),
             ("+٤٩٣٠١٢٣", "digits and - . ( ) / only"),
@@ -224,6 +277,27 @@ mod tests {
             let reason = german(text).unwrap_err();
             assert!(reason.contains(why), "{text}: {reason}");
         }
+    }
+
+    #[test]
+    fn a_sub_address_stands_beside_its_number() {
+        for (text, read) in [
+            ("+4930123456/T33S=1234", "+4930123456/T33S=1234"),
+            ("/FAX=+4930123456/T33S=1234/", "+4930123456/T33S=1234"),
+            ("Jo.Doe/t33s=12#*3/fax=030123456", "+4930123456/T33S=12#*3"),
+            ("030/123456/T33S=7", "+4930123456/T33S=7"),
+            ("T33S=7/030/123456", "+4930123456/T33S=7"),
+            (
+                "+4930123456/T33S=12345678901234567890",
+                "+4930123456/T33S=12345678901234567890",
+            ),
+        ] {
+            assert_eq!(german(text).as_deref(), Ok(read), "{text}");
+        }
+        // Where a number alone is meant, a sub-address must not get lost.
+        let plan = plan(Some("49"), BareNumbers::Refuse);
+        assert!(parse("+4930123456/T33S=1", &plan).is_err());
+        assert!(parse("+4930123456", &plan).is_ok());
     }
 
     #[test]

@@ -1,14 +1,15 @@
 //! The number grammar and the dial plan.
 //!
-//! [`parse`] turns the part of an address before the `@` into a [`Destination`]; [`NotANumber`] says in
-//! words what a user should write instead. Whether the number exists is for the trunk to say.
+//! [`parse_address`] turns the part of an address before the `@` into an [`Address`], [`parse`] a number alone
+//! into a [`Destination`]; [`NotANumber`] says in words what a user should write instead. Whether the number
+//! exists is for the trunk to say.
 
 mod grammar;
 
 use std::fmt;
 
 pub use crate::policy::dial::DialPlan;
-pub use grammar::parse;
+pub use grammar::{parse, parse_address};
 
 /// A number that may be dialled, in E.164 with the plus sign. Made by [`parse`], or read back by
 /// [`Destination::from_record`].
@@ -34,6 +35,43 @@ impl Destination {
 }
 
 impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where a fax goes: a number, and who behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// The number.
+    pub destination: Destination,
+    /// Who or what behind the number's fax machine.
+    pub sub_address: Option<SubAddress>,
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.destination.fmt(f)?;
+        match &self.sub_address {
+            Some(sub_address) => write!(f, "/T33S={sub_address}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A sub-address (T.33): 1 to 20 of digits, `#` and `*`, as a SUB frame has them (T.30 §5.3.6.2.8).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubAddress(String);
+
+impl SubAddress {
+    /// Its characters.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SubAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }

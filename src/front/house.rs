@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use crate::{
-    dial::Destination,
+    dial::{Destination, SubAddress},
     sender::{Directory, DirectoryDown, Person, VerifiedSender},
     trouble::Trouble,
 };
@@ -90,6 +90,8 @@ pub struct Mail {
 pub struct FaxRecipient {
     /// The number.
     pub destination: Destination,
+    /// Who or what behind it.
+    pub sub_address: Option<SubAddress>,
     /// The address in RCPT, as it was given.
     pub address: String,
     /// DSN NOTIFY as on the wire: `SUCCESS,FAILURE` (RFC 3461 §4.1).

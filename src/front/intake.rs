@@ -10,7 +10,7 @@ use super::{
     message,
 };
 use crate::{
-    dial::{self, Destination, DialPlan},
+    dial::{self, DialPlan},
     sender::{self, Claim, DirectoryDown, Peer, Person, Refusal, SenderRules},
     trouble::Trouble,
 };
@@ -47,7 +47,7 @@ pub struct Envelope {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recipient {
     /// A fax number.
-    Number(Destination),
+    Number(dial::Address),
     /// Who runs this.
     Postmaster,
 }
@@ -150,7 +150,7 @@ impl Intake {
                 ),
             ));
         }
-        dial::parse(local_part, &self.plan)
+        dial::parse_address(local_part, &self.plan)
             .map(Recipient::Number)
             .map_err(|error| {
                 let shown: String = local_part.chars().take(64).collect();

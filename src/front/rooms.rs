@@ -170,6 +170,7 @@ fn submission(mail: Mail) -> NewSubmission {
             .into_iter()
             .map(|recipient| NewRecipient {
                 destination: recipient.destination.to_string(),
+                sub_address: recipient.sub_address.map(|sub| sub.to_string()),
                 given: recipient.address,
                 notify: recipient.notify,
                 orcpt: recipient.orcpt,
@@ -296,11 +297,12 @@ mod tests {
             let claim = intake.sender(peer, "ada@example.com").await.unwrap();
             let address = "+33-1-23456789@fax.example.com";
             let found = intake.recipient(&claim, address).await.unwrap();
-            let Recipient::Number(destination) = found else {
+            let Recipient::Number(number) = found else {
                 panic!("no number");
             };
             let recipient = FaxRecipient {
-                destination,
+                destination: number.destination,
+                sub_address: number.sub_address,
                 address: address.into(),
                 notify: Some("NEVER".into()),
                 orcpt: None,

@@ -136,7 +136,7 @@ async fn facts(
 ) -> anyhow::Result<ReceivedLetter> {
     let tenant_id = &draft.tenant_id;
     let row = sqlx::query(
-        "SELECT fax.remote_number, fax.tsi, fax.incomplete, fax.outcome, fax.started_at, number.e164, number.title
+        "SELECT fax.remote_number, fax.tsi, fax.sub_address, fax.incomplete, fax.outcome, fax.started_at, number.e164, number.title
          FROM received_fax AS fax JOIN number ON number.number_id = fax.number_id AND number.tenant_id = fax.tenant_id
          WHERE fax.tenant_id = $1 AND fax.received_id = $2",
     )
@@ -175,6 +175,7 @@ async fn facts(
         number_title: row.try_get("title")?,
         remote_number: row.try_get("remote_number")?,
         tsi: row.try_get("tsi")?,
+        sub_address: row.try_get("sub_address")?,
         pages: u32::try_from(pages.len())?,
         started_ms: row.try_get("started_at")?,
         duration_ms: duration.and_then(|ms| u32::try_from(ms).ok()),

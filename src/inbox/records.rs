@@ -169,12 +169,15 @@ pub(super) async fn call_ended(
     .bind(outcome)
     .execute(tx.conn())
     .await?;
-    sqlx::query("UPDATE received_fax SET tsi = $1 WHERE tenant_id = $2 AND received_id = $3")
-        .bind(agreed.and_then(|agreed| agreed.remote_ident.clone()))
-        .bind(&open.tenant_id)
-        .bind(&open.received_id)
-        .execute(tx.conn())
-        .await?;
+    sqlx::query(
+        "UPDATE received_fax SET tsi = $1, sub_address = $2 WHERE tenant_id = $3 AND received_id = $4",
+    )
+    .bind(agreed.and_then(|agreed| agreed.remote_ident.clone()))
+    .bind(agreed.and_then(|agreed| agreed.sub_address.clone()))
+    .bind(&open.tenant_id)
+    .bind(&open.received_id)
+    .execute(tx.conn())
+    .await?;
     Ok(())
 }
 

@@ -34,6 +34,8 @@ pub struct ReceivedLetter {
     pub remote_number: String,
     /// TSI: what the sender's machine calls itself. Anybody can set it to anything.
     pub tsi: Option<String>,
+    /// SUB: whom the sender asks for behind the number (T.33).
+    pub sub_address: Option<String>,
     /// Pages in the PDF.
     pub pages: u32,
     /// When the call came, Unix milliseconds.
@@ -96,6 +98,10 @@ pub fn received(letter: &ReceivedLetter) -> Result<Vec<u8>, LetterError> {
             "" => letter.number.clone(),
             title => format!("{} ({title})", letter.number),
         },
+    );
+    facts.row(
+        words::SUB_ADDRESS.to(language),
+        letter.sub_address.as_deref().unwrap_or_default().trim(),
     );
     facts.row(
         words::PAGES.to(language),

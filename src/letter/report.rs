@@ -52,6 +52,8 @@ pub struct Report {
 pub struct ReportJob {
     /// E.164 with the plus sign.
     pub destination: String,
+    /// Who behind it (T.33).
+    pub sub_address: Option<String>,
     /// The final state: `sent`, `partly`, `failed`, `cancelled`, `expired` or `unknown`.
     pub state: String,
     /// The key of its last outcome.
@@ -237,6 +239,9 @@ fn block(job: &ReportJob, language: Language) -> Block {
         && let Some(outcome) = outcome::by_key(&job.outcome)
     {
         block.sentences.push(outcome.words(language));
+    }
+    if let Some(sub_address) = &job.sub_address {
+        block.row(words::SUB_ADDRESS.to(language), sub_address);
     }
     if let Some(note) = &job.note {
         block.row(words::DETAIL.to(language), note.to(language));

@@ -26,6 +26,7 @@ fn attempt() -> Attempt {
 fn sent_job() -> ReportJob {
     ReportJob {
         destination: "+33123456789".into(),
+        sub_address: None,
         state: "sent".into(),
         outcome: "sent".into(),
         note: None,
@@ -69,6 +70,7 @@ fn broken_job() -> ReportJob {
 fn busy_job() -> ReportJob {
     ReportJob {
         destination: "+4930123456".into(),
+        sub_address: Some("1234".into()),
         state: "failed".into(),
         outcome: "busy".into(),
         confirmed: 0,
@@ -134,6 +136,7 @@ fn a_fax(language: Language, incomplete: bool) -> ReceivedLetter {
         number_title: "Sales".into(),
         remote_number: "+33123456789".into(),
         tsi: Some("  ACME & FILS ".into()),
+        sub_address: incomplete.then(|| "4711".into()),
         pages: 2,
         started_ms: 1_790_856_185_000,
         duration_ms: Some(64_000),

@@ -44,6 +44,8 @@ pub struct CallOrder {
     pub from: String,
     /// Who is called: E.164 with the plus sign.
     pub to: String,
+    /// SUB: who behind that number (T.33); a machine that does not take it gets nothing.
+    pub sub_address: Option<String>,
     /// TSI: what the far end shows as the sender (T.30 §5.3.6.2.6, 20 characters of digits, `+` and space).
     pub ident: String,
     /// The pages to send, from the first that is not confirmed.
@@ -125,6 +127,8 @@ pub enum Media {
 pub struct Negotiated {
     /// The far end's identification: CSI when we send, TSI when we receive.
     pub remote_ident: Option<String>,
+    /// SUB: whom the sender asks for behind our number, when we receive.
+    pub sub_address: Option<String>,
     /// bit/s.
     pub rate: u32,
     /// Error correction mode.

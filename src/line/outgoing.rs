@@ -240,6 +240,7 @@ async fn carry(
         role: Role::Send {
             tiff: Blob(tiff),
             pages,
+            sub_address: order.sub_address.clone(),
         },
         ident: order.ident.clone(),
         ecm: order.ecm,

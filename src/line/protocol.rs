@@ -71,6 +71,8 @@ pub enum Role {
         tiff: Blob,
         /// Its pages.
         pages: u32,
+        /// SUB: who behind the number.
+        sub_address: Option<String>,
     },
     /// Receives.
     Receive,

@@ -367,10 +367,11 @@ pub(super) static T30_CODES: &[T30Code] = &[
         &FAR_END_UNACCEPTABLE,
         "identification not accepted",
     ),
+    // spandsp never says this: `crates/fax` does, of a far end that takes no sub-address.
     t30(
         52,
         "SUB_UNACCEPTABLE",
-        &FAR_END_UNACCEPTABLE,
+        &SUB_ADDRESS_NOT_TAKEN,
         "sub-address not accepted",
     ),
     t30(

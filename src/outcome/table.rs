@@ -453,6 +453,21 @@ pub static FAR_END_UNACCEPTABLE: Outcome = Outcome {
     ),
 };
 
+/// The fax was for a sub-address, and the far machine takes none: nothing was sent.
+pub static SUB_ADDRESS_NOT_TAKEN: Outcome = Outcome {
+    key: "sub-address-not-taken",
+    retry: RetryClass::Never,
+    dsn: "5.3.3",
+    what: say(
+        "The far fax machine takes no sub-address: what is meant for one person would lie where everybody reads it. Nothing was sent.",
+        "Le télécopieur distant n'accepte pas de sous-adresse\u{a0}: un fax destiné à une personne serait à la vue de tous. Rien n'a été envoyé.",
+    ),
+    advice: say(
+        "Ask the recipient, or send to the number alone if everybody may read it.",
+        "Demandez au destinataire, ou envoyez au numéro seul si tout le monde peut lire le fax.",
+    ),
+};
+
 // During the pages, when we send.
 
 /// The far fax machine refused a page as unreadable.
@@ -785,6 +800,7 @@ pub static TABLE: &[&Outcome] = &[
     &OPERATOR_INTERRUPT,
     &POLLING_REFUSED,
     &FAR_END_UNACCEPTABLE,
+    &SUB_ADDRESS_NOT_TAKEN,
     &PAGES_REFUSED,
     &PAGES_UNCONFIRMED,
     &NO_CONFIRMATION,

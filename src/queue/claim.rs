@@ -19,6 +19,7 @@ pub(super) struct Job {
     pub submission_id: String,
     pub user_id: String,
     pub destination: String,
+    pub sub_address: Option<String>,
     pub state: State,
     pub tries: u32,
     pub rendition_id: Option<String>,
@@ -29,7 +30,8 @@ pub(super) struct Job {
     deadline: i64,
 }
 
-const COLUMNS: &str = "tenant_id, job_id, submission_id, user_id, destination, state, tries,
+const COLUMNS: &str =
+    "tenant_id, job_id, submission_id, user_id, destination, sub_address, state, tries,
      rendition_id, cover_custody_id, pages_total, lease_owner, lease_until, deadline";
 
 /// PostgreSQL lets claims pass each other; SQLite has one writer, so there is nothing to pass.
@@ -49,6 +51,7 @@ fn job(row: &sqlx::any::AnyRow) -> Result<Job, StoreError> {
         submission_id: row.try_get("submission_id")?,
         user_id: row.try_get("user_id")?,
         destination: row.try_get("destination")?,
+        sub_address: row.try_get("sub_address")?,
         state: state
             .parse()
             .map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
@@ -271,6 +274,7 @@ mod tests {
             user_id: "u".into(),
             group_id: "g".into(),
             destination: "+331".into(),
+            sub_address: None,
             recipient: "+331@x".into(),
             notify: None,
             orcpt: None,

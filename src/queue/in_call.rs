@@ -69,6 +69,7 @@ pub(super) async fn order(
         more_trunks,
         from: pages.from,
         to: job.destination.clone(),
+        sub_address: job.sub_address.clone(),
         ident: pages.ident,
         pages: pages.pages,
         ecm: offer.ecm,

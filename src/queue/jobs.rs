@@ -21,6 +21,8 @@ pub struct NewJob {
     pub group_id: String,
     /// E.164 with the plus sign.
     pub destination: String,
+    /// Sub-address behind it (T.33).
+    pub sub_address: Option<String>,
     /// The envelope recipient as it was given.
     pub recipient: String,
     /// DSN NOTIFY (RFC 3461 §4.1).
@@ -49,10 +51,10 @@ pub async fn enqueue(tx: &mut Tx, job: &NewJob) -> Result<(), StoreError> {
 /// What the database says.
 pub async fn enqueue_all(tx: &mut Tx, jobs: &[NewJob]) -> Result<(), StoreError> {
     static ROWS: Insert = Insert::new(
-        "INSERT INTO job (job_id, tenant_id, submission_id, user_id, group_id, destination, recipient,
-                          notify, orcpt, state, state_since, deadline, expires_at, run_at, priority,
+        "INSERT INTO job (job_id, tenant_id, submission_id, user_id, group_id, destination, sub_address,
+                          recipient, notify, orcpt, state, state_since, deadline, expires_at, run_at, priority,
                           tries, pages_confirmed)",
-        17,
+        18,
     );
     let now = now_ms();
     let rows = jobs.iter().map(|job| {
@@ -63,6 +65,7 @@ pub async fn enqueue_all(tx: &mut Tx, jobs: &[NewJob]) -> Result<(), StoreError>
             job.user_id.as_str().into(),
             job.group_id.as_str().into(),
             job.destination.as_str().into(),
+            job.sub_address.clone().into(),
             job.recipient.as_str().into(),
             job.notify.clone().into(),
             job.orcpt.clone().into(),

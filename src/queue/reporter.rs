@@ -129,7 +129,7 @@ async fn facts(queue: &Inner, draft: &Draft, submission_id: &str) -> anyhow::Res
     let user_id: String = submission.try_get("user_id")?;
     let settings = people::settings_for(&queue.store, &draft.tenant_id, &user_id).await?;
     let rows = sqlx::query(
-        "SELECT job_id, destination, state, tries, rendition_id, cover_custody_id, pages_total,
+        "SELECT job_id, destination, sub_address, state, tries, rendition_id, cover_custody_id, pages_total,
                 pages_confirmed, outcome, outcome_note, finished_at
          FROM job WHERE tenant_id = $1 AND submission_id = $2 ORDER BY job_id",
     )
@@ -157,6 +157,7 @@ async fn facts(queue: &Inner, draft: &Draft, submission_id: &str) -> anyhow::Res
         }
         jobs.push(ReportJob {
             destination: row.try_get("destination")?,
+            sub_address: row.try_get("sub_address")?,
             state: row
                 .try_get::<String, _>("state")?
                 .parse::<super::State>()?

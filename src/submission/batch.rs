@@ -72,6 +72,7 @@ impl Prepared {
                 user_id: user.user_id.clone(),
                 group_id: user.group_id.clone(),
                 destination: recipient.destination,
+                sub_address: recipient.sub_address,
                 recipient: recipient.given,
                 notify: recipient.notify,
                 orcpt: recipient.orcpt,
@@ -100,7 +101,10 @@ impl Prepared {
         let keys = jobs
             .iter()
             .filter(|_| window_s > 0)
-            .map(|job| repeats::key(tenant_id, &user.user_id, &digest, &job.destination))
+            .map(|job| {
+                let to = (job.destination.as_str(), job.sub_address.as_deref());
+                repeats::key(tenant_id, &user.user_id, &digest, to)
+            })
             .collect();
         let submission = SubmissionRow {
             submission_id,

@@ -81,6 +81,8 @@ pub struct NewSubmission {
 pub struct NewRecipient {
     /// E.164 with the plus sign.
     pub destination: String,
+    /// Sub-address behind it (T.33).
+    pub sub_address: Option<String>,
     /// The envelope recipient as it was given.
     pub given: String,
     /// DSN NOTIFY (RFC 3461 §4.1).

@@ -15,7 +15,7 @@ use crate::{
     store::{Cell, Insert, Store, StoreError, Tx},
 };
 
-/// SHA-256 of tenant, user, the message's digest and the number.
+/// SHA-256 of tenant, user, the message's digest, the number and its sub-address.
 pub(super) type Key = [u8; 32];
 
 /// SHA-256 of a mail below its trace lines: these differ where it comes by another way, or with
@@ -49,14 +49,21 @@ fn after_field(message: &[u8]) -> &[u8] {
     }
 }
 
-/// The key of one number of a mail.
-pub(super) fn key(tenant_id: &str, user_id: &str, digest: &[u8], destination: &str) -> Key {
+/// The key of one number of a mail, and the sub-address behind it: two people behind one number each get
+/// their fax.
+pub(super) fn key(
+    tenant_id: &str,
+    user_id: &str,
+    digest: &[u8],
+    (destination, sub_address): (&str, Option<&str>),
+) -> Key {
     let mut hash = Sha256::new();
     for part in [
         tenant_id.as_bytes(),
         user_id.as_bytes(),
         digest,
         destination.as_bytes(),
+        sub_address.unwrap_or_default().as_bytes(),
     ] {
         // Lengths first: no two lists of parts read alike.
         hash.update((part.len() as u64).to_be_bytes());
@@ -195,14 +202,16 @@ mod tests {
 
     #[test]
     fn every_part_of_a_key_counts() {
-        let one = key("t", "u", b"d", "+331");
-        assert_eq!(one, key("t", "u", b"d", "+331"));
+        let number = ("+331", None);
+        let one = key("t", "u", b"d", number);
+        assert_eq!(one, key("t", "u", b"d", number));
         for other in [
-            key("T", "u", b"d", "+331"),
-            key("t", "U", b"d", "+331"),
-            key("t", "u", b"D", "+331"),
-            key("t", "u", b"d", "+332"),
-            key("tu", "", b"d", "+331"),
+            key("T", "u", b"d", number),
+            key("t", "U", b"d", number),
+            key("t", "u", b"D", number),
+            key("t", "u", b"d", ("+332", None)),
+            key("t", "u", b"d", ("+331", Some("1"))),
+            key("tu", "", b"d", number),
         ] {
             assert_ne!(one, other);
         }

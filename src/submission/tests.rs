@@ -114,6 +114,7 @@ async fn mail(tenant_id: &str, text: &str, to: &[&str]) -> NewSubmission {
             .iter()
             .map(|to| NewRecipient {
                 destination: (*to).to_owned(),
+                sub_address: None,
                 given: format!("{to}@fax.example"),
                 notify: Some("SUCCESS".to_owned()),
                 orcpt: None,

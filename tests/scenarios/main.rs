@@ -12,5 +12,6 @@ mod promise_3;
 mod promise_3_evidence;
 mod promise_7;
 mod promise_8;
+mod sub_address;
 mod tenants;
 mod trunks;

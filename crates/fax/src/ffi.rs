@@ -45,8 +45,12 @@ const T4_SUPPORT_LENGTH_US_LEGAL: c_int = 0x10_0000;
 /// RNR is said this often before MCF, unless the count is taken back: more often than any sender asks.
 const NOT_READY: c_int = 100_000;
 
-/// T.30 completion code for a DCS that we can't follow.
+// T.30 completion codes that we end phase B with: for a DCS that we can't follow, a far end that takes no
+// sub-address, one that wants to fetch a document, and one that answers a call of its own.
 const INCOMPATIBLE: c_int = sys::t30_err_e::T30_ERR_INCOMPATIBLE as c_int;
+const SUB_UNACCEPTABLE: c_int = sys::t30_err_e::T30_ERR_SUB_UNACCEPTABLE as c_int;
+const NOPOLL: c_int = sys::t30_err_e::T30_ERR_NOPOLL as c_int;
+const TX_INCAPABLE: c_int = sys::t30_err_e::T30_ERR_TX_INCAPABLE as c_int;
 
 /// The largest IFP packet that is let in, octets. spandsp puts a packet's field on the stack, and so
 /// does what a peer can make it do there stay small. (A field of length 0 makes it declare an array
@@ -214,6 +218,7 @@ impl Modem {
                 sub_address,
                 password,
             } => {
+                self.session_mut().wants_sub_address = sub_address.is_some();
                 let path = ascii_path(path);
                 let first = c_int::try_from(*first).unwrap_or(c_int::MAX);
                 // SAFETY: as above. Page -1 is no limit.
@@ -223,7 +228,8 @@ impl Modem {
                         sys::t30_set_tx_sub_address(t30, ascii20(sub).as_ptr());
                     }
                     if let Some(password) = password {
-                        sys::t30_set_tx_password(t30, ascii20(password).as_ptr());
+                        // Its PWD goes with DTC only; with DCS goes SID.
+                        sys::t30_set_tx_sender_ident(t30, ascii20(password).as_ptr());
                     }
                 }
             }
@@ -528,11 +534,27 @@ unsafe extern "C" fn on_phase_b(user: *mut c_void, field: c_int) -> c_int {
         if session.guard.take_rejection() {
             return INCOMPATIBLE;
         }
-        let is_dcs = u8::try_from(field).is_ok_and(|octet| fcf_of(octet) == fcf::DCS);
-        if is_dcs && let Some(engine) = session.t30 {
-            session.identify(engine.remote_ident(), engine.sub_address());
+        let octet = u8::try_from(field).unwrap_or_default();
+        match fcf_of(octet) {
+            fcf::DCS => {
+                if let Some(engine) = session.t30 {
+                    session.identify(engine.remote_ident(), engine.sub_address());
+                }
+                0
+            }
+            // With the X bit a DIS is a DTC (T.30 §5.3.6.1.2): the far end polls. The engine would poll in
+            // turn, which nobody asked for.
+            fcf::DIS if !session.sends() => {
+                if octet & 1 == 1 {
+                    NOPOLL
+                } else {
+                    TX_INCAPABLE
+                }
+            }
+            // It would leave the sub-address out, and the fax where it is not meant to be.
+            fcf::DIS if session.wants_sub_address && !session.takes_sub_address => SUB_UNACCEPTABLE,
+            _ => 0,
         }
-        0
     })
 }
 

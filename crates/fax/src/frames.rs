@@ -17,6 +17,7 @@ pub mod fcf {
     pub const NSS: u8 = 0x22;
     pub const SUB: u8 = 0xC2;
     pub const PWD: u8 = 0xC0;
+    pub const SID: u8 = 0xA2;
     pub const SEP: u8 = 0xA0;
     pub const CTC: u8 = 0x12;
     pub const CFR: u8 = 0x84;
@@ -69,6 +70,7 @@ pub fn fcf_name(octet: u8) -> &'static str {
         fcf::NSS => "NSS",
         fcf::SUB => "SUB",
         fcf::PWD => "PWD",
+        fcf::SID => "SID",
         fcf::SEP => "SEP",
         fcf::CTC => "CTC",
         fcf::CFR => "CFR",
@@ -138,6 +140,20 @@ pub fn rate_of(octet: u8) -> Option<u32> {
 /// The rate bits in the second octet of a DCS's information field.
 pub const RATE_BITS: u8 = 0x3C;
 
+/// A bit of a DIS, DTC or DCS (whole, from the address octet), by its number in T.30 Table 2. Those beyond
+/// the end of the frame are 0.
+fn bit(frame: &[u8], number: usize) -> bool {
+    frame
+        .get(3 + (number - 1) / 8)
+        .is_some_and(|octet| octet & (1 << ((number - 1) % 8)) != 0)
+}
+
+/// Whether the machine that sent this DIS takes a sub-address (T.30 Table 2, bit 49).
+#[must_use]
+pub fn takes_sub_address(dis: &[u8]) -> bool {
+    bit(dis, 49)
+}
+
 /// What a DCS frame (whole, from the address octet) says, without the identification.
 ///
 /// `None` when it is too short or asks for a rate that doesn't exist.
@@ -146,11 +162,7 @@ pub fn read_dcs(frame: &[u8]) -> Option<Agreement> {
     if frame.len() < 6 || fcf_of(frame[2]) != fcf::DCS {
         return None;
     }
-    let bit = |number: usize| {
-        frame
-            .get(3 + (number - 1) / 8)
-            .is_some_and(|octet| octet & (1 << ((number - 1) % 8)) != 0)
-    };
+    let bit = |number: usize| bit(frame, number);
     // T.30 Table 2: bit 41 R8×15.4, bit 15 R8×7.7, bit 31 T.6, bit 16 two-dimensional, bit 27 ECM.
     let resolution = if bit(41) {
         Resolution::Superfine
@@ -207,6 +219,7 @@ mod tests {
             (fcf::NSS, s::T30_NSS),
             (fcf::SUB, s::T30_SUB),
             (fcf::PWD, s::T30_PWD),
+            (fcf::SID, s::T30_SID),
             (fcf::SEP, s::T30_SEP),
             (fcf::CTC, s::T30_CTC),
             (fcf::CFR, s::T30_CFR),
@@ -258,6 +271,14 @@ mod tests {
         frame[4] = 0x02 | 0x10;
         assert_eq!(read_dcs(&frame), None, "bit 14 alone is no rate");
         assert_eq!(read_dcs(&frame[..5]), None);
+    }
+
+    #[test]
+    fn a_dis_says_whether_it_takes_a_sub_address() {
+        let mut dis = vec![0xFF, 0x13, fcf::DIS, 0, 0x6E, 0xF8, 0xC4, 0x80, 0x80];
+        assert!(!takes_sub_address(&dis));
+        dis.push(0x01);
+        assert!(takes_sub_address(&dis));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Incoming frames that the engine would mishandle are rewritten before it sees them.
 //!
 //! The frame handler runs before the engine's dispatch and on the same buffer, so a changed octet
-//! changes what the engine does. Three uses: cures for the two lost-answer traps of the vendored
-//! spandsp, refusal of a page that can't be kept, and frames that would break memory.
+//! changes what the engine does. Four uses: cures for the two lost-answer traps of the vendored
+//! spandsp, an answer that it doesn't know with ECM, refusal of a page that can't be kept, and frames that
+//! would break memory.
 
 use crate::frames::{RATE_BITS, fcf, fcf_of, rate_of};
 
@@ -11,6 +12,8 @@ use crate::frames::{RATE_BITS, fcf, fcf_of, rate_of};
 pub struct Guard {
     /// The last frame of all, either way, if it was ours.
     last_sent: Option<u8>,
+    /// The second FCF of the last PPS that we sent, until its answer came.
+    asked: Option<u8>,
     /// The second FCF of the last PPS that came in.
     last_pps_end: u8,
     /// That PPS.
@@ -41,6 +44,12 @@ impl Guard {
     /// A frame of ours is queued.
     pub fn sent(&mut self, frame: &[u8]) {
         self.last_sent = frame.get(2).map(|&octet| fcf_of(octet));
+        match (self.last_sent, frame.get(3)) {
+            (Some(fcf::PPS), Some(&end)) => self.asked = Some(fcf_of(end)),
+            // It asks again for the answer to the PPS.
+            (Some(fcf::RR), _) => {}
+            _ => self.asked = None,
+        }
     }
 
     /// A frame came in, and may be rewritten.
@@ -54,6 +63,7 @@ impl Guard {
             fcf::RR | fcf::PPS if self.refusing => Some(fcf::EOS),
             fcf::PPS | fcf::RR => self.after_a_lost_answer(fcf_of(octet)),
             fcf::DCS => self.dcs(frame),
+            fcf::RTP => self.rtp(),
             // A CTC with a rate that doesn't exist would index the engine's rate table with -1.
             fcf::CTC if len < 5 || rate_of(frame[4]).is_none() => Some(fcf::EOS),
             _ => None,
@@ -88,6 +98,15 @@ impl Guard {
             }
             _ => None,
         }
+    }
+
+    /// RTP to a PPS: the page is good, train again (T.30 §5.3.6.1.7). The engine knows it without ECM only,
+    /// and would hang up. Behind the last page, or one with EOM, no training is skipped if it takes it for
+    /// MCF. Between pages the far end would not hear the data that follows at once: that call ends.
+    fn rtp(&self) -> Option<u8> {
+        self.asked
+            .is_some_and(|end| matches!(end, fcf::EOP | fcf::EOM | fcf::PRI_EOP | fcf::PRI_EOM))
+            .then_some(fcf::MCF)
     }
 
     /// A frame that the engine must be given now.
@@ -170,6 +189,26 @@ mod tests {
             assert_eq!(fcf_of(passed(&mut guard, frame(fcf::RR))[2]), expected);
             assert_eq!(guard.take_injection(), (end == fcf::MPS).then(|| pps(end)));
         }
+    }
+
+    #[test]
+    fn rtp_to_a_pps_is_taken_for_mcf_where_no_page_follows_at_once() {
+        for (end, expected) in [
+            (fcf::EOP, fcf::MCF),
+            (fcf::EOM, fcf::MCF),
+            (fcf::MPS, fcf::RTP),
+            (fcf::NULL, fcf::RTP),
+        ] {
+            let mut guard = Guard::default();
+            guard.sent(&pps(end));
+            assert_eq!(passed(&mut guard, frame(fcf::RTP | 1))[2], expected | 1);
+            guard.sent(&frame(fcf::RR));
+            assert_eq!(passed(&mut guard, frame(fcf::RTP))[2], expected);
+        }
+        // Without ECM the engine knows it.
+        let mut guard = Guard::default();
+        guard.sent(&frame(fcf::EOP));
+        assert_eq!(passed(&mut guard, frame(fcf::RTP))[2], fcf::RTP);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{any::Any, collections::VecDeque};
 use crate::{
     custody::{Custody, Decision, PageEnd},
     ffi::Engine,
-    frames::{Agreement, fcf, fcf_name, fcf_of, read_ctc, read_dcs},
+    frames::{Agreement, fcf, fcf_name, fcf_of, read_ctc, read_dcs, takes_sub_address},
     guard::Guard,
     station::{Cause, Event},
     tracker::Tracker,
@@ -48,6 +48,10 @@ pub struct Session {
     started: Option<u32>,
     /// Octets of image sent of the current page, with ECM.
     pub image_octets: u32,
+    /// The page is for a sub-address.
+    pub wants_sub_address: bool,
+    /// The far end's last DIS takes one.
+    pub takes_sub_address: bool,
     /// The frame that comes in is one of our own making.
     pub injecting: bool,
     /// The engine, for its callbacks to ask.
@@ -91,6 +95,8 @@ impl Session {
             fax_heard: false,
             started: None,
             image_octets: 0,
+            wants_sub_address: false,
+            takes_sub_address: false,
             injecting: false,
             t30: None,
             panic: None,
@@ -153,6 +159,9 @@ impl Session {
             }
             (_, fcf::FCD | fcf::RCP) => {}
             (role, field) => {
+                if field == fcf::DIS {
+                    self.takes_sub_address = takes_sub_address(frame);
+                }
                 if let Role::Receive(custody) = role {
                     // A PPS carries the post-message command in its next octet (T.30 Annex A.4.3).
                     let command = match frame.get(3) {

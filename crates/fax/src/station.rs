@@ -44,9 +44,11 @@ pub enum Work {
         tiff: Vec<u8>,
         /// 0-based page to begin with: the first that isn't confirmed.
         first_page: u32,
-        /// SUB: sub-address, 20 characters (T.30 §5.3.6.1.2), sent if the far end takes one.
+        /// SUB: sub-address, 20 characters (T.30 §5.3.6.2.8). A far end that takes none is sent nothing: the
+        /// call ends with the code SUB_UNACCEPTABLE.
         sub_address: Option<String>,
-        /// PWD: password, 20 characters.
+        /// The password of a transmission, 20 characters: T.30 has it in SID (§5.3.6.2.10; PWD is for
+        /// polling). Sent if the far end takes one.
         password: Option<String>,
         /// Before the data of each page, line time stands still until [`Call::go`](crate::Call::go).
         ask_before_data: bool,

@@ -6,7 +6,7 @@ mod common;
 
 use common::*;
 use faxpost_fax::{Cause, Event, Progress, Station, Verdict, Work, frames::fcf};
-use faxpost_t4::{Coding, Resolution};
+use faxpost_t4::{Bitmap, Coding, FaxPage, Resolution};
 
 #[test]
 fn three_pages_arrive_bit_for_bit_over_t38_with_ecm() {
@@ -238,6 +238,18 @@ fn a_sub_address_reaches_the_receiver() {
     );
 }
 
+#[test]
+fn a_password_is_kept_from_a_far_end_that_takes_none() {
+    // Our own receiver asks for none.
+    let mut work = Work::send(file(&document(&[Resolution::Standard])));
+    if let Work::Send { password, .. } = &mut work {
+        *password = Some("1234".into());
+    }
+    let call = T38Call::with(&Station::default(), work, Commit::Now).run(300.0);
+    assert_eq!(call.a.count(true, "SID"), 0);
+    assert_eq!(call.a.verdicts(), [Verdict::Confirmed]);
+}
+
 /// Three pages, each of which waits for a permit.
 fn asking(station: &Station) -> T38Call {
     T38Call::with(station, asking_work(), Commit::Now)
@@ -462,4 +474,102 @@ fn the_work_comes_back_for_other_media() {
     let call = again.run(300.0);
     assert_same(&call.shelf.kept(), &pages);
     assert_eq!(call.a.verdicts(), [Verdict::Confirmed; 3]);
+}
+
+/// A page of so many rows, with ink in the first and in the last.
+fn sheet(width: usize, rows: usize, resolution: Resolution) -> FaxPage {
+    let mut bitmap = Bitmap::new(width, rows);
+    for y in (0..rows).step_by(37).chain([rows - 1]) {
+        for x in 0..40 + y % 200 {
+            bitmap.set_black(8 + (x * 3 + y) % (width - 8), y);
+        }
+    }
+    FaxPage::encode(&bitmap, resolution, Coding::Mmr)
+}
+
+#[test]
+fn sheets_of_every_size_arrive_whole() {
+    // Rows as `crates/paper` makes them of A4, Letter and Legal (T.4 §2.1), and a strip of a metre.
+    let pages: Vec<FaxPage> = [
+        (1143, Resolution::Standard),
+        (1075, Resolution::Standard),
+        (1369, Resolution::Standard),
+        (2287, Resolution::Fine),
+        (2151, Resolution::Fine),
+        (2738, Resolution::Fine),
+        (4574, Resolution::Superfine),
+        (4302, Resolution::Superfine),
+        (5476, Resolution::Superfine),
+        (7700, Resolution::Fine),
+    ]
+    .into_iter()
+    .map(|(rows, resolution)| sheet(1728, rows, resolution))
+    .collect();
+    for station in [Station::default(), without_ecm()] {
+        let call = T38Call::new(&station, &pages, Commit::Now).run(1800.0);
+        assert_same(&call.shelf.kept(), &pages);
+        assert_eq!(call.a.verdicts(), [Verdict::Confirmed; 10]);
+    }
+}
+
+#[test]
+fn wide_sheets_arrive_where_both_take_them() {
+    let station = Station {
+        wide: true,
+        ..Station::default()
+    };
+    // T.4 §2.1: B4 and A3.
+    let pages = [
+        sheet(2048, 1400, Resolution::Standard),
+        sheet(2048, 1401, Resolution::Standard),
+    ];
+    let call = T38Call::new(&station, &pages, Commit::Now).run(300.0);
+    assert_same(&call.shelf.kept(), &pages);
+    let pages = [sheet(2432, 1600, Resolution::Standard)];
+    let call = T38Call::new(&station, &pages, Commit::Now).run(300.0);
+    assert_same(&call.shelf.kept(), &pages);
+    // To a machine of A4 nothing goes out, and the end says why: the engine calls it a resolution.
+    let mut call = T38Call::new(&station, &pages, Commit::Now);
+    let narrow = Work::receive(call.shelf.clone());
+    call.b.endpoint =
+        faxpost_fax::T38Endpoint::new(&Station::default(), narrow, false, 400).unwrap();
+    let call = call.run(300.0);
+    assert_eq!(call.a.ending().name, "NORESSUPPORT");
+    assert_eq!(call.a.verdicts(), [Verdict::Unsent]);
+}
+
+#[test]
+fn a_superfine_sheet_is_made_coarser_for_a_machine_that_takes_none() {
+    let page = sheet(1728, 4574, Resolution::Superfine);
+    for ecm in [true, false] {
+        let mut call = T38Call::new(
+            &Station {
+                ecm,
+                ..Station::default()
+            },
+            std::slice::from_ref(&page),
+            Commit::Now,
+        );
+        let plain = Station {
+            ecm,
+            superfine: false,
+            ..Station::default()
+        };
+        let work = Work::receive(call.shelf.clone());
+        call.b.endpoint = faxpost_fax::T38Endpoint::new(&plain, work, false, 400).unwrap();
+        let call = call.run(600.0);
+        assert_eq!(call.a.verdicts(), [Verdict::Confirmed]);
+        let kept = call.shelf.kept();
+        assert_eq!(kept[0].resolution, Resolution::Fine, "ECM {ecm}");
+        assert_eq!((kept[0].width, kept[0].height), (1728, 2287));
+        // Two rows became one: nothing black got lost.
+        let (fine, coarse) = (pixels(&page), pixels(&kept[0]));
+        for y in 0..fine.height() {
+            let (row, made) = (fine.row(y), coarse.row(y / 2));
+            assert!(
+                row.iter().zip(made).all(|(ink, made)| ink & !made == 0),
+                "row {y}"
+            );
+        }
+    }
 }

@@ -211,44 +211,6 @@ fn a_peer_that_vanishes_ends_the_call_on_either_side() {
 }
 
 #[test]
-fn silence_after_ctc_ends_by_the_watchdog() {
-    let mut call = T38Call::new(&Station::default(), &three_pages(), Commit::Now);
-    while call.a.count(false, "CFR") == 0 {
-        call.tick();
-    }
-    // From here on the far end is a script: PPR for ever fewer frames, four times, so that the sender asks
-    // for a lower rate (T.30 Annex A §A.4.4), and then nothing.
-    let mut seq = call.b_way.last_seq.wrapping_add(1);
-    let mut asked = 0;
-    let mut due = None;
-    while !call.a.endpoint.is_ended() && call.now < u64::from(seconds(600.0)) {
-        call.now += 1;
-        move_packets(&mut call.a, &mut call.a_way, call.now);
-        if call.a.count(true, "PPS-MPS") > asked && due.is_none() {
-            due = Some(call.now + u64::from(seconds(2.0)));
-        }
-        if due == Some(call.now) {
-            due = None;
-            let mut ppr = vec![0xFF, 0x13, fcf::PPR];
-            ppr.resize(35, 0);
-            ppr[3] = 0xFF << asked;
-            asked += 1;
-            for packet in v21(&[&ppr]) {
-                call.a.endpoint.rx_ifp(seq, &packet);
-                seq = seq.wrapping_add(1);
-            }
-        }
-    }
-    take_events(&mut call.a, &mut call.a_way, call.now);
-    assert_eq!(
-        call.a.frames(true)[2..],
-        ["PPS-MPS", "PPS-MPS", "PPS-MPS", "PPS-MPS", "CTC"]
-    );
-    assert_eq!(call.a.ending().cause, Cause::Silence);
-    assert_eq!(call.a.verdicts(), [UNKNOWN, UNSENT, UNSENT]);
-}
-
-#[test]
 fn lost_image_data_is_asked_for_again() {
     let pages = three_pages();
     let mut call = T38Call::new(&Station::default(), &pages, Commit::Now);

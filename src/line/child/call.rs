@@ -52,10 +52,12 @@ pub(super) fn run(
     };
     let speed = speed.max(1);
     let work = match role {
-        Role::Send { tiff, .. } => Work::Send {
+        Role::Send {
+            tiff, sub_address, ..
+        } => Work::Send {
             tiff: tiff.0,
             first_page: 0,
-            sub_address: None,
+            sub_address,
             password: None,
             ask_before_data: true,
         },
@@ -208,6 +210,7 @@ fn negotiated(agreement: &Agreement) -> Negotiated {
     let (_, vertical) = agreement.resolution.dpi();
     Negotiated {
         remote_ident: (!ident.is_empty()).then(|| ident.to_owned()),
+        sub_address: agreement.sub_address.clone(),
         rate: agreement.rate,
         ecm: agreement.ecm,
         vertical_dpi: vertical as u32,

@@ -168,6 +168,9 @@ pub(super) async fn prepare(
     if let Some(modem) = modem {
         client.parameter("MODEM", modem).await?;
     }
+    if let Some(sub_address) = &order.sub_address {
+        client.parameter("SUBADDR", sub_address).await?;
+    }
     // Heeded only by modems with `UseJobTSI`; HylaFAX+ and older ones may not know these.
     let _ = client
         .ask("JPARM", &format!("TSI \"{}\"", plain(&order.ident)))

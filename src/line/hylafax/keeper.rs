@@ -311,6 +311,7 @@ impl Fax {
             own_fault: (!kept).then(|| "a page could not be kept".into()),
             negotiated: Some(Negotiated {
                 remote_ident: self.tsi.clone(),
+                sub_address: None,
                 rate: self.rate,
                 ecm: self.ecm,
                 vertical_dpi: self.vertical_dpi,

@@ -3,6 +3,7 @@
 //! A fax machine of our own would confirm what it received; this one refuses, falls silent or hangs up
 //! at the moment that a test names. It keeps no pages, but a record of every frame.
 
+#[path = "../../../crates/fax/tests/script/ifp.rs"]
 mod ifp;
 mod t30;
 
@@ -58,6 +59,8 @@ pub enum Training {
 pub struct Script {
     /// It offers error correction.
     pub ecm: bool,
+    /// It takes a sub-address.
+    pub takes_sub_address: bool,
     /// To each training.
     pub trainings: Vec<Training>,
     /// To each post-message command, blocks within a page left out.
@@ -70,6 +73,7 @@ impl Script {
     pub fn ecm(answers: &[Answer]) -> Self {
         Self {
             ecm: true,
+            takes_sub_address: false,
             trainings: Vec::new(),
             answers: answers.to_vec(),
         }
@@ -82,6 +86,13 @@ impl Script {
             ecm: false,
             ..Self::ecm(answers)
         }
+    }
+
+    /// Takes a sub-address.
+    #[must_use]
+    pub fn taking_sub_address(mut self) -> Self {
+        self.takes_sub_address = true;
+        self
     }
 
     /// Says these things to its trainings.

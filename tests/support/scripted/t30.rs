@@ -37,6 +37,7 @@ pub struct Receiver {
     seq: u16,
     speed: u32,
     ecm: bool,
+    takes_sub_address: bool,
     trainings: VecDeque<Training>,
     answers: VecDeque<Answer>,
     /// PPR so far in the answer that ends with CTC.
@@ -63,6 +64,7 @@ impl Receiver {
             seq: 0,
             speed,
             ecm: script.ecm,
+            takes_sub_address: script.takes_sub_address,
             trainings: script.trainings.clone().into(),
             answers: script.answers.clone().into(),
             pprs: 0,
@@ -225,6 +227,13 @@ impl Receiver {
             dis[5] |= 0x80;
             dis.push(0x44);
         }
+        if self.takes_sub_address {
+            // Bit 49; bits 24, 32, 40 and 48 say that more follows.
+            dis[5] |= 0x80;
+            dis.resize(10, 0);
+            dis[6..9].iter_mut().for_each(|octet| *octet |= 0x80);
+            dis[9] = 0x01;
+        }
         self.say_all(&[csi, dis]).await;
     }
 
@@ -264,6 +273,11 @@ fn name(frame: &[u8]) -> String {
     let field = fcf_name(frame[2]);
     match (fcf_of(frame[2]), frame.get(3)) {
         (fcf::PPS | fcf::EOR, Some(&end)) => format!("{field}-{}", fcf_name(end)),
+        // T.30 §5.3.6.2.8: the last digit comes first.
+        (fcf::SUB, _) => {
+            let digits: String = frame[3..].iter().rev().map(|&o| char::from(o)).collect();
+            format!("{field} {}", digits.trim())
+        }
         (fcf::DCS, _) => format!("{field} {}", rate_of(frame[4]).unwrap()),
         _ => field.to_owned(),
     }

@@ -1,5 +1,6 @@
 //! A fax modem on a pseudo terminal, and a fax machine at the other end of its line, for programs that
-//! drive modems: spandsp's Class 1 modem and one of our endpoints, joined by G.711.
+//! drive modems: spandsp's Class 1 modem and one of our endpoints, joined by G.711, or by G.711 to a gateway
+//! and T.38 behind it.
 //!
 //! ```text
 //! softmodem FOLDER SPEED
@@ -9,9 +10,12 @@
 //!
 //! - `ring FILE`: the machine calls, and sends this TIFF to whoever answers.
 //! - `busy`: the next number that is dialled is engaged.
+//! - `t38`: from the next call on the machine is behind a gateway; `g711`: it no longer is.
 //! - `cut PAGE`: the machine hangs up in the middle of this page (from 0) of the next call to it.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+#[path = "../../tests/rig/line.rs"]
+mod line;
 #[path = "../../tests/rig/modem.rs"]
 mod modem;
 #[path = "../../tests/rig/pty.rs"]
@@ -26,12 +30,12 @@ use std::{
 };
 
 use faxpost_fax::{
-    AudioEndpoint, Event, Kept, PageGate, ReceivedPage, Station, TICK_SAMPLES, TICKS_PER_SECOND,
-    Work, g711::Law,
+    Event, Kept, PageGate, ReceivedPage, Station, TICK_SAMPLES, TICKS_PER_SECOND, Work,
 };
 use faxpost_t4::tiff;
 
-use modem::{Modem, Request};
+use line::{Line as Media, Path};
+use modem::{Gateway, Modem, Request};
 use pty::Pty;
 
 /// A tick of line time.
@@ -75,7 +79,9 @@ struct Line {
     folder: PathBuf,
     station: Station,
     /// The machine at the other end, during a call.
-    machine: Option<AudioEndpoint>,
+    machine: Option<Media>,
+    /// What lies between it and the modem.
+    path: Path,
     /// What it hears in the next tick.
     heard: Samples,
     /// What it sends when its ringing is answered, and ticks to the next ring.
@@ -107,6 +113,7 @@ fn main() {
             ..Station::default()
         },
         machine: None,
+        path: Path::Audio,
         heard: [0; TICK_SAMPLES],
         ringing: None,
         busy: false,
@@ -158,6 +165,8 @@ impl Line {
         match word {
             "ring" => self.ringing = Some((fs::read(value).unwrap(), 0)),
             "busy" => self.busy = true,
+            "t38" => self.path = Path::T38,
+            "g711" => self.path = Path::Audio,
             "cut" => self.cut = Some(value.parse().unwrap()),
             other => panic!("softmodem: what is {other:?}?"),
         }
@@ -231,17 +240,23 @@ impl Line {
         let Some(machine) = &mut self.machine else {
             return;
         };
-        let over_the_line =
-            |samples: &Samples| samples.map(|sample| Law::A.decode(Law::A.encode(sample)));
-        let mut tx = [0; TICK_SAMPLES];
-        machine.tick(Some(&over_the_line(&said)), &mut tx);
-        self.heard = over_the_line(&tx);
-        while let Some(event) = machine.next_event() {
+        self.heard = machine.tick(&said, false);
+        let call = machine.call();
+        while let Some(event) = call.next_event() {
             match event {
                 Event::PageStarted { index } if self.cut == Some(index) => {
                     (self.cut, self.cut_in) = (None, Some(INTO_THE_PAGE));
                 }
-                Event::Ended(ending) => say(&format!("ended {} {:?}", ending.name, ending.pages)),
+                Event::Ended(ending) => {
+                    let pages = ending.pages.iter().map(|page| page.evidence.as_str());
+                    say(&format!(
+                        "ended {} {:?}: kept {}, {}",
+                        ending.name,
+                        self.path,
+                        ending.kept,
+                        pages.collect::<Vec<_>>().join(", ")
+                    ));
+                }
                 _ => {}
             }
         }
@@ -249,10 +264,10 @@ impl Line {
             *ticks -= 1;
             if *ticks == 0 {
                 self.cut_in = None;
-                machine.terminate();
+                call.terminate();
             }
         }
-        if machine.is_ended() {
+        if call.is_ended() {
             self.ended += 1;
             if self.ended == HANG_UP && !self.on_hook {
                 self.modem.hung_up();
@@ -285,7 +300,7 @@ impl Line {
             }
             Request::HangUp => {
                 if let Some(machine) = &mut self.machine {
-                    machine.terminate();
+                    machine.call().terminate();
                 }
                 self.on_hook = true;
             }
@@ -293,7 +308,7 @@ impl Line {
     }
 
     fn begin(&mut self, work: Work, caller: bool) {
-        self.machine = Some(AudioEndpoint::new(&self.station, work, caller).unwrap());
+        self.machine = Some(Media::new(self.path, &self.station, work, caller).unwrap());
         (self.ended, self.on_hook) = (0, false);
     }
 }

@@ -1,4 +1,5 @@
 //! What lies between the far end's modem and our endpoint.
+#![allow(dead_code)]
 
 use std::{
     io,

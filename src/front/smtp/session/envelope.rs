@@ -9,6 +9,7 @@ use smtp_proto::{
 
 use super::{Gone, Next, Open, Session};
 use crate::{
+    dial,
     front::{
         Envelope, FaxRecipient, Recipient,
         smtp::{
@@ -110,17 +111,21 @@ impl Session {
                 envelope.postmaster = true;
                 replies::postmaster_ok()
             }
-            Ok(Recipient::Number(destination)) => {
-                let shown = destination.to_string();
-                let twice = envelope
-                    .recipients
-                    .iter()
-                    .any(|recipient| recipient.destination == destination);
+            Ok(Recipient::Number(number)) => {
+                let shown = number.to_string();
+                let dial::Address {
+                    destination,
+                    sub_address,
+                } = number;
+                let twice = envelope.recipients.iter().any(|recipient| {
+                    recipient.destination == destination && recipient.sub_address == sub_address
+                });
                 if twice {
                     replies::recipient_twice(&shown)
                 } else {
                     envelope.recipients.push(FaxRecipient {
                         destination,
+                        sub_address,
                         address: to.address,
                         notify: notify(to.flags),
                         // The parser takes no other address type and drops this one's name.
