@@ -257,6 +257,8 @@ pub(super) async fn start_line(
     setup.advertised = config.sip.advertised;
     setup.t1 = Duration::from_millis(config.sip.t1_ms);
     setup.tcp = config.sip.tcp;
+    // A call's session lasts in the call's own time.
+    setup.session_second = Duration::from_secs(1) / config.line.speed.max(1);
     setup.probe = (config.sip.probe_s > 0).then(|| Duration::from_secs(config.sip.probe_s));
     let adapter = sip::start(setup).await?;
     tracing::info!(address = %adapter.local_addr(), "SIP");

@@ -343,6 +343,7 @@ async fn dispatch(inner: Arc<Inner>, mut events: mpsc::Receiver<Event>) {
             | Event::Answered { call, .. }
             | Event::Reoffer { call, .. }
             | Event::ReofferDone { call, .. }
+            | Event::Remote { call, .. }
             | Event::Ended { call, .. } => {
                 let ended = matches!(event, Event::Ended { .. });
                 let mut events = inner.events();

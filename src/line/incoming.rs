@@ -12,7 +12,7 @@ use super::{
     protocol::{FromWorker, Role, ToWorker},
     session::{Begin, Session, Step},
     sip::{
-        CallId, Event,
+        CallId, End, Event,
         sdp::{Codec, Local, LocalMedia, Remote, RemoteMedia},
     },
     workers::{NoWorker, WorkerCall},
@@ -35,15 +35,18 @@ pub(super) async fn run(
     hang_up: mpsc::UnboundedReceiver<()>,
 ) -> Option<CallEnding> {
     let policy = inner.trunks.t38_policy(&offered.trunk_id);
-    let fits = |(_, best): &(Remote, RemoteMedia)| {
-        policy != T38Policy::Never || !matches!(best, RemoteMedia::T38(_))
-    };
-    let Some((remote, best)) = usable(sdp).filter(fits) else {
-        inner.sip.reject(call, 488, None);
-        return None;
+    let theirs = if sdp.is_empty() {
+        None
+    } else {
+        let usable = usable(inner, sdp, policy);
+        if usable.is_none() {
+            inner.sip.reject(call, 488, None);
+            return None;
+        }
+        usable
     };
     // All that can be missing is taken before the call is put on record and answered.
-    let room = match Room::take(inner, &remote, &best).await {
+    let room = match Room::take(inner, theirs.as_ref()).await {
         Ok(room) => room,
         Err(none) => {
             tracing::error!(
@@ -62,22 +65,33 @@ pub(super) async fn run(
         }
         Decision::Answer { ident } => ident,
     };
-    inner.sip.answer(call, room.answer);
-    loop {
+    inner.sip.answer(call, room.sdp);
+    let answered = loop {
         match events.recv().await {
-            Some(Event::Answered { .. }) => break,
-            Some(Event::Ended { why, .. }) => return Some(fault(format!("{why:?}"))),
+            Some(Event::Answered { sdp, .. }) => break sdp,
+            Some(Event::Ended { why, .. }) => return Some(never_stood(why)),
             Some(_) => {}
             None => return Some(fault("SIP signalling has stopped")),
         }
-    }
+    };
+    // RFC 3261 §13.2.1: who called without an offer answers ours in the ACK.
+    let best = match theirs {
+        Some((_, best)) => best,
+        None => match usable(inner, &answered, T38Policy::Never) {
+            Some((_, best)) => best,
+            None => {
+                inner.sip.hangup(call, Some(88));
+                return Some(CallEnding::default());
+            }
+        },
+    };
     let begin = Begin {
         call,
         events,
         hang_up,
         worker: room.worker,
         local: room.local,
-        audio: room.socket,
+        socket: room.socket,
         remote: best,
         role: Role::Receive,
         ident,
@@ -102,7 +116,7 @@ struct Room {
     worker: WorkerCall,
     socket: MediaSocket,
     local: Local,
-    answer: Vec<u8>,
+    sdp: Vec<u8>,
 }
 
 /// Why there is no room.
@@ -115,7 +129,8 @@ struct NoRoom {
 }
 
 impl Room {
-    async fn take(inner: &Inner, remote: &Remote, best: &RemoteMedia) -> Result<Self, NoRoom> {
+    /// `theirs`: the offer and what of it we take; none when the caller wants ours.
+    async fn take(inner: &Inner, theirs: Option<&(Remote, RemoteMedia)>) -> Result<Self, NoRoom> {
         let fault = |error: &dyn std::fmt::Display| NoRoom {
             why: error.to_string(),
             // Temporary failure: the trunk may try another of our gateways (RFC 3261 §21.5.4).
@@ -134,35 +149,61 @@ impl Room {
         let socket = inner.ports.bind().map_err(|error| fault(&error))?;
         let port = socket.port().map_err(|error| fault(&error))?;
         let addr = (inner.advertised, port).into();
-        let (media, peer) = match best {
-            RemoteMedia::T38(t38) => (LocalMedia::T38 { addr }, t38.addr),
-            RemoteMedia::Audio { addr: peer, .. } => {
-                let codecs = vec![Codec::Pcma, Codec::Pcmu];
-                (LocalMedia::Audio { addr, codecs }, *peer)
+        let mut local = Local::new(crate::clock::now_ms().unsigned_abs());
+        let audio = LocalMedia::Audio {
+            addr,
+            codecs: vec![Codec::Pcma, Codec::Pcmu],
+        };
+        let sdp = match theirs {
+            None => local.offer(&audio),
+            Some((remote, best)) => {
+                let media = match best {
+                    RemoteMedia::T38(_) => LocalMedia::T38 { addr },
+                    RemoteMedia::Audio { .. } => audio,
+                };
+                // Before anybody is told the port: nothing of a stranger's is ever in the queue.
+                socket
+                    .take_from(best.addr())
+                    .map_err(|error| fault(&error))?;
+                local.answer(remote, &media).map_err(|error| NoRoom {
+                    // Incompatible destination: the offer can't be met.
+                    status: 488,
+                    q850: 88,
+                    why: error.to_string(),
+                })?
             }
         };
-        // Before anybody is told the port: nothing of a stranger's is ever in the queue.
-        socket.take_from(peer).map_err(|error| fault(&error))?;
-        let mut local = Local::new(crate::clock::now_ms().unsigned_abs());
-        let answer = local.answer(remote, &media).map_err(|error| NoRoom {
-            // Incompatible destination: the offer can't be met.
-            status: 488,
-            q850: 88,
-            why: error.to_string(),
-        })?;
         Ok(Self {
             worker,
             socket,
             local,
-            answer,
+            sdp,
         })
     }
 }
 
-fn usable(sdp: &[u8]) -> Option<(Remote, RemoteMedia)> {
-    let remote = Remote::parse(sdp).ok()?;
-    let best = remote.best()?;
+/// What of a peer's SDP we take: fax before audio, where the trunk has T.38.
+fn usable(inner: &Inner, sdp: &[u8], policy: T38Policy) -> Option<(Remote, RemoteMedia)> {
+    let remote = Remote::parse(sdp).ok()?.reachable_from(inner.ports.ip());
+    let best = match policy {
+        T38Policy::Never => remote.audio().cloned(),
+        T38Policy::Wait | T38Policy::Offer => remote.best(),
+    }?;
     Some((remote, best))
+}
+
+/// A call that ended between our answer and its ACK: the far end's doing, and the network's.
+fn never_stood(why: End) -> CallEnding {
+    match why {
+        End::RemoteBye { q850 } => CallEnding {
+            q850,
+            ..CallEnding::default()
+        },
+        End::Cancelled | End::NoAck | End::SessionExpired | End::TransportLost => {
+            CallEnding::default()
+        }
+        other => fault(format!("{other:?}")),
+    }
 }
 
 fn fault(reason: impl ToString) -> CallEnding {
@@ -197,7 +238,7 @@ async fn follow(
                     tracing::debug!(call = offered.call_id, "the line worker is gone");
                 }
             }
-            Step::Worker(_) | Step::SwitchedToT38 => {}
+            Step::Worker(_) | Step::Switched => {}
         }
     }
 }

@@ -31,6 +31,11 @@ pub(super) struct NoPort {
 }
 
 impl Ports {
+    /// The address that sockets are bound to.
+    pub fn ip(&self) -> IpAddr {
+        self.ip
+    }
+
     pub fn new(ip: IpAddr, min: u16, max: u16) -> Self {
         Self {
             ip,
@@ -83,7 +88,7 @@ impl MediaSocket {
         if self.socket.peer_addr().ok() == Some(peer) {
             return Ok(());
         }
-        self.socket.connect(peer)?;
+        self.follow(peer)?;
         self.socket.set_nonblocking(true)?;
         let mut octet = [0];
         for _ in 0..MOST_QUEUED {
@@ -94,6 +99,25 @@ impl MediaSocket {
             }
         }
         Ok(())
+    }
+
+    /// The peer moved, and said so: from now on it is heard at, and sent to, its new address, by the worker
+    /// that has the descriptor too. What it sent from the old one is read all the same.
+    pub fn follow(&self, peer: SocketAddr) -> io::Result<()> {
+        if !peer.ip().is_unspecified() {
+            return self.socket.connect(peer);
+        }
+        // `c=IN IP4 0.0.0.0`, a hold (RFC 3264 §8.4), or a peer that has no address yet (RFC 3725 §4.1).
+        // The system would take it for loopback and any port there; discard (9) hears and says nothing.
+        let mut nobody = self.socket.local_addr()?;
+        nobody.set_port(9);
+        if nobody.ip().is_unspecified() {
+            nobody.set_ip(match nobody {
+                SocketAddr::V4(_) => IpAddr::from(std::net::Ipv4Addr::LOCALHOST),
+                SocketAddr::V6(_) => IpAddr::from(std::net::Ipv6Addr::LOCALHOST),
+            });
+        }
+        self.socket.connect(nobody)
     }
 
     /// As [`MediaSocket::take_from`], and gives the descriptor that a worker is handed.

@@ -6,7 +6,7 @@ use faxpost_t4::tiff;
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{
-    CallEnding, CallEvent, CallOrder, Media, PageVerdict, SipEnding, Verdict,
+    CallEnding, CallEvent, CallOrder, PageVerdict, SipEnding, Verdict,
     calls::Inner,
     media::MediaSocket,
     protocol::{FromWorker, Role, ToWorker},
@@ -221,7 +221,9 @@ async fn carry(
     hang_up: mpsc::UnboundedReceiver<()>,
 ) -> Result<CallEnding, Box<CallEnding>> {
     let call = up.call;
-    let remote = Remote::parse(&up.sdp).ok().and_then(|remote| remote.best());
+    let remote = Remote::parse(&up.sdp)
+        .ok()
+        .and_then(|remote| remote.reachable_from(inner.ports.ip()).best());
     let Some(remote) = remote else {
         inner.sip.hangup(call, None);
         inner.forget(call);
@@ -235,7 +237,7 @@ async fn carry(
         hang_up,
         worker,
         local: up.local,
-        audio: media,
+        socket: media,
         remote,
         role: Role::Send {
             tiff: Blob(tiff),
@@ -339,7 +341,7 @@ async fn follow(mut session: Session<'_>, pages: u32, tx: &mpsc::Sender<CallEven
             }
         };
         match step {
-            Step::SwitchedToT38 => tell(tx, CallEvent::Media(Media::T38)).await,
+            Step::Switched => tell(tx, CallEvent::Media(session.media())).await,
             Step::Ended(mut ending) => {
                 if ending.pages.is_empty() {
                     ending.pages = on_line.broken_off();

@@ -41,6 +41,14 @@ pub enum ToWorker {
         /// What the new socket carries.
         media: MediaSetup,
     },
+    /// The same media with other settings: the fax goes on. Where they go is the parent's doing, as the
+    /// socket is its too.
+    Adjust {
+        /// The call.
+        call: u64,
+        /// What the socket carries from now on, of the same kind as before.
+        media: MediaSetup,
+    },
     /// The answer to [`FromWorker::PageReceived`].
     Kept {
         /// The call.
@@ -83,13 +91,17 @@ pub enum Role {
 pub enum MediaSetup {
     /// G.711 in RTP, 20 ms a packet.
     G711 {
-        /// A-law (payload type 8), else µ-law (0).
+        /// A-law, else µ-law.
         alaw: bool,
+        /// The RTP payload type that was agreed on for it: 8 and 0 unless the peer has its own numbers.
+        payload: u8,
     },
     /// T.38 over UDPTL.
     T38 {
         /// The peer's `T38FaxMaxDatagram`, octets.
         max_datagram: u32,
+        /// The peer's `T38MaxBitRate`, bit/s: the highest rate that we offer or choose.
+        max_rate: u32,
     },
 }
 

@@ -1,5 +1,7 @@
-//! What outgoing and incoming calls share once they are answered: media, the move to T.38, the worker's
-//! frames and the end.
+//! What outgoing and incoming calls share once they are answered: media, the worker's frames and the end.
+//! How the media change is in `reoffers`.
+
+mod reoffers;
 
 use std::time::Duration;
 
@@ -12,25 +14,23 @@ use super::{
     CallEnding, Media, Negotiated, PageVerdict,
     calls::Inner,
     media::MediaSocket,
-    protocol::{FromWorker, MediaSetup, Role, ToWorker},
+    protocol::{FromWorker, Role, ToWorker},
     sip::{
         CallId, End, Event, OfferId, ReAnswer,
-        sdp::{Codec, Local, LocalMedia, Remote, RemoteMedia, RemoteT38},
+        sdp::{Codec, Local, RemoteMedia},
     },
     workers::{WorkerCall, WorkerEvent},
 };
 
 /// How long a worker may take to end a call that was hung up, clock time.
 const END_LIMIT: Duration = Duration::from_secs(10);
-/// T.38 datagrams when the peer names no limit: T.38 Annex D leaves it open, 400 is what gateways use.
-const DEFAULT_DATAGRAM: u32 = 400;
 
 /// What comes next on an answered call.
 pub(super) enum Step {
     /// The worker said something that the direction handles.
     Worker(FromWorker),
-    /// The media changed to T.38.
-    SwitchedToT38,
+    /// The fax begins anew on other media.
+    Switched,
     /// The call is over.
     Ended(Box<CallEnding>),
 }
@@ -44,14 +44,19 @@ pub(super) struct Session<'a> {
     pub worker: WorkerCall,
     local: Local,
     media: Media,
-    /// Kept while the peer may still send to it.
-    _audio: Option<MediaSocket>,
+    /// The law of our audio, now or last.
+    law: Codec,
+    /// Kept while the peer may still send to it, and for a way back.
+    audio: Option<MediaSocket>,
     fax: Option<MediaSocket>,
-    pending: Option<(OfferId, RemoteT38)>,
+    /// What of the peer's offer we accepted; its ACK is awaited.
+    pending: Option<(OfferId, RemoteMedia)>,
     accepts_t38: bool,
     /// When we offer T.38 ourselves; `None`: never, or done.
     offer_at: Option<Instant>,
-    reoffer: Option<tokio::task::JoinHandle<(ReAnswer, Local)>>,
+    reoffer: Option<tokio::task::JoinHandle<ReAnswer>>,
+    /// What our own offer is of, while nobody has answered it and none of the peer's has overtaken it.
+    offered: Option<Media>,
     page_data: bool,
     /// What the worker asked for page data with while a re-INVITE was open.
     permit_held: Option<FromWorker>,
@@ -72,7 +77,8 @@ pub(super) struct Begin {
     /// Taken before the call was answered: a call without one would be answered for nothing.
     pub worker: WorkerCall,
     pub local: Local,
-    pub audio: MediaSocket,
+    /// What the SDP named, whatever the media.
+    pub socket: MediaSocket,
     pub remote: RemoteMedia,
     pub role: Role,
     pub ident: String,
@@ -90,19 +96,21 @@ impl<'a> Session<'a> {
     /// Starts the worker's part.
     pub async fn begin(inner: &'a Inner, begin: Begin) -> Result<Self, String> {
         let worker = begin.worker;
-        let (setup, media, peer) = match &begin.remote {
-            RemoteMedia::Audio { addr, codecs, .. } => {
-                let alaw = codecs
-                    .first()
-                    .is_none_or(|payload| payload.codec == Codec::Pcma);
-                (MediaSetup::G711 { alaw }, Media::G711, *addr)
-            }
-            RemoteMedia::T38(t38) => (t38_setup(t38), Media::T38, t38.addr),
-        };
+        let mut law = Codec::Pcma;
+        if let RemoteMedia::Audio { codecs, .. } = &begin.remote
+            && let Some(first) = codecs.first()
+        {
+            law = first.codec;
+        }
+        let (setup, media) = reoffers::setup(&begin.remote, law);
         let socket = begin
-            .audio
-            .connect(peer)
+            .socket
+            .connect(begin.remote.addr())
             .map_err(|error| format!("the media socket can't be connected: {error}"))?;
+        let (audio, fax) = match media {
+            Media::G711 => (Some(begin.socket), None),
+            Media::T38 => (None, Some(begin.socket)),
+        };
         let start = ToWorker::Start {
             call: worker.call,
             role: begin.role,
@@ -127,8 +135,9 @@ impl<'a> Session<'a> {
             worker,
             local: begin.local,
             media,
-            _audio: Some(begin.audio),
-            fax: None,
+            law,
+            audio,
+            fax,
             pending: None,
             accepts_t38: begin.accepts_t38,
             offer_at: begin
@@ -136,6 +145,7 @@ impl<'a> Session<'a> {
                 .filter(|_| media == Media::G711)
                 .map(|after| now + after / inner.speed),
             reoffer: None,
+            offered: None,
             page_data: false,
             permit_held: None,
             fax_heard: false,
@@ -176,7 +186,7 @@ impl<'a> Session<'a> {
                 Some(()) = self.hang_up.recv(), if !self.hanging_up => self.fail("we hung up").await,
                 () = until(self.offer_at) => self.offer_t38(),
                 done = finished(&mut self.reoffer) => {
-                    if let Some(step) = self.reoffered(done).await {
+                    if let Some(step) = self.reoffered(done.unwrap_or(ReAnswer::Gone)).await {
                         return step;
                     }
                 }
@@ -260,12 +270,13 @@ impl<'a> Session<'a> {
                 None
             }
             Event::ReofferDone { offer, .. } => match self.pending.take() {
-                Some((pending, t38)) if pending == offer => self.switch(&t38).await,
+                Some((pending, remote)) if pending == offer => self.agreed(remote).await,
                 other => {
                     self.pending = other;
                     None
                 }
             },
+            Event::Remote { sdp, .. } => self.moved(&sdp).await,
             Event::Ended { why, .. } => {
                 if let End::RemoteBye { q850 } = why {
                     self.q850 = q850;
@@ -277,77 +288,6 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The peer wants other media: T.38 until page data began, else what we have.
-    fn answer_reoffer(&mut self, offer: OfferId, sdp: &[u8]) {
-        let answer = self.reoffer_answer(offer, sdp);
-        self.inner.sip.reanswer(self.call, offer, answer);
-    }
-
-    fn reoffer_answer(&mut self, offer: OfferId, sdp: &[u8]) -> Result<Vec<u8>, u16> {
-        const NOT_ACCEPTABLE: u16 = 488;
-        let remote = Remote::parse(sdp).map_err(|_| 400_u16)?;
-        let Some(t38) = remote.t38().cloned() else {
-            return Err(NOT_ACCEPTABLE);
-        };
-        if !self.accepts_t38 || self.page_data || self.media == Media::T38 {
-            return Err(NOT_ACCEPTABLE);
-        }
-        let media = self.fax_media().map_err(|error| {
-            self.own_fault.get_or_insert(error);
-            500_u16
-        })?;
-        let answer = self
-            .local
-            .answer(&remote, &media)
-            .map_err(|_| NOT_ACCEPTABLE)?;
-        self.offer_at = None;
-        self.pending = Some((offer, t38));
-        Ok(answer)
-    }
-
-    /// Our own re-INVITE, in a task of its own: signalling and the fax go on meanwhile.
-    fn offer_t38(&mut self) {
-        self.offer_at = None;
-        if self.page_data || self.media == Media::T38 || self.hanging_up || self.pending.is_some() {
-            return;
-        }
-        let media = match self.fax_media() {
-            Ok(media) => media,
-            Err(error) => {
-                tracing::warn!(call = %self.call, error, "T.38 can't be offered; audio goes on");
-                return;
-            }
-        };
-        let mut local = self.local.clone();
-        let sdp = local.offer(&media);
-        let (sip, call) = (self.inner.sip.clone(), self.call);
-        self.reoffer = Some(tokio::spawn(async move {
-            (sip.reoffer(call, sdp).await, local)
-        }));
-    }
-
-    async fn reoffered(&mut self, done: Option<(ReAnswer, Local)>) -> Option<Step> {
-        let (answer, local) = done?;
-        match answer {
-            ReAnswer::Accepted { sdp } => {
-                self.local = local;
-                let t38 = Remote::parse(&sdp)
-                    .ok()
-                    .and_then(|remote| remote.t38().cloned());
-                if let Some(t38) = t38 {
-                    return self.switch(&t38).await;
-                }
-            }
-            // 488 and its like: audio goes on exactly as before.
-            ReAnswer::Rejected { status } => {
-                tracing::debug!(call = %self.call, status, "the far end refuses T.38; audio goes on");
-                self.fax = None;
-            }
-            ReAnswer::Glare | ReAnswer::Gone => {}
-        }
-        self.release_permit()
-    }
-
     /// The media stay as they are: page data that was held up may be asked for now.
     fn release_permit(&mut self) -> Option<Step> {
         if self.pending.is_some() {
@@ -356,43 +296,6 @@ impl<'a> Session<'a> {
         let held = self.permit_held.take()?;
         self.page_data = true;
         Some(Step::Worker(held))
-    }
-
-    fn fax_media(&mut self) -> Result<LocalMedia, String> {
-        let socket = match self.fax.take() {
-            Some(socket) => socket,
-            None => self.inner.ports.bind().map_err(|error| error.to_string())?,
-        };
-        let port = socket.port().map_err(|error| error.to_string())?;
-        self.fax = Some(socket);
-        Ok(LocalMedia::T38 {
-            addr: (self.inner.advertised, port).into(),
-        })
-    }
-
-    /// Both sides agreed: the fax starts anew on the T.38 socket.
-    async fn switch(&mut self, t38: &RemoteT38) -> Option<Step> {
-        let socket = self.fax.as_ref()?.connect(t38.addr);
-        let socket = match socket {
-            Ok(socket) => socket,
-            Err(error) => {
-                self.own_fault
-                    .get_or_insert(format!("the T.38 socket can't be connected: {error}"));
-                self.stop().await;
-                return None;
-            }
-        };
-        self.media = Media::T38;
-        self.permit_held = None;
-        self.offer_at = None;
-        let change = ToWorker::Media {
-            call: self.worker.call,
-            media: t38_setup(t38),
-        };
-        if self.worker.say(&change, vec![socket]).await.is_err() {
-            tracing::debug!(call = %self.call, "the line worker is gone");
-        }
-        Some(Step::SwitchedToT38)
     }
 
     fn ended(&mut self, t30: Option<u32>, pages: Vec<(u32, super::Verdict, String)>) -> Step {
@@ -417,12 +320,6 @@ impl<'a> Session<'a> {
             own_fault: self.own_fault.take(),
             hylafax: None,
         }))
-    }
-}
-
-fn t38_setup(t38: &RemoteT38) -> MediaSetup {
-    MediaSetup::T38 {
-        max_datagram: t38.max_datagram.map_or(DEFAULT_DATAGRAM, u32::from),
     }
 }
 

@@ -49,6 +49,13 @@ pub fn read(datagram: &[u8]) -> Option<Packet<'_>> {
 }
 
 impl Law {
+    /// The law of a static payload type (RFC 3551 §6).
+    fn of_static(payload_type: u8) -> Option<Self> {
+        [Self::A, Self::Mu]
+            .into_iter()
+            .find(|law| law.payload_type() == payload_type)
+    }
+
     /// The static payload type (RFC 3551 §6).
     #[must_use]
     pub fn payload_type(self) -> u8 {
@@ -63,6 +70,7 @@ impl Law {
 #[derive(Debug)]
 pub struct Sender {
     law: Law,
+    payload_type: u8,
     seq: u16,
     timestamp: u32,
     ssrc: u32,
@@ -75,11 +83,17 @@ impl Sender {
     pub fn new(law: Law, seq: u16, timestamp: u32, ssrc: u32) -> Self {
         Self {
             law,
+            payload_type: law.payload_type(),
             seq,
             timestamp,
             ssrc,
             first: true,
         }
+    }
+
+    /// From now on this law, under this payload type; the stream goes on.
+    pub fn set_payload(&mut self, law: Law, payload_type: u8) {
+        (self.law, self.payload_type) = (law, payload_type & 0x7F);
     }
 
     /// The packet of a tick.
@@ -91,7 +105,7 @@ impl Sender {
         } else {
             0
         };
-        packet.extend([0x80, marker | self.law.payload_type()]);
+        packet.extend([0x80, marker | self.payload_type]);
         packet.extend(self.seq.to_be_bytes());
         packet.extend(self.timestamp.to_be_bytes());
         packet.extend(self.ssrc.to_be_bytes());
@@ -117,6 +131,7 @@ const STRAYS: u32 = 5;
 /// shrinks the signal except when it has lost the stream.
 pub struct JitterBuffer {
     law: Law,
+    payload_type: u8,
     delay: usize,
     samples: Box<[Option<i16>]>,
     /// The time that is played next, once the stream has begun.
@@ -133,6 +148,7 @@ impl JitterBuffer {
     pub fn new(law: Law, delay: usize) -> Self {
         Self {
             law,
+            payload_type: law.payload_type(),
             delay: delay.min(ROOM / TICK_SAMPLES / 2),
             samples: vec![None; ROOM].into_boxed_slice(),
             play: None,
@@ -142,11 +158,22 @@ impl JitterBuffer {
         }
     }
 
-    /// Puts a packet in; other payload types than the law's are left out. Any duration will do.
+    /// From now on this payload type stands for this law.
+    pub fn set_payload(&mut self, law: Law, payload_type: u8) {
+        (self.law, self.payload_type) = (law, payload_type & 0x7F);
+    }
+
+    /// Puts a packet in; payload types other than the one agreed on and the static ones of G.711, which a peer
+    /// that was offered both laws may change between, are left out. Any duration will do.
     pub fn put(&mut self, packet: &Packet<'_>) {
-        if packet.payload_type != self.law.payload_type() || packet.payload.len() > ROOM / 2 {
+        let law = if packet.payload_type == self.payload_type {
+            Some(self.law)
+        } else {
+            Law::of_static(packet.payload_type)
+        };
+        let Some(law) = law.filter(|_| packet.payload.len() <= ROOM / 2) else {
             return;
-        }
+        };
         let play = match self.play {
             Some(play) if self.ssrc == Some(packet.ssrc) => play,
             _ => self.begin(packet),
@@ -167,7 +194,7 @@ impl JitterBuffer {
         let ahead = packet.timestamp.wrapping_sub(play);
         for (i, &octet) in (0u32..).zip(packet.payload) {
             let at = slot(play.wrapping_add(ahead).wrapping_add(i));
-            self.samples[at] = Some(self.law.decode(octet));
+            self.samples[at] = Some(law.decode(octet));
         }
     }
 
@@ -276,6 +303,25 @@ mod tests {
                 .all(|_| buffer.take() == Some([Law::A.decode(Law::A.encode(500)); TICK_SAMPLES]))
         );
         assert_eq!(buffer.take(), None);
+    }
+
+    #[test]
+    fn both_laws_are_heard_and_a_payload_type_of_the_peers_own() {
+        let mut sender = Sender::new(Law::A, 0, 0, 1);
+        sender.set_payload(Law::Mu, 97);
+        let own = sender.packet(&audio(3));
+        assert_eq!(read(&own).unwrap().payload_type, 97);
+        let mut buffer = JitterBuffer::new(Law::A, 0);
+        buffer.put(&read(&own).unwrap());
+        assert_eq!(buffer.take(), None, "nobody said what 97 is");
+        buffer.set_payload(Law::Mu, 97);
+        buffer.put(&read(&own).unwrap());
+        let heard = |law: Law| audio(3).map(|sample| law.decode(law.encode(sample)));
+        assert_eq!(buffer.take(), Some(heard(Law::Mu)));
+        // A peer that was offered both laws changes over without a word.
+        sender.set_payload(Law::A, 8);
+        buffer.put(&read(&sender.packet(&audio(3))).unwrap());
+        assert_eq!(buffer.take(), Some(heard(Law::A)));
     }
 
     #[test]

@@ -156,6 +156,11 @@ impl Sender {
         }
     }
 
+    /// From now on datagrams have at most so many octets; numbers and repetitions go on.
+    pub fn set_max_datagram(&mut self, octets: usize) {
+        self.max_datagram = octets;
+    }
+
     /// The datagram of packet `seq`. Repeated packets that don't fit are left out, oldest first; a primary
     /// packet that doesn't fit goes out all the same, since without it there is no fax.
     ///

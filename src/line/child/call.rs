@@ -101,6 +101,7 @@ fn follow(
                 let work = media.into_work().ok()?;
                 media = Media::open(&setup, fd, station, work, caller).ok()?;
             }
+            Ok(Order::Adjust(setup)) => media.adjust(&setup),
             Ok(Order::Go) => media.call().go(),
             Ok(Order::HangUp) | Err(mpsc::TryRecvError::Disconnected) => media.call().terminate(),
             Err(mpsc::TryRecvError::Empty) => {}

@@ -44,22 +44,56 @@ impl Media {
         let socket = UdpSocket::from(fd);
         socket.set_nonblocking(true)?;
         Ok(match setup {
-            MediaSetup::G711 { alaw } => {
-                let law = if *alaw { Law::A } else { Law::Mu };
+            MediaSetup::G711 { alaw, payload } => {
+                let law = law(*alaw);
+                let mut sender = rtp::Sender::new(law, random(), u32::from(random()), ssrc());
+                let mut jitter = JitterBuffer::new(law, JITTER_TICKS);
+                sender.set_payload(law, *payload);
+                jitter.set_payload(law, *payload);
                 Self::Audio {
                     endpoint: Box::new(AudioEndpoint::new(station, work, caller)?),
-                    sender: rtp::Sender::new(law, random(), u32::from(random()), ssrc()),
-                    jitter: JitterBuffer::new(law, JITTER_TICKS),
+                    sender,
+                    jitter,
                     socket,
                 }
             }
-            MediaSetup::T38 { max_datagram } => Self::T38 {
-                endpoint: Box::new(T38Endpoint::new(station, work, caller, *max_datagram)?),
-                sender: udptl::Sender::new(REDUNDANCY, *max_datagram as usize),
-                receiver: udptl::Receiver::new(),
-                socket,
-            },
+            MediaSetup::T38 {
+                max_datagram,
+                max_rate,
+            } => {
+                // T.38 D.2.3.1: no faster than the peer can carry. The engine leaves out modulations, not
+                // rates: V.17 goes to 14400, V.29 to 9600.
+                let carried = match *max_rate {
+                    14_400.. => *max_rate,
+                    9_600.. => 9_600,
+                    _ => 4_800,
+                };
+                let station = &Station {
+                    max_rate: station.max_rate.min(carried),
+                    ..station.clone()
+                };
+                Self::T38 {
+                    endpoint: Box::new(T38Endpoint::new(station, work, caller, *max_datagram)?),
+                    sender: udptl::Sender::new(REDUNDANCY, *max_datagram as usize),
+                    receiver: udptl::Receiver::new(),
+                    socket,
+                }
+            }
         })
+    }
+
+    /// The peer changed its settings and not the kind of media: numbers, repetitions and the fax go on.
+    pub fn adjust(&mut self, setup: &MediaSetup) {
+        match (self, setup) {
+            (Self::Audio { sender, jitter, .. }, MediaSetup::G711 { alaw, payload }) => {
+                sender.set_payload(law(*alaw), *payload);
+                jitter.set_payload(law(*alaw), *payload);
+            }
+            (Self::T38 { sender, .. }, MediaSetup::T38 { max_datagram, .. }) => {
+                sender.set_max_datagram(*max_datagram as usize);
+            }
+            _ => eprintln!("a call can't be adjusted to media of another kind"),
+        }
     }
 
     /// What both kinds of endpoint share.
@@ -131,6 +165,10 @@ impl Media {
             }
         }
     }
+}
+
+fn law(alaw: bool) -> Law {
+    if alaw { Law::A } else { Law::Mu }
 }
 
 /// RFC 3550 §5.1: sequence numbers and timestamps begin anywhere.

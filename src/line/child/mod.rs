@@ -18,6 +18,8 @@ use crate::worker::{FrameSocket, frame::FrameSender};
 enum Order {
     /// The media changed.
     Media(super::protocol::MediaSetup, std::os::fd::OwnedFd),
+    /// Their settings changed, and nothing else.
+    Adjust(super::protocol::MediaSetup),
     /// Page data may go out.
     Go,
     /// The call is to end.
@@ -97,6 +99,11 @@ fn take(
         ToWorker::Media { call, media } => {
             if let (Some(running), Some(fd)) = (calls.get(&call), fds.pop()) {
                 let _ = running.orders.send(Order::Media(media, fd));
+            }
+        }
+        ToWorker::Adjust { call, media } => {
+            if let Some(running) = calls.get(&call) {
+                let _ = running.orders.send(Order::Adjust(media));
             }
         }
         ToWorker::Kept {

@@ -273,6 +273,14 @@ pub enum Event {
         /// Which offer.
         offer: OfferId,
     },
+    /// The peer asked us for an offer (a re-INVITE without one), got what stands, and answered it otherwise
+    /// than before: its media moved. There is nothing to answer.
+    Remote {
+        /// The call.
+        call: CallId,
+        /// The peer's SDP.
+        sdp: Vec<u8>,
+    },
     /// The call is over.
     Ended {
         /// The call.

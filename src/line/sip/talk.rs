@@ -65,6 +65,10 @@ enum Theirs {
         fields: Vec<Header>,
         agreed: Option<Agreed>,
     },
+    /// It wanted ours, and got what stands; its answer comes in the ACK of that CSeq (RFC 3261 §14.2).
+    Asked {
+        cseq: u32,
+    },
     /// Accepted; the ACK of that CSeq is awaited.
     Accepted {
         offer: OfferId,
@@ -131,7 +135,13 @@ pub(super) async fn talk(
                     // RFC 3264 §4: no offer while one is open, whosever it is.
                     _ => drop(reply.send(ReAnswer::Glare)),
                 },
-                Some(Command::Reanswer { offer, answer }) => talk.reanswer(core, offer, answer, line).await,
+                Some(Command::Reanswer { offer, answer }) => {
+                    let accepted = talk.reanswer(core, offer, answer, line).await;
+                    // Ours was put off by glare (RFC 3261 §14.1), and what it would change has just changed.
+                    if let Some(mine) = ours.take_if(|ours| accepted && ours.in_flight.is_none()) {
+                        mine.give_way();
+                    }
+                }
                 Some(_) => {}
             },
             () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {
@@ -235,11 +245,14 @@ impl Talk {
         handle: TransactionHandle,
         line: &Line,
     ) {
-        if !matches!(self.theirs, Theirs::None) {
+        if matches!(self.theirs, Theirs::Open { .. }) {
             // RFC 3261 §14.2: an earlier one is still open.
             let _ = handle.reply(StatusCode::RequestPending).await;
             return;
         }
+        // §14.1: who sends another has the answer to the one before. Its ACK may be lost, or come to us by
+        // another way than this.
+        self.acknowledged(core, line).await;
         let invite = request.method == Method::Invite;
         let (fields, agreed) = match refresh::answer(&request.headers) {
             Answer::With(fields, agreed) => (fields, agreed),
@@ -263,20 +276,23 @@ impl Talk {
             self.agree(core, agreed);
             return;
         }
-        // A refresh, or a re-INVITE that asks us to offer: what we have, unchanged (RFC 4028 §7.4,
-        // RFC 3261 §14.2).
-        if sdp.is_empty() || sdp::same_session(&sdp, &self.remote) {
-            let headers = [sdp_type(), fields].concat();
-            let _ = handle
-                .respond(StatusCode::OK, Some(headers), Some(self.local.clone()))
-                .await;
-            self.agree(core, agreed);
-            return;
-        }
         let cseq = request
             .cseq_header()
             .and_then(|cseq| cseq.seq())
             .unwrap_or_default();
+        // A refresh, or a re-INVITE that asks us to offer: what we have, unchanged (RFC 4028 §7.4,
+        // RFC 3261 §14.2).
+        if sdp.is_empty() || sdp::same_session(&sdp, &self.remote) {
+            let headers = [sdp_type(), fields].concat();
+            let answered = handle
+                .respond(StatusCode::OK, Some(headers), Some(self.local.clone()))
+                .await;
+            if sdp.is_empty() && answered.is_ok() {
+                self.theirs = Theirs::Asked { cseq };
+            }
+            self.agree(core, agreed);
+            return;
+        }
         let offer = core.next_offer();
         self.theirs = Theirs::Open {
             offer,
@@ -295,15 +311,16 @@ impl Talk {
         .await;
     }
 
+    /// The gateway's answer to the peer's offer; whether the offer was accepted.
     async fn reanswer(
         &mut self,
         core: &Core,
         which: OfferId,
         answer: Result<Vec<u8>, u16>,
         line: &Line,
-    ) {
+    ) -> bool {
         if !matches!(&self.theirs, Theirs::Open { offer, .. } if *offer == which) {
-            return;
+            return false;
         }
         let local = match answer {
             Err(status) => {
@@ -312,7 +329,8 @@ impl Talk {
                 } else {
                     488
                 };
-                return self.refuse(status.into()).await;
+                self.refuse(status.into()).await;
+                return false;
             }
             Ok(local) => local,
         };
@@ -326,7 +344,7 @@ impl Talk {
             ..
         } = std::mem::replace(&mut self.theirs, Theirs::None)
         else {
-            return;
+            return false;
         };
         self.agree(core, agreed);
         let headers = [sdp_type(), fields].concat();
@@ -335,7 +353,7 @@ impl Talk {
             .await
             .is_err()
         {
-            return;
+            return false;
         }
         match invite {
             Some(cseq) => {
@@ -357,6 +375,7 @@ impl Talk {
                 .await;
             }
         }
+        true
     }
 
     async fn refuse(&mut self, status: StatusCode) {
@@ -371,22 +390,38 @@ impl Talk {
             .dialog
             .last_remote_ack()
             .and_then(|ack| ack.cseq_header().and_then(|c| c.seq()).ok());
-        match std::mem::replace(&mut self.theirs, Theirs::None) {
-            Theirs::Accepted {
-                offer,
-                cseq,
-                local,
-                remote,
-            } if acked == Some(cseq) => {
-                self.local = local;
-                self.remote = remote;
-                core.tell(Event::ReofferDone {
-                    call: line.call,
-                    offer,
-                })
-                .await;
+        if matches!(self.theirs, Theirs::Asked { cseq } if acked == Some(cseq)) {
+            self.theirs = Theirs::None;
+            let ack = self.dialog.last_remote_ack();
+            let sdp = ack.and_then(|ack| sdp_of(&ack.headers, &ack.body));
+            if let Some(sdp) = sdp.filter(|sdp| !sdp.is_empty())
+                && !sdp::same_session(&sdp, &self.remote)
+            {
+                self.remote.clone_from(&sdp);
+                let call = line.call;
+                core.tell(Event::Remote { call, sdp }).await;
             }
-            other => self.theirs = other,
+            return;
+        }
+        if matches!(self.theirs, Theirs::Accepted { cseq, .. } if acked == Some(cseq)) {
+            self.acknowledged(core, line).await;
+        }
+    }
+
+    /// The peer has our 200 to its offer.
+    async fn acknowledged(&mut self, core: &Core, line: &Line) {
+        let theirs = std::mem::replace(&mut self.theirs, Theirs::None);
+        if let Theirs::Accepted {
+            offer,
+            local,
+            remote,
+            ..
+        } = theirs
+        {
+            self.local = local;
+            self.remote = remote;
+            let call = line.call;
+            core.tell(Event::ReofferDone { call, offer }).await;
         }
     }
 
@@ -548,6 +583,11 @@ impl Talk {
 }
 
 impl Ours {
+    /// The peer's offer was accepted while this one waited.
+    fn give_way(mut self) {
+        self.say(ReAnswer::Glare);
+    }
+
     fn say(&mut self, answer: ReAnswer) {
         if let Some(reply) = self.reply.take() {
             let _ = reply.send(answer);

@@ -99,11 +99,7 @@ impl Local {
         let mut taken = false;
         let mut medias = Vec::with_capacity(offer.lines.len());
         for line in &offer.lines {
-            let mine = if taken {
-                None
-            } else {
-                accept(line.media.as_ref(), media)
-            };
+            let mine = if taken { None } else { accept(line, media) };
             taken |= mine.is_some();
             medias.push(mine.unwrap_or_else(|| refused_line(line)));
         }
@@ -148,8 +144,8 @@ impl Local {
     }
 }
 
-fn accept(theirs: Option<&RemoteMedia>, ours: &LocalMedia) -> Option<Media> {
-    match (theirs?, ours) {
+fn accept(theirs: &Line, ours: &LocalMedia) -> Option<Media> {
+    let mut mine = match (theirs.media.as_ref()?, ours) {
         (
             RemoteMedia::Audio {
                 codecs, direction, ..
@@ -157,11 +153,14 @@ fn accept(theirs: Option<&RemoteMedia>, ours: &LocalMedia) -> Option<Media> {
             LocalMedia::Audio { addr, codecs: mine },
         ) => {
             let payload = codecs.iter().find(|p| mine.contains(&p.codec))?;
-            Some(audio_line(*addr, &[*payload], direction.mirrored()))
+            audio_line(*addr, &[*payload], direction.mirrored())
         }
-        (RemoteMedia::T38(_), LocalMedia::T38 { addr }) => Some(t38_line(*addr)),
-        _ => None,
-    }
+        (RemoteMedia::T38(_), LocalMedia::T38 { addr }) => t38_line(*addr),
+        _ => return None,
+    };
+    // RFC 3264 §6: the transport is the offer's, and so is its spelling, which some peers compare.
+    mine.proto.clone_from(&theirs.proto);
+    Some(mine)
 }
 
 fn media(kind: &str, port: u16, proto: &str, formats: String) -> Media {

@@ -108,4 +108,6 @@ impl Direction {
 }
 
 #[cfg(test)]
+mod odd_tests;
+#[cfg(test)]
 mod tests;

@@ -73,6 +73,17 @@ pub enum RemoteMedia {
     T38(RemoteT38),
 }
 
+impl RemoteMedia {
+    /// Where the stream goes. `0.0.0.0` (or `::`): nowhere for now.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        match self {
+            Self::Audio { addr, .. } => *addr,
+            Self::T38(t38) => t38.addr,
+        }
+    }
+}
+
 /// One m-line of a peer's SDP, and what we make of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
@@ -113,6 +124,18 @@ impl Remote {
         Ok(Self { lines })
     }
 
+    /// The same without the streams that a socket at `ours` can't reach: those of the other address family.
+    #[must_use]
+    pub fn reachable_from(mut self, ours: IpAddr) -> Self {
+        for line in &mut self.lines {
+            let theirs = line.media.as_ref().map(RemoteMedia::addr);
+            if theirs.is_some_and(|addr| addr.is_ipv4() != ours.is_ipv4()) {
+                line.media = None;
+            }
+        }
+        self
+    }
+
     /// The first usable T.38 stream.
     pub fn t38(&self) -> Option<&RemoteT38> {
         self.lines.iter().find_map(|line| match &line.media {
@@ -139,20 +162,17 @@ impl Remote {
     }
 }
 
-/// Whether two SDPs describe the same session: equal but for the version in `o=`, which some peers
-/// raise at every refresh (RFC 3264 §8).
+/// Whether two SDPs describe the same streams. `o=` and what else the streams don't depend on is left out
+/// of it: some peers raise the version at every refresh (RFC 3264 §8), some make a new id.
 pub fn same_session(a: &[u8], b: &[u8]) -> bool {
     if a == b {
         return true;
     }
-    match (parse(a), parse(b)) {
-        (Ok(mut a), Ok(mut b)) => {
-            a.origin.sess_version = 0;
-            b.origin.sess_version = 0;
-            a == b
-        }
-        _ => false,
-    }
+    let streams = |bytes: &[u8]| {
+        let session = parse(bytes).ok()?;
+        Some((session.connection, session.attributes, session.medias))
+    };
+    streams(a).is_some_and(|a| Some(a) == streams(b))
 }
 
 pub(super) fn parse(bytes: &[u8]) -> Result<Session, SdpError> {
@@ -161,22 +181,55 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Session, SdpError> {
             "more than {LIMIT_OCTETS} octets"
         )));
     }
-    // Some peers begin with an empty line or end lines with blanks; the parser minds both.
-    let mut text = Vec::with_capacity(bytes.len());
-    for line in bytes.split(|&b| b == b'\n') {
-        let line = line.trim_ascii();
-        if !line.is_empty() {
-            text.extend_from_slice(line);
-            text.extend_from_slice(b"\r\n");
-        }
-    }
-    let session = Session::parse(&text).map_err(|e| SdpError::Unreadable(kind_of(&e)))?;
+    let session =
+        Session::parse(&what_counts(bytes)).map_err(|e| SdpError::Unreadable(kind_of(&e)))?;
     if session.medias.len() > LIMIT_LINES {
         return Err(SdpError::Unreadable(format!(
             "more than {LIMIT_LINES} streams"
         )));
     }
     Ok(session)
+}
+
+/// The lines that say where streams go and what they are, in proper form. A parser minds empty lines, blanks
+/// at the end, NULs and every kind of line end but two; and a fault in a line that says nothing to us (`b=`,
+/// `t=`, a name in Latin-1) must not cost the call.
+fn what_counts(bytes: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(bytes).replace('\0', "");
+    let (mut in_media, mut connected, mut origin) = (false, false, false);
+    let mut kept = Vec::with_capacity(bytes.len());
+    for line in text.split(['\n', '\r']).map(str::trim) {
+        let Some((key, value)) = line.split_once('=') else {
+            // Nothing that begins so is SDP; the parser says it.
+            if kept.is_empty() && !line.is_empty() {
+                kept.extend_from_slice(line.as_bytes());
+                kept.extend_from_slice(b"\r\n");
+            }
+            continue;
+        };
+        let keep = match key {
+            "v" | "a" => true,
+            "m" => {
+                in_media = true;
+                true
+            }
+            // RFC 8866 §5.7: one for the session. What has no address leaves the stream without one.
+            "c" if value.split_whitespace().count() < 3 => false,
+            "c" => in_media || !std::mem::replace(&mut connected, true),
+            // RFC 8866 §5.2: six fields, numbers among them.
+            "o" => {
+                let fields: Vec<_> = value.split_whitespace().collect();
+                let whole = fields.len() == 6
+                    && (fields[1..3].iter()).all(|number| number.parse::<u64>().is_ok());
+                whole && !in_media && !std::mem::replace(&mut origin, true)
+            }
+            _ => false,
+        };
+        if keep {
+            kept.extend_from_slice(format!("{key}={}\r\n", value.trim()).as_bytes());
+        }
+    }
+    kept
 }
 
 /// The parser's error without what it quotes.
@@ -335,7 +388,9 @@ fn t38(session: &Session, media: &Media, addr: SocketAddr) -> RemoteT38 {
     RemoteT38 {
         addr,
         version: number(session, media, "T38FaxVersion").unwrap_or(0),
+        // The second names are those of old gateways.
         max_bit_rate: number(session, media, "T38MaxBitRate")
+            .or_else(|| number(session, media, "T38FaxMaxRate"))
             .filter(|r| *r >= 2400)
             .unwrap_or(T38_MAX_BIT_RATE),
         rate_management: if local {
@@ -345,7 +400,9 @@ fn t38(session: &Session, media: &Media, addr: SocketAddr) -> RemoteT38 {
         },
         max_buffer: number(session, media, "T38FaxMaxBuffer").filter(|b| *b > 0),
         // Too small for one IFP packet with its header: a mistake, not a limit.
-        max_datagram: number(session, media, "T38FaxMaxDatagram").filter(|d| *d >= 20),
+        max_datagram: number(session, media, "T38FaxMaxDatagram")
+            .or_else(|| number(session, media, "T38MaxDatagram"))
+            .filter(|d| *d >= 20),
         ec,
         fill_bit_removal: flag(session, media, "T38FaxFillBitRemoval"),
         transcoding_mmr: flag(session, media, "T38FaxTranscodingMMR"),
