@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod carriers;
 mod fallback;
 mod journeys;
 mod promise_1;
@@ -14,4 +15,5 @@ mod promise_7;
 mod promise_8;
 mod sub_address;
 mod tenants;
+mod trunk_restarts;
 mod trunks;

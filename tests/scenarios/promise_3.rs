@@ -18,14 +18,7 @@ async fn sending(builder: RigBuilder, subject: &str) -> Rig {
 
 /// Waits until page data of page 2 is on the line.
 pub async fn in_page_2(rig: &Rig) {
-    rig.until("page 2 on the line", async || {
-        let status = rig.status().await;
-        let call = status["calls"].get(0)?.clone();
-        let is = |name: &str| call[name].as_u64().unwrap_or(0);
-        assert!(is("page") < 3, "page 2 was too fast to be seen: {call}");
-        (is("page") == 2 && is("percent") >= 10).then_some(())
-    })
-    .await;
+    rig.in_page(2).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

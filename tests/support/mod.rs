@@ -9,11 +9,14 @@
 pub mod directory;
 pub mod fax;
 pub mod letters;
+mod machines;
+pub mod peer;
 pub mod phone;
 pub mod ports;
 pub mod process;
 pub mod scripted;
 pub mod smtp;
+mod watching;
 
 use std::{
     fmt::Write as _,
@@ -103,6 +106,13 @@ impl RigBuilder {
     #[must_use]
     pub fn line_workers(mut self, workers: usize) -> Self {
         self.line_workers = workers;
+        self
+    }
+
+    /// RFC 3261 T1 of the gateway.
+    #[must_use]
+    pub fn t1_ms(mut self, ms: u64) -> Self {
+        self.t1_ms = ms;
         self
     }
 
@@ -380,32 +390,8 @@ impl Rig {
     /// Starts a fax machine at the trunk's address.
     pub async fn start_far_end(&mut self, arguments: &[&str]) {
         assert!(self.far_end.is_none(), "it is running");
-        self.starts += 1;
-        let log = self.dir.path().join(format!("far-end-{}.log", self.starts));
-        let (listen, peer) = (self.far.to_string(), self.sip.to_string());
-        let out = self.far_folder().display().to_string();
-        let (speed, media) = (self.how.speed.to_string(), ports::media().to_string());
-        let mut all = vec![
-            "answer",
-            "--listen",
-            &listen,
-            "--peer",
-            &peer,
-            "--media-port",
-            &media,
-            "--ident",
-            FAR_NUMBER,
-            "--speed",
-            &speed,
-            "--out",
-            &out,
-        ];
-        all.extend(arguments);
-        self.far_end = Some(Process::spawn("far end", &all, log));
-        self.until("the far end is up", async || {
-            self.far_log().contains("answers at").then_some(())
-        })
-        .await;
+        let machine = self.answering(self.far, arguments).await;
+        self.far_end = Some(machine);
     }
 
     /// SIGKILL: the far end is gone in the middle of whatever it did.

@@ -5,6 +5,7 @@
 
 #[path = "../../../crates/fax/tests/script/ifp.rs"]
 mod ifp;
+pub mod media;
 mod t30;
 
 use std::{
@@ -137,6 +138,12 @@ impl ScriptedFax {
         };
         let task = tokio::spawn(machine.run());
         Self { calls, task }
+    }
+
+    /// Ends it, and its port is free again.
+    pub async fn stop(mut self) {
+        self.task.abort();
+        let _ = (&mut self.task).await;
     }
 
     /// The frames of each call in order, its own with `> ` before them.
