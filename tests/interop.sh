@@ -20,7 +20,7 @@ suites() {
     # What the scripted far end answers and what reports say of it is the same on every database.
     suite "PostgreSQL, scenarios: the promises that the database keeps, both journeys, two tenants" \
         --test scenarios -- --skip promise_2:: --skip promise_3_evidence::
-    suite "sipp: trunks that are busy, silent, ring for ever, or refuse T.38 with 488" \
+    suite "sipp: trunks that are busy, silent, ring for ever or refuse T.38; what they do to a call; registrations" \
         --test interop_sipp
     suite "swaks: a mail with STARTTLS and a password" --test interop_swaks
     suite "HylaFAX: faxes out and in by its modems over G.711 and through a T.38 gateway, a busy number, a call cut off" \

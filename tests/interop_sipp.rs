@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "sipp/calls.rs"]
+mod calls;
 mod support;
 
 use std::{
@@ -46,6 +48,23 @@ fn sipp_at(
     rtp_port: u16,
     keys: &[(&str, &str)],
 ) -> Child {
+    started(command(rig, port, scenario, calls, rtp_port, keys))
+}
+
+fn started(mut sipp: Command) -> Child {
+    sipp.spawn().unwrap_or_else(|error| {
+        panic!("sipp can't be started ({error}): deploy/deps.sh interop installs it")
+    })
+}
+
+fn command(
+    rig: &Rig,
+    port: u16,
+    scenario: &str,
+    calls: u32,
+    rtp_port: u16,
+    keys: &[(&str, &str)],
+) -> Command {
     // sipp takes no words of ours in a status line, so they are written into the scenario.
     let root = env!("CARGO_MANIFEST_DIR");
     let text = std::fs::read_to_string(format!("{root}/tests/sipp/{scenario}.xml")).unwrap();
@@ -54,8 +73,8 @@ fn sipp_at(
     });
     let file = rig.data_dir().join(format!("{scenario}-{port}.xml"));
     std::fs::write(&file, text).unwrap();
-    Command::new("sipp")
-        .args(["-sf", &file.display().to_string()])
+    let mut sipp = Command::new("sipp");
+    sipp.args(["-sf", &file.display().to_string()])
         .args(["-i", "127.0.0.1", "-p", &port.to_string()])
         .args(["-m", &calls.to_string(), "-nostdin"])
         .args(["-timeout", &LIMIT.as_secs().to_string(), "-timeout_error"])
@@ -67,11 +86,8 @@ fn sipp_at(
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap_or_else(|error| {
-            panic!("sipp can't be started ({error}): deploy/deps.sh interop installs it")
-        })
+        .kill_on_drop(true);
+    sipp
 }
 
 /// The file that a scenario makes when our T.38 was refused.
@@ -153,6 +169,12 @@ async fn a_number_that_does_not_exist_is_called_once() {
 async fn a_call_that_is_declined_is_not_repeated() {
     let outcome = faxpost::outcome::by_key("rejected").unwrap();
     refused("603 Decline", outcome.what.en, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trunk_that_takes_no_media_of_ours_is_told_as_that() {
+    let outcome = faxpost::outcome::by_key("media-refused").unwrap();
+    refused("488 Not Acceptable Here", outcome.what.en, 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
