@@ -29,7 +29,7 @@ fn sdp(version: u32, stream: &str) -> String {
     )
 }
 
-fn audio(version: u32, port: u16) -> String {
+pub fn audio(version: u32, port: u16) -> String {
     let stream = format!("m=audio {port} RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\n");
     sdp(version, &stream)
 }
@@ -294,6 +294,14 @@ async fn a_hold_is_answered_and_sends_sound_to_nobody_until_it_is_over() {
     let sound = UdpSocket::bind(local(0)).await.unwrap();
     let over = audio(3, sound.local_addr().unwrap().port());
     assert_eq!(carrier.offers(&over).await.status(), Some(200));
+    hears_sound(&sound).await;
+    // Held once more, and taken back by an offer that is wanted of us (RFC 3725).
+    let held = carrier.offers(&held.replace(" 2 IN", " 4 IN")).await;
+    assert!(held.body().contains("a=recvonly"), "{}", held.body());
+    let sound = UdpSocket::bind(local(0)).await.unwrap();
+    let over = audio(5, sound.local_addr().unwrap().port());
+    let ours = carrier.offers_and_acknowledges("", &over).await;
+    assert!(ours.body().contains("a=sendrecv"), "{}", ours.body());
     hears_sound(&sound).await;
     assert!(stray.try_recv(&mut [0; 16]).is_err(), "sound for 0.0.0.0");
     carrier.hangs_up().await;

@@ -54,6 +54,9 @@ impl Session<'_> {
     }
 
     fn reoffer_answer(&mut self, offer: OfferId, sdp: &[u8]) -> Result<Vec<u8>, u16> {
+        if sdp.is_empty() {
+            return self.offer_what_stands();
+        }
         let remote = Remote::parse(sdp)
             .map_err(|_| 400_u16)?
             .reachable_from(self.inner.ports.ip());
@@ -80,6 +83,20 @@ impl Session<'_> {
         }
         self.pending = Some((offer, wanted));
         Ok(answer)
+    }
+
+    /// The peer wants our offer, to end a hold: both ways again, on the media that there are.
+    fn offer_what_stands(&mut self) -> Result<Vec<u8>, u16> {
+        self.withdraw();
+        let media = match self.media {
+            Media::T38 => self.fax_media(),
+            Media::G711 => self.audio_media(vec![self.law]),
+        };
+        let media = media.map_err(|error| {
+            tracing::warn!(call = %self.call, error, "no offer can be made; all goes on as it was");
+            500_u16
+        })?;
+        Ok(self.local.offer(&media))
     }
 
     /// What of an offer we take: fax before audio, but no change of kind once page data flows.

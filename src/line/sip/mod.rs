@@ -257,7 +257,8 @@ pub enum Event {
         sdp: Vec<u8>,
     },
     /// The peer's re-INVITE (or UPDATE) with a new SDP; say [`SipLine::reanswer`] within
-    /// [`REOFFER_LIMIT`]. A refresh (no SDP, or the one we know) is answered by the adapter.
+    /// [`REOFFER_LIMIT`]. A refresh (no SDP, or the one we know) is answered by the adapter; but on hold the
+    /// one without SDP comes, empty: it wants our offer, and `Remote` brings the answer.
     Reoffer {
         /// The call.
         call: CallId,

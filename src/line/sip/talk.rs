@@ -281,8 +281,13 @@ impl Talk {
             .and_then(|cseq| cseq.seq())
             .unwrap_or_default();
         // A refresh, or a re-INVITE that asks us to offer: what we have, unchanged (RFC 4028 §7.4,
-        // RFC 3261 §14.2).
-        if sdp.is_empty() || sdp::same_session(&sdp, &self.remote) {
+        // RFC 3261 §14.2). On hold that would keep the hold for ever: then the gateway writes our offer.
+        let unchanged = if sdp.is_empty() {
+            !sdp::is_held(&self.local)
+        } else {
+            sdp::same_session(&sdp, &self.remote)
+        };
+        if unchanged {
             let headers = [sdp_type(), fields].concat();
             let answered = handle
                 .respond(StatusCode::OK, Some(headers), Some(self.local.clone()))
@@ -356,6 +361,10 @@ impl Talk {
             return false;
         }
         match invite {
+            Some(cseq) if sdp.is_empty() => {
+                self.local = local;
+                self.theirs = Theirs::Asked { cseq };
+            }
             Some(cseq) => {
                 self.theirs = Theirs::Accepted {
                     offer,

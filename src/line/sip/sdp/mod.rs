@@ -8,7 +8,7 @@ mod remote;
 
 pub use local::{Local, LocalMedia};
 pub use remote::{
-    ErrorCorrection, Line, RateManagement, Remote, RemoteMedia, RemoteT38, same_session,
+    ErrorCorrection, Line, RateManagement, Remote, RemoteMedia, RemoteT38, is_held, same_session,
 };
 
 /// Rate we offer, bit/s (T.38 D.2.3.1); V.34 is not spoken.

@@ -175,6 +175,14 @@ pub fn same_session(a: &[u8], b: &[u8]) -> bool {
     streams(a).is_some_and(|a| Some(a) == streams(b))
 }
 
+/// Whether an SDP, ours for one, has a stream that flows one way or not at all (RFC 3264 §8.4).
+pub fn is_held(sdp: &[u8]) -> bool {
+    parse(sdp).is_ok_and(|session| {
+        (session.medias.iter())
+            .any(|media| media.port != 0 && direction(&session, media) != Direction::SendRecv)
+    })
+}
+
 pub(super) fn parse(bytes: &[u8]) -> Result<Session, SdpError> {
     if bytes.len() > LIMIT_OCTETS {
         return Err(SdpError::Unreadable(format!(
