@@ -5,6 +5,7 @@
 mod support;
 
 mod carriers;
+mod endings;
 mod fallback;
 mod journeys;
 mod promise_1;
