@@ -264,13 +264,13 @@ async fn rig() -> (Rig, Hylafax) {
 }
 
 async fn three_pages(rig: &Rig) {
-    three_pages_called(rig, "By HylaFAX").await;
+    three_pages_to(rig, FAR_NUMBER, "By HylaFAX").await;
 }
 
-async fn three_pages_called(rig: &Rig, subject: &str) {
+async fn three_pages_to(rig: &Rig, number: &str, subject: &str) {
     let attachment = [("application/pdf", "sample.pdf", SAMPLE_PDF)];
     let message = letters::message(subject, "Hello,\n\nthree pages.", &attachment);
-    rig.mail(&[FAR_NUMBER], &message).await;
+    rig.mail(&[number], &message).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -313,9 +313,9 @@ async fn a_mail_becomes_a_fax_of_hylafax_after_a_number_was_busy() {
         1
     );
 
-    // The same to a machine that speaks T.38, behind a gateway.
+    // The same to a machine that speaks T.38, behind a gateway, and to somebody behind its number.
     hylafax.line("t38");
-    three_pages_called(&rig, "By T.38").await;
+    three_pages_to(&rig, &format!("{FAR_NUMBER}/T33S=1234"), "By T.38").await;
     rig.until_within("the second report", CALL, async || {
         Some(rig.reports()).filter(|all| all.len() == 2)
     })
@@ -327,7 +327,7 @@ async fn a_mail_becomes_a_fax_of_hylafax_after_a_number_was_busy() {
     fax::assert_same(&sent, &received);
     assert_eq!(
         hylafax.endings(),
-        ["OK Audio: kept 4, ", "OK T38: kept 4, "]
+        ["OK Audio: kept 4, ", "OK T38 for 1234: kept 4, "]
     );
     rig.stop().await;
 }

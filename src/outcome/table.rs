@@ -426,16 +426,19 @@ pub static OPERATOR_INTERRUPT: Outcome = Outcome {
     ),
 };
 
-/// The far fax machine has no document to be fetched, or does not hand it out.
+/// A machine that calls us wants a document, and we have none to be fetched (T.30 §5.3.6.1.2, DTC).
 pub static POLLING_REFUSED: Outcome = Outcome {
     key: "polling-refused",
     retry: RetryClass::Never,
     dsn: "5.7.1",
     what: say(
-        "The far fax machine has no document to be fetched, or does not hand it out.",
-        "Le télécopieur distant n'a pas de document à relever, ou ne le remet pas.",
+        "The calling fax machine asked to fetch a document (polling), which is not offered here.",
+        "Le télécopieur appelant a demandé à relever un document (polling), ce qui n'est pas proposé ici.",
     ),
-    advice: say("Ask the recipient.", "Demandez au destinataire."),
+    advice: say(
+        "Ask the caller what is wanted.",
+        "Demandez à l'appelant ce qu'il souhaite.",
+    ),
 };
 
 /// An identification, sub-address or password that was exchanged with the far machine was not accepted.

@@ -43,20 +43,20 @@ fn all(prefix: &str, at_least: usize) {
 
 #[test]
 fn what_we_send_without_error_correction() {
-    all("send-plain-", 20);
+    all("send-plain-", 25);
 }
 
 #[test]
 fn what_we_send_with_error_correction() {
-    all("send-ecm-", 15);
+    all("send-ecm-", 25);
 }
 
 #[test]
 fn how_we_begin_to_send() {
-    all("send-begin-", 10);
+    all("send-begin-", 25);
 }
 
 #[test]
 fn what_we_receive() {
-    all("receive-", 20);
+    all("receive-", 35);
 }

@@ -249,10 +249,16 @@ impl Line {
                 }
                 Event::Ended(ending) => {
                     let pages = ending.pages.iter().map(|page| page.evidence.as_str());
+                    let sub_address = ending
+                        .agreement
+                        .as_ref()
+                        .and_then(|a| a.sub_address.as_ref());
+                    let asked_for = sub_address.map(|sub| format!(" for {sub}"));
                     say(&format!(
-                        "ended {} {:?}: kept {}, {}",
+                        "ended {} {:?}{}: kept {}, {}",
                         ending.name,
                         self.path,
+                        asked_for.unwrap_or_default(),
                         ending.kept,
                         pages.collect::<Vec<_>>().join(", ")
                     ));
