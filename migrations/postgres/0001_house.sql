@@ -19,6 +19,19 @@ CREATE TABLE profile (
     resolution  TEXT,                     -- 'standard', 'fine', 'superfine'; NULL inherits
     paper       TEXT,                     -- 'a4', 'letter', 'legal'; NULL inherits
     cover       BIGINT,                   -- 1: a cover goes first; NULL inherits
+    priority    BIGINT,                   -- 0 first, 9 last; NULL inherits, as all below
+    max_calls   BIGINT,                   -- calls that one fax may cost
+    max_tries   BIGINT,                   -- of these, with page data
+    wait_busy   TEXT,                     -- seconds before the next call, with spaces between, as the others
+    wait_no_answer TEXT,
+    wait_protocol TEXT,
+    wait_trunk  TEXT,
+    wait_no_fax TEXT,
+    wait_interrupted TEXT,
+    hours       TEXT,                     -- when faxes may be called: 'mon-fri 08:00-18:00; sat 09:00-12:00'; '' always
+    quiet       TEXT,                     -- when they may not, whatever the hours: '22:00-06:00'; '' never
+    allow       TEXT,                     -- beginnings of numbers with spaces between; '' every number
+    deny        TEXT,                     -- beginnings of numbers that are refused; the longest of both decides
     UNIQUE (tenant_id, name)
 );
 CREATE TABLE user_group (
@@ -166,7 +179,12 @@ CREATE TABLE job (
     deadline    BIGINT NOT NULL,          -- when the watchdog acts on this state
     expires_at  BIGINT NOT NULL,          -- the latest time: no wait lasts longer, whatever its state
     run_at      BIGINT NOT NULL,          -- not claimed before
-    priority    BIGINT NOT NULL,          -- lower first
+    opens_at    BIGINT NOT NULL,          -- not called before: the hours of its profile; 0: not asked yet
+    accepted_at BIGINT NOT NULL,
+    priority    BIGINT NOT NULL,          -- 0 first, 9 last; its profile's
+    lane        TEXT NOT NULL,            -- tenant/user: lanes take turns, and one fax after the other goes in each
+    place       BIGINT NOT NULL,          -- in its lane: when it was accepted, later for each step of priority
+    cancelled_at BIGINT,                  -- called off while it was on the line: no page after this one
     lease_owner TEXT,                     -- the node and worker at work on it
     lease_until BIGINT,
     tries       BIGINT NOT NULL,          -- calls placed
@@ -179,6 +197,12 @@ CREATE TABLE job (
     finished_at BIGINT
 );
 CREATE INDEX job_claim ON job (state, run_at);
+CREATE INDEX job_to_render ON job (lane, place, job_id, run_at) WHERE state = 'queued';
+CREATE INDEX job_to_dial ON job (lane, place, job_id, run_at, opens_at, destination)
+    WHERE state IN ('ready', 'waiting');
+-- One call at a time to one destination, whichever node places it.
+CREATE UNIQUE INDEX job_on_line ON job (destination) WHERE state IN ('dialling', 'sending');
+CREATE INDEX job_cancelled ON job (job_id) WHERE cancelled_at IS NOT NULL AND finished_at IS NULL;
 CREATE INDEX job_submission ON job (tenant_id, submission_id);
 CREATE TABLE rendition (
     rendition_id TEXT PRIMARY KEY,

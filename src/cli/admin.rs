@@ -1,6 +1,6 @@
 //! `faxpost admin …`: one command of the administrator's language, at the server's shell.
 
-use crate::{command, config::Config, store::Store};
+use crate::{command, config::Config, policy::Policies, store::Store};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -18,7 +18,14 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<()> {
             words[at] = first_line(std::io::stdin().lock())?;
         }
     }
-    let reply = command::run(&store, &config.keys_dir(), &words).await?;
+    let policies = Policies::load(config.policies_dir.as_deref())?;
+    let gateway = command::Gateway {
+        store: &store,
+        keys: &config.keys_dir(),
+        hostname: &config.hostname,
+        sending: &policies.sending,
+    };
+    let reply = command::run(gateway, &words).await?;
     println!("{reply}");
     Ok(())
 }

@@ -82,6 +82,16 @@ impl<'a> Line<'a> {
         }
     }
 
+    /// No word may follow.
+    pub fn end(&mut self) -> Result<(), Mistake> {
+        match self.next() {
+            None => Ok(()),
+            Some(word) => {
+                Err(self.mistake(&format!("{word:?} is too much"), "the end of the line"))
+            }
+        }
+    }
+
     /// A mistake at the word that was read last.
     pub fn mistake(&self, what: &str, expected: &str) -> Mistake {
         Mistake {

@@ -4,6 +4,7 @@
 //! verbs are those that bring a gateway into service.
 
 mod directory;
+mod faxes;
 mod grammar;
 mod trunks;
 
@@ -11,7 +12,9 @@ pub use grammar::{Mistake, words};
 
 use std::path::Path;
 
-use crate::{store::Store, trouble::Trouble};
+use crate::{policy::Sending, store::Store, trouble::Trouble};
+
+const VERBS: &str = "add, set, remove, show, cancel or help";
 
 /// What every command is, for `help`.
 const HELP: &str = "\
@@ -26,6 +29,7 @@ set trunk NAME on|off | OPTION ...
 remove trunk NAME                    calls that it carries go on
 show users | numbers | trunks
 show trunk NAME                      its settings, and how it is
+cancel JOB|SUBMISSION                before the call at once, during it after the page in progress
 help
 
 OPTIONS of a trunk:
@@ -69,27 +73,33 @@ impl CommandError {
     }
 }
 
-/// Carries out one command, wholly or not at all; the reply says the new state. `keys` is the folder of
-/// the vault's keys, for commands that seal a password.
+/// What commands work with.
+#[derive(Clone, Copy, Debug)]
+pub struct Gateway<'a> {
+    /// The directory and the queue.
+    pub store: &'a Store,
+    /// The folder of the vault's keys, for commands that seal a password.
+    pub keys: &'a Path,
+    /// Our name, for the Message-IDs of reports.
+    pub hostname: &'a str,
+    /// The operator's rules of sending.
+    pub sending: &'a Sending,
+}
+
+/// Carries out one command, wholly or not at all; the reply says the new state.
 ///
 /// # Errors
 /// [`CommandError`], for a person to read.
-pub async fn run(store: &Store, keys: &Path, words: &[String]) -> Result<String, CommandError> {
+pub async fn run(gateway: Gateway<'_>, words: &[String]) -> Result<String, CommandError> {
+    let Gateway { store, keys, .. } = gateway;
     let mut line = grammar::Line::new(words);
-    match line
-        .word("a verb: add, set, remove, show or help")?
-        .as_str()
-    {
+    match line.word(&format!("a verb: {VERBS}"))?.as_str() {
         "help" => Ok(HELP.to_owned()),
         "add" => directory::add(store, keys, &mut line).await,
         "set" => directory::set(store, keys, &mut line).await,
         "remove" => directory::remove(store, &mut line).await,
         "show" => directory::show(store, &mut line).await,
-        other => Err(line
-            .mistake(
-                &format!("{other:?} is no verb"),
-                "add, set, remove, show or help",
-            )
-            .into()),
+        "cancel" => faxes::cancel(gateway, &mut line).await,
+        other => Err(line.mistake(&format!("{other:?} is no verb"), VERBS).into()),
     }
 }

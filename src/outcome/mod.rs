@@ -67,6 +67,8 @@ pub enum RetryClass {
     Protocol,
     /// The trunk, the network or we failed: by another trunk, or later.
     Trunk,
+    /// We were stopped, or the call overstayed: soon again, nobody else failed.
+    Interrupted,
 }
 
 /// One ending, of a call or of a job.

@@ -639,7 +639,7 @@ pub static OWN_FAULT: Outcome = Outcome {
 /// Our fax system was stopped during the call.
 pub static GATEWAY_RESTARTED: Outcome = Outcome {
     key: "gateway-restarted",
-    retry: RetryClass::Trunk,
+    retry: RetryClass::Interrupted,
     dsn: "4.3.0",
     what: say(
         "Our fax system was stopped during the call.",
@@ -737,8 +737,8 @@ pub static TOO_MANY_PAGES: Outcome = Outcome {
 /// No line is set up for calls to this number.
 pub static NO_TRUNK: Outcome = Outcome {
     key: "no-trunk",
-    retry: RetryClass::Trunk,
-    dsn: "4.3.5",
+    retry: RetryClass::Never,
+    dsn: "5.3.5",
     what: say(
         "No line is set up for calls to this number.",
         "Aucune ligne n'est configurée pour les appels vers ce numéro.",

@@ -9,6 +9,9 @@ use super::PolicyError;
 pub(super) const FILE: &str = "sending.toml";
 const BUILT_IN: &str = include_str!("../../policies/sending.toml");
 
+/// The priorities there are: 0 is first.
+pub const PRIORITIES: std::ops::RangeInclusive<i64> = 0..=9;
+
 /// The rules of trying again.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -21,8 +24,26 @@ pub struct Sending {
     pub repeat_unknown: bool,
     /// Days that a number's fax machine is remembered to do better with less than everything; 0: not at all.
     pub remember_days: u16,
+    /// What goes first of one tenant: 0 first, 9 last.
+    #[serde(default = "normal_priority")]
+    pub priority: i64,
+    /// Seconds of waiting that make up for one step of priority; 0: none do.
+    #[serde(default = "normal_age")]
+    pub age_s: u32,
     /// The ladder.
     pub wait_s: Ladder,
+}
+
+fn normal_priority() -> i64 {
+    5
+}
+
+fn normal_age() -> u32 {
+    600
+}
+
+fn soon() -> Vec<u32> {
+    vec![5, 15, 60, 60, 60]
 }
 
 /// Seconds before the next call, by what ended the last one and how many ended so; a used-up row means
@@ -40,6 +61,9 @@ pub struct Ladder {
     pub trunk: Vec<u32>,
     /// No fax machine answered.
     pub no_fax: Vec<u32>,
+    /// We were stopped, or the call overstayed.
+    #[serde(default = "soon")]
+    pub interrupted: Vec<u32>,
 }
 
 impl Sending {
@@ -48,7 +72,21 @@ impl Sending {
     /// # Errors
     /// [`PolicyError`], for the operator to read.
     pub fn load(folder: Option<&Path>) -> Result<Self, PolicyError> {
-        super::parse(FILE, &super::text(folder, FILE, BUILT_IN)?)
+        let rules: Self = super::parse(FILE, &super::text(folder, FILE, BUILT_IN)?)?;
+        if !PRIORITIES.contains(&rules.priority) {
+            return Err(PolicyError::Rule {
+                file: FILE,
+                line: 0,
+                message: format!("priority {} is none: 0 is first, 9 is last", rules.priority),
+            });
+        }
+        Ok(rules)
+    }
+
+    /// Milliseconds of waiting that make up for one step of priority.
+    #[must_use]
+    pub fn age_ms(&self) -> i64 {
+        i64::from(self.age_s) * 1000
     }
 
     /// Milliseconds that a number is remembered.

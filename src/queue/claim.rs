@@ -2,10 +2,10 @@
 
 use sqlx::Row;
 
-use super::{moves, records::page_number, state::State};
+use super::{fair::Head, records::page_number, state::State};
 use crate::{
     clock::now_ms,
-    store::{Store, StoreError, Tx},
+    store::{Kind, Store, StoreError, Tx},
 };
 
 /// How long a claimed job is ours without renewal.
@@ -34,12 +34,11 @@ const COLUMNS: &str =
     "tenant_id, job_id, submission_id, user_id, destination, sub_address, state, tries,
      rendition_id, cover_custody_id, pages_total, lease_owner, lease_until, deadline";
 
-/// PostgreSQL lets claims pass each other; SQLite has one writer, so there is nothing to pass.
-fn skip_locked(store: &Store) -> &'static str {
-    if store.is_shared() {
-        "FOR UPDATE SKIP LOCKED"
-    } else {
-        ""
+/// Which rows another claim has now are passed over on PostgreSQL; SQLite has one writer, so there are none.
+fn skip_locked(tx: &Tx, strength: &str) -> String {
+    match tx.kind() {
+        Kind::Postgres => format!("FOR {strength} SKIP LOCKED"),
+        Kind::Sqlite => String::new(),
     }
 }
 
@@ -67,17 +66,33 @@ fn job(row: &sqlx::any::AnyRow) -> Result<Job, StoreError> {
     })
 }
 
-/// Takes every queued job of the submission that has waited longest: they share its pages.
-pub(super) async fn to_render(store: &Store, owner: &str) -> Result<Vec<Job>, StoreError> {
+/// Takes every queued job of a submission: they share its pages. None when another renderer has them.
+pub(super) async fn to_render(
+    store: &Store,
+    owner: &str,
+    head: &Head,
+) -> Result<Vec<Job>, StoreError> {
     let mut tx = store.begin().await?;
     let now = now_ms();
+    // The submission's row is the turnstile. Two renderers that each hold some of its jobs and wait for the
+    // others' would be a deadlock; neither waits.
+    let turn = sqlx::query(sqlx::AssertSqlSafe(format!(
+        "SELECT submission_id FROM submission WHERE tenant_id = $1 AND submission_id = $2 {}",
+        skip_locked(&tx, "NO KEY UPDATE")
+    )))
+    .bind(&head.tenant_id)
+    .bind(&head.submission_id)
+    .fetch_optional(tx.conn())
+    .await?;
+    if turn.is_none() {
+        return Ok(Vec::new());
+    }
     let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
         "UPDATE job SET state = $1, state_since = $2, deadline = $3, lease_owner = $4, lease_until = $5
-         WHERE state = $6 AND submission_id = (
-             SELECT submission_id FROM job WHERE state = $6 AND run_at <= $2
-             ORDER BY priority, run_at, job_id LIMIT 1 {})
+         WHERE state = $6 AND job_id IN (
+             SELECT job_id FROM job WHERE tenant_id = $7 AND submission_id = $8 AND state = $6 {})
          RETURNING {COLUMNS}",
-        skip_locked(store)
+        skip_locked(&tx, "UPDATE")
     )))
     .bind(State::Rendering.name())
     .bind(now)
@@ -85,6 +100,8 @@ pub(super) async fn to_render(store: &Store, owner: &str) -> Result<Vec<Job>, St
     .bind(owner)
     .bind(now + LEASE_MS)
     .bind(State::Queued.name())
+    .bind(&head.tenant_id)
+    .bind(&head.submission_id)
     .fetch_all(tx.conn())
     .await?;
     let jobs = rows.iter().map(job).collect::<Result<Vec<_>, _>>()?;
@@ -92,58 +109,46 @@ pub(super) async fn to_render(store: &Store, owner: &str) -> Result<Vec<Job>, St
     Ok(jobs)
 }
 
-/// Takes the next job that may be called, counting the call; none while its destination is on the line.
+/// Takes a job to be called, counting the call. `None` when it is no longer to be had: somebody else has it,
+/// or its destination is on the line. Nothing is kept unless the transaction is committed.
 pub(super) async fn to_dial(
-    tx: &mut Tx,
     store: &Store,
     owner: &str,
-) -> Result<Option<Job>, StoreError> {
+    head: &Head,
+) -> Result<Option<(Tx, Job)>, StoreError> {
+    let mut tx = store.begin().await?;
     let now = now_ms();
+    // The states of calls stand in the text: a partial index serves no placeholders.
     let row = sqlx::query(sqlx::AssertSqlSafe(format!(
         "UPDATE job SET state = $1, state_since = $2, deadline = $3, lease_owner = $4, lease_until = $5,
                 tries = tries + 1
-         WHERE job_id = (
-             SELECT job_id FROM job AS next WHERE next.state IN ($6, $7) AND next.run_at <= $2
-               AND NOT EXISTS (SELECT 1 FROM job AS busy WHERE busy.destination = next.destination
-                               AND busy.state IN ($8, $9))
-             ORDER BY next.priority, next.run_at, next.job_id LIMIT 1 {})
-           AND state IN ($6, $7)
+         WHERE tenant_id = $6 AND job_id = $7 AND state IN ($8, $9) AND run_at <= $2 AND opens_at <= $2
+           AND cancelled_at IS NULL
+           AND NOT EXISTS (SELECT 1 FROM job AS busy WHERE busy.destination = job.destination
+                           AND busy.state IN ('{}', '{}'))
          RETURNING {COLUMNS}",
-        skip_locked(store)
+        State::Dialling,
+        State::Sending,
     )))
     .bind(State::Dialling.name())
     .bind(now)
     .bind(State::Dialling.deadline(now))
     .bind(owner)
     .bind(now + LEASE_MS)
+    .bind(&head.tenant_id)
+    .bind(&head.job_id)
     .bind(State::Ready.name())
     .bind(State::Waiting.name())
-    .bind(State::Dialling.name())
-    .bind(State::Sending.name())
     .fetch_optional(tx.conn())
-    .await?;
-    row.as_ref().map(job).transpose()
-}
-
-/// Gives back a job that was just taken and can't be called now: the call does not count.
-pub(super) async fn put_back(tx: &mut Tx, job: &Job, run_at: i64) -> Result<(), StoreError> {
-    sqlx::query("UPDATE job SET tries = tries - 1 WHERE tenant_id = $1 AND job_id = $2")
-        .bind(&job.tenant_id)
-        .bind(&job.job_id)
-        .execute(tx.conn())
-        .await?;
-    let (tenant, id) = (&job.tenant_id, &job.job_id);
-    moves::advance_at(
-        tx,
-        tenant,
-        id,
-        State::Dialling,
-        State::Waiting,
-        None,
-        run_at,
-    )
-    .await?;
-    Ok(())
+    .await
+    .map_err(StoreError::from);
+    match row {
+        Ok(Some(row)) => Ok(Some((tx, job(&row)?))),
+        Ok(None) => Ok(None),
+        // Another node began a call to this number in the same moment: the index lets one through.
+        Err(error) if error.is_unique_violation() => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Keeps a job in work ours for another while.
@@ -221,7 +226,8 @@ pub(super) async fn overdue(store: &Store) -> Result<Vec<Job>, StoreError> {
 /// When the next waiting job may be claimed, Unix milliseconds.
 pub(super) async fn next_due(store: &Store) -> Result<Option<i64>, StoreError> {
     let due: Option<i64> = sqlx::query_scalar(
-        "SELECT CAST(MIN(run_at) AS BIGINT) FROM job WHERE state IN ($1, $2) AND run_at > $3",
+        "SELECT CAST(MIN(CASE WHEN run_at > opens_at THEN run_at ELSE opens_at END) AS BIGINT)
+         FROM job WHERE state IN ($1, $2) AND (run_at > $3 OR opens_at > $3)",
     )
     .bind(State::Ready.name())
     .bind(State::Waiting.name())
@@ -244,105 +250,4 @@ pub(super) async fn by_id(store: &Store, tenant_id: &str, job_id: &str) -> Resul
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        queue::{NewJob, enqueue, moves},
-        store::{new_id, testing::on_each_database},
-    };
-
-    /// A job that the owner `a/1` renders, as two readers see it.
-    async fn rendering(store: &Store) -> Job {
-        let tenant_id = new_id();
-        let submission_id = new_id();
-        let mut tx = store.begin().await.unwrap();
-        sqlx::query(
-            "INSERT INTO submission (submission_id, tenant_id, user_id, door, proof, reverse_path, subject,
-                                     digest, custody_id, report_to, accepted_at)
-             VALUES ($1, $2, 'u', 'smtp', 'password', '', '', $3, 'c', 'a@b', 1)",
-        )
-        .bind(&submission_id)
-        .bind(&tenant_id)
-        .bind(vec![0_u8; 32])
-        .execute(tx.conn())
-        .await
-        .unwrap();
-        let job = NewJob {
-            job_id: new_id(),
-            tenant_id,
-            submission_id,
-            user_id: "u".into(),
-            group_id: "g".into(),
-            destination: "+331".into(),
-            sub_address: None,
-            recipient: "+331@x".into(),
-            notify: None,
-            orcpt: None,
-            deadline: now_ms() + 3_600_000,
-            run_at: 0,
-            priority: 0,
-        };
-        enqueue(&mut tx, &job).await.unwrap();
-        tx.commit().await.unwrap();
-        to_render(store, "a/1").await.unwrap().remove(0)
-    }
-
-    async fn unchanged(store: &Store, job: &Job) -> bool {
-        let mut tx = store.begin().await.unwrap();
-        let same = is_unchanged(&mut tx, job).await.unwrap();
-        tx.roll_back().await.unwrap();
-        same
-    }
-
-    on_each_database! {
-        async fn a_job_that_was_renewed_or_moved_is_not_taken_back(store) {
-            let job = rendering(&store).await;
-            assert!(unchanged(&store, &job).await);
-            assert!(unchanged(&store, &job).await, "looking changes nothing");
-            let mut another = job.clone();
-            another.lease_owner = Some("a/2".into());
-            assert!(!unchanged(&store, &another).await, "another start has it");
-            another.lease_owner = None;
-            assert!(!unchanged(&store, &another).await);
-
-            // Renewed in the millisecond after it was read.
-            let mut older = job.clone();
-            older.lease_until = older.lease_until.map(|until| until - 1);
-            assert!(!unchanged(&store, &older).await);
-
-            let mut tx = store.begin().await.unwrap();
-            assert!(is_unchanged(&mut tx, &job).await.unwrap());
-            moves::advance(&mut tx, &job.tenant_id, &job.job_id, State::Rendering, State::Queued).await.unwrap();
-            tx.commit().await.unwrap();
-            assert!(!unchanged(&store, &job).await, "it was moved on");
-            // What is claimed anew, by whomever, is another lease.
-            to_render(&store, "b/1").await.unwrap();
-            assert!(!unchanged(&store, &job).await);
-        }
-
-        async fn of_two_watchdogs_one_takes_a_job_back(store) {
-            let job = rendering(&store).await;
-            let once = async || {
-                let mut tx = store.begin().await.unwrap();
-                if !is_unchanged(&mut tx, &job).await.unwrap() {
-                    return 0;
-                }
-                moves::advance(&mut tx, &job.tenant_id, &job.job_id, State::Rendering, State::Queued).await.unwrap();
-                tx.commit().await.unwrap();
-                1
-            };
-            let taken = tokio::join!(once(), once(), once(), once());
-            assert_eq!(taken.0 + taken.1 + taken.2 + taken.3, 1);
-        }
-
-        async fn a_lease_is_void_with_its_node_and_no_other(store) {
-            let job = rendering(&store).await;
-            let of = async |node: &str, owner: &str| abandoned(&store, node, owner).await.unwrap().len();
-            assert_eq!(of("a", "a/1").await, 0, "it is ours");
-            assert_eq!(of("a", "a/2").await, 1, "we were started anew");
-            let other = if store.is_shared() { 0 } else { 1 };
-            assert_eq!(of("b", "b/1").await, other, "another node's, where there can be one");
-            assert_eq!(job.lease_owner.as_deref(), Some("a/1"));
-        }
-    }
-}
+mod tests;

@@ -1,6 +1,9 @@
 //! Claims jobs for free channels and starts their calls.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -11,11 +14,13 @@ use super::{
     claim,
     claim::Job,
     closing::{self, Closing},
+    fair::{Fair, Head},
+    heads::{self, Takes},
     in_call, ladder, memory, moves, records,
     state::State,
 };
 use crate::{
-    clock::{Millis, now_ms},
+    clock::now_ms,
     line::Verdict,
     numbers::{self, T38Policy, Transport, Trunk},
     store::{StoreError, Topic},
@@ -25,13 +30,15 @@ use crate::{
 pub(super) async fn run(queue: Arc<Inner>, stop: CancellationToken) {
     let mut calls = JoinSet::new();
     let mut wake = queue.store.listen(Topic::Queue);
+    let mut fair = Fair::default();
     while !stop.is_cancelled() {
         while calls.try_join_next().is_some() {}
-        let pause = match next(&queue).await {
+        let pause = match next(&queue, &mut fair).await {
             Ok(Step::Call(call)) => {
                 calls.spawn(in_call::run(queue.clone(), *call));
                 continue;
             }
+            Ok(Step::Again) => continue,
             Ok(Step::Idle(pause)) => pause,
             Err(error) => {
                 tracing::warn!(%error, "jobs to dial can't be claimed; trying again");
@@ -45,6 +52,7 @@ pub(super) async fn run(queue: Arc<Inner>, stop: CancellationToken) {
             Some(_) = calls.join_next(), if !calls.is_empty() => {}
         }
     }
+    queue.stopping.store(true, Ordering::Relaxed);
     // What is not over by then is hung up: its pages are told by what the far end has said of them.
     let rest = async { while calls.join_next().await.is_some() {} };
     if tokio::time::timeout(queue.drain, rest).await.is_err() {
@@ -55,58 +63,81 @@ pub(super) async fn run(queue: Arc<Inner>, stop: CancellationToken) {
     }
 }
 
-/// How long a job waits whose trunks are all full while others are not, and one that no trunk takes: an
-/// operator may add a route before the job's latest time.
-const FULL: Millis = 2_000;
-const NO_ROUTE: Millis = 15_000;
-
 enum Step {
     Call(Box<in_call::Claimed>),
+    /// Something was done that lets the next one go.
+    Again,
     Idle(Duration),
 }
 
-async fn next(queue: &Inner) -> Result<Step, StoreError> {
+fn ids(trunks: &[Trunk]) -> Vec<String> {
+    trunks.iter().map(|trunk| trunk.trunk_id.clone()).collect()
+}
+
+/// The next call. Nothing is written while no job can go: those whose trunks are full are not even looked at,
+/// and keep their places.
+async fn next(queue: &Inner, fair: &mut Fair) -> Result<Step, StoreError> {
     // The line learns a little later that a trunk was turned off.
     let mut trunks = numbers::trunks(&queue.store).await?;
     trunks.retain(|trunk| trunk.active);
-    let ids = |trunks: &[Trunk]| {
-        trunks
-            .iter()
-            .map(|t| t.trunk_id.clone())
-            .collect::<Vec<_>>()
-    };
-    if queue.line.usable(&ids(&trunks)).is_empty() {
+    let usable = queue.line.usable(&ids(&trunks));
+    let with_room = trunks.iter().filter(|t| usable.contains(&t.trunk_id));
+    let takes = Takes::of(with_room);
+    if usable.is_empty() {
         return Ok(Step::Idle(Duration::from_secs(5)));
     }
-    let mut tx = queue.store.begin().await?;
-    let Some(job) = claim::to_dial(&mut tx, &queue.store, &queue.owner).await? else {
-        drop(tx);
-        return Ok(Step::Idle(until_due(queue).await?));
+    let mut heads = heads::to_dial(&queue.store, now_ms(), &takes).await?;
+    while let Some(at) = fair.next(&heads, now_ms(), queue.policy.age_ms()) {
+        let head = heads.swap_remove(at);
+        match claim_one(queue, &head, &trunks).await? {
+            Claim::Ours(job, routes, usable) => {
+                fair.charge(&head);
+                return call(queue, *job, &routes, &usable).await;
+            }
+            Claim::NotNow => {}
+        }
+    }
+    Ok(Step::Idle(until_due(queue).await?))
+}
+
+/// What became of an attempt to have a job.
+enum Claim {
+    /// The job, the trunks that take its number, and those of them that can take the call now.
+    Ours(Box<Job>, Vec<Trunk>, Vec<String>),
+    /// Somebody else has it, or the last channel is gone meanwhile.
+    NotNow,
+}
+
+async fn claim_one(queue: &Inner, head: &Head, trunks: &[Trunk]) -> Result<Claim, StoreError> {
+    let Some((tx, job)) = claim::to_dial(&queue.store, &queue.owner, head).await? else {
+        return Ok(Claim::NotNow);
     };
-    let routes = numbers::trunks_for(&trunks, &job.destination);
+    let routes = numbers::trunks_for(trunks, &job.destination);
     let usable = queue.line.usable(&ids(&routes));
     if usable.is_empty() {
-        let wait = if routes.is_empty() { NO_ROUTE } else { FULL };
-        if routes.is_empty() {
-            tracing::warn!(
-                job = job.job_id,
-                "no trunk that is on takes the number; it waits"
-            );
-        }
-        claim::put_back(&mut tx, &job, now_ms() + wait).await?;
-        tx.commit().await?;
-        return Ok(Step::Idle(Duration::ZERO));
+        tx.roll_back().await?;
+        return Ok(Claim::NotNow);
     }
     // The claim is ours now. Pages are read and drawn with no transaction open: a page that comes in
     // meanwhile waits for the same database.
     tx.commit().await?;
+    Ok(Claim::Ours(Box::new(job), routes, usable))
+}
+
+/// Places the call of a job that is ours.
+async fn call(
+    queue: &Inner,
+    job: Job,
+    routes: &[Trunk],
+    usable: &[String],
+) -> Result<Step, StoreError> {
     let pages = job.pages_total.unwrap_or(0);
     let verdicts = records::verdicts_of(&queue.store, &job.tenant_id, &job.job_id, pages).await?;
     let leg = in_call::leg_of(&job, &verdicts);
     let attempt = attempt::next(
         &records::tried(&queue.store, &job.tenant_id, &job.job_id).await?,
         memory::of(&queue.store, &job.tenant_id, &job.destination).await?,
-        &carriers(&usable, &routes),
+        &carriers(usable, routes),
     );
     // One moment for the record and the header lines.
     let at = now_ms();
@@ -119,7 +150,7 @@ async fn next(queue: &Inner) -> Result<Step, StoreError> {
                 "the pages can't be read; put off"
             );
             put_off(queue, &job, &verdicts).await?;
-            return Ok(Step::Idle(Duration::ZERO));
+            return Ok(Step::Again);
         }
     };
     // The call is on record before it is placed: a crash finds it.
@@ -155,6 +186,7 @@ fn carriers(usable: &[String], routes: &[Trunk]) -> Vec<Carrier> {
 /// Tries a claimed job later whose call can't be made up. Each time counts as a call, so it ends.
 async fn put_off(queue: &Inner, job: &Job, verdicts: &[Verdict]) -> Result<(), StoreError> {
     let mut tx = queue.store.begin().await?;
+    // One that was called off in this moment is ended by `cancel::carry_out`.
     if job.tries < queue.policy.max_calls {
         moves::advance_at(
             &mut tx,

@@ -1,12 +1,16 @@
 //! One call from its order to its end: each event that counts is on record before the next step.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use tokio::sync::mpsc;
 
 use super::{
     Inner,
     attempt::{Attempt, Offer},
+    cancel,
     claim::{self, Job},
     closing::{self, Closing},
     ladder::{self, Next},
@@ -87,9 +91,10 @@ pub(super) async fn run(queue: Arc<Inner>, claimed: Claimed) {
         leg,
         offer,
         mut events,
-        shown: _shown,
+        shown,
     } = claimed;
     let mut state = State::Dialling;
+    let mut called_off = false;
     let mut renewal = tokio::time::interval(Duration::from_millis(claim::LEASE_MS as u64 / 3));
     let ending = loop {
         let event = tokio::select! {
@@ -97,6 +102,14 @@ pub(super) async fn run(queue: Arc<Inner>, claimed: Claimed) {
             _ = renewal.tick() => {
                 if let Err(error) = claim::renew(&queue.store, &job).await {
                     tracing::warn!(job = job.job_id, %error, "the lease can't be renewed");
+                }
+                continue;
+            }
+            () = shown.called_off.cancelled(), if !called_off => {
+                called_off = true;
+                // No page has its permit: the call ends now. Else it ends before the next page.
+                if state == State::Dialling {
+                    queue.line.hang_up(&leg.call_id);
                 }
                 continue;
             }
@@ -160,8 +173,13 @@ async fn follow(
             if let Some(verdict) = &answered {
                 records::answered_page(&mut tx, leg, verdict).await?;
             }
-            records::page_data_next(&mut tx, leg, page).await?;
-            let ours = still_ours(&mut tx, queue, leg, *state).await?;
+            // Called off: this page stays unsent, and the permit that is dropped ends the call.
+            let go = !cancel::is_marked(&mut tx, &leg.tenant_id, &leg.job_id).await?;
+            let mut ours = false;
+            if go {
+                records::page_data_next(&mut tx, leg, page).await?;
+                ours = still_ours(&mut tx, queue, leg, *state).await?;
+            }
             tx.commit().await?;
             if ours {
                 *state = State::Sending;
@@ -223,7 +241,16 @@ async fn settle(
     state: State,
     ending: &CallEnding,
 ) -> Result<(), StoreError> {
-    let outcome = outcome::classify(ending);
+    let mut tx = queue.store.begin().await?;
+    let mut outcome = outcome::classify(ending);
+    // We hung up because somebody told us to, not by a fault.
+    if outcome == &outcome::OWN_FAULT {
+        if cancel::is_marked(&mut tx, &job.tenant_id, &job.job_id).await? {
+            outcome = &outcome::CANCELLED;
+        } else if queue.stopping.load(Ordering::Relaxed) {
+            outcome = &outcome::GATEWAY_RESTARTED;
+        }
+    }
     tracing::info!(
         job = job.job_id,
         call = leg.call_id,
@@ -232,7 +259,6 @@ async fn settle(
         duration_ms = ending.duration.as_millis() as u64,
         "call ended"
     );
-    let mut tx = queue.store.begin().await?;
     records::ended(&mut tx, leg, ending, outcome.key).await?;
     if (ending.pages.iter()).any(|page| page.verdict == Verdict::Confirmed) {
         memory::worked(&mut tx, job, offer, queue.policy.remember_ms()).await?;
@@ -260,11 +286,20 @@ pub(super) async fn after_leg(
     let calls = ladder::Calls {
         placed: job.tries,
         with_page_data: count(legs.iter().filter(|leg| leg.page_data)),
+        // A call that overstayed ends as `deadline`, whose class is the job's end.
         of_class: count(legs.iter().filter(|leg| {
-            outcome::by_key(&leg.outcome).is_some_and(|outcome| outcome.retry == class)
+            leg.outcome == outcome
+                || outcome::by_key(&leg.outcome).is_some_and(|outcome| outcome.retry == class)
         })),
     };
-    match ladder::after_call(&verdicts, class, calls, &queue.policy) {
+    let mut next = ladder::after_call(&verdicts, class, calls, &queue.policy);
+    let mut outcome = outcome;
+    // What the far end has confirmed stands; a fax that is all there is sent, whoever called it off.
+    if next != Next::End(State::Sent) && cancel::is_marked(tx, &job.tenant_id, &job.job_id).await? {
+        next = Next::End(State::Cancelled);
+        outcome = outcome::CANCELLED.key;
+    }
+    match next {
         Next::Wait(ms) => {
             moves::advance_at(
                 tx,

@@ -33,8 +33,14 @@ pub struct NewJob {
     pub deadline: Millis,
     /// Not begun before.
     pub run_at: Millis,
-    /// Lower is begun first.
-    pub priority: i64,
+}
+
+/// The priority until the profile's is known: see [`prioritise`].
+const PRIORITY: i64 = 5;
+
+/// The lane of a user's faxes: lanes take turns.
+fn lane(job: &NewJob) -> String {
+    format!("{}/{}", job.tenant_id, job.user_id)
 }
 
 /// Queues a job.
@@ -52,9 +58,9 @@ pub async fn enqueue(tx: &mut Tx, job: &NewJob) -> Result<(), StoreError> {
 pub async fn enqueue_all(tx: &mut Tx, jobs: &[NewJob]) -> Result<(), StoreError> {
     static ROWS: Insert = Insert::new(
         "INSERT INTO job (job_id, tenant_id, submission_id, user_id, group_id, destination, sub_address,
-                          recipient, notify, orcpt, state, state_since, deadline, expires_at, run_at, priority,
-                          tries, pages_confirmed)",
-        18,
+                          recipient, notify, orcpt, state, state_since, deadline, expires_at, run_at,
+                          opens_at, accepted_at, priority, lane, place, tries, pages_confirmed)",
+        22,
     );
     let now = now_ms();
     let rows = jobs.iter().map(|job| {
@@ -74,10 +80,38 @@ pub async fn enqueue_all(tx: &mut Tx, jobs: &[NewJob]) -> Result<(), StoreError>
             job.deadline.into(),
             job.deadline.into(),
             job.run_at.into(),
-            job.priority.into(),
+            Cell::Int(0),
+            now.into(),
+            PRIORITY.into(),
+            lane(job).into(),
+            now.into(),
             Cell::Int(0),
             Cell::Int(0),
         ]
     });
     ROWS.rows(tx, rows.collect()).await
+}
+
+/// Gives a job in `state` its priority, and its place in its lane: `age` later for each step of priority, so
+/// that of one user's faxes a less urgent one is overtaken by those that come within that time.
+pub(super) async fn prioritise(
+    tx: &mut Tx,
+    tenant_id: &str,
+    job_id: &str,
+    state: State,
+    priority: i64,
+    age: Millis,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE job SET priority = $1, place = accepted_at + $2
+         WHERE tenant_id = $3 AND job_id = $4 AND state = $5",
+    )
+    .bind(priority)
+    .bind(priority.saturating_mul(age))
+    .bind(tenant_id)
+    .bind(job_id)
+    .bind(state.name())
+    .execute(tx.conn())
+    .await?;
+    Ok(())
 }

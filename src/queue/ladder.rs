@@ -69,6 +69,7 @@ fn wait(class: RetryClass, calls: Calls, policy: &Sending) -> Option<i64> {
         RetryClass::Protocol => &policy.wait_s.protocol,
         RetryClass::Trunk => &policy.wait_s.trunk,
         RetryClass::NoFax => &policy.wait_s.no_fax,
+        RetryClass::Interrupted => &policy.wait_s.interrupted,
     };
     // Each row is walked by its own failures: a line that was busy has no part in a poor one. The calls in
     // all are bounded above.
@@ -142,6 +143,7 @@ mod tests {
             wait(RetryClass::NoFax, calls(2, 0)),
             Next::End(State::Failed)
         );
+        assert_eq!(wait(RetryClass::Interrupted, mixed), Next::Wait(5_000));
         assert_eq!(wait(RetryClass::Protocol, calls(2, 2)), Next::Wait(60_000));
         assert_eq!(
             wait(RetryClass::Protocol, calls(3, 3)),

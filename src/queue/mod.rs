@@ -5,10 +5,13 @@
 //! submission's last job, puts the report into the outbox. The watchdog walks behind.
 
 mod attempt;
+mod cancel;
 mod claim;
 mod closing;
 mod dialler;
 mod documents;
+mod fair;
+mod heads;
 mod in_call;
 mod jobs;
 mod ladder;
@@ -19,14 +22,21 @@ mod pages;
 mod records;
 mod renderer;
 mod reporter;
+mod routes;
 pub mod state;
+#[cfg(test)]
+mod testing;
 mod watchdog;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, atomic::AtomicBool},
+    time::Duration,
+};
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub use cancel::{Cancelled, CancelledJob, cancel};
 pub use jobs::{NewJob, enqueue, enqueue_all};
 pub use overview::{CallNow, Overview, overview};
 pub use pages::pages_of_last_call;
@@ -64,6 +74,10 @@ struct Inner {
     drain: Duration,
     /// Calls in progress, for the status page.
     calls: overview::CallsNow,
+    /// Whose mail is rendered next.
+    to_render: Mutex<fair::Fair>,
+    /// Calls that end from now on were ended by our stop.
+    stopping: AtomicBool,
 }
 
 /// How the queue is set up.
@@ -123,6 +137,8 @@ impl Queue {
                 _node: setup.node,
                 drain: setup.drain,
                 calls: overview::CallsNow::default(),
+                to_render: Mutex::default(),
+                stopping: AtomicBool::new(false),
             }),
         }
     }
@@ -149,6 +165,7 @@ impl Queue {
         }
         tasks.spawn(reporter::run(self.inner.clone(), stop.clone()));
         tasks.spawn(watchdog::run(self.inner.clone(), stop.clone()));
+        tasks.spawn(watchdog::call_off(self.inner.clone(), stop.clone()));
         while let Some(ended) = tasks.join_next().await {
             if let Err(error) = ended {
                 // A worker of the queue that is gone would leave jobs to rot: better a restart.

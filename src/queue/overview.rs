@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 use sqlx::Row;
+use tokio_util::sync::CancellationToken;
 
 use super::records::page_number;
 use crate::{
@@ -43,6 +44,8 @@ pub struct CallNow {
     pub since: Millis,
     #[serde(skip)]
     first_page: u32,
+    #[serde(skip)]
+    called_off: CancellationToken,
 }
 
 impl CallNow {
@@ -61,6 +64,7 @@ pub(super) struct CallsNow(Arc<Mutex<Vec<CallNow>>>);
 impl CallsNow {
     /// Shows a call until the guard is dropped.
     pub fn begin(&self, order: &CallOrder, job_id: &str, first_page: u32, pages: u32) -> Shown {
+        let called_off = CancellationToken::new();
         self.lock().push(CallNow {
             call_id: order.call_id.clone(),
             job_id: job_id.to_owned(),
@@ -76,10 +80,19 @@ impl CallsNow {
             pages,
             since: now_ms(),
             first_page,
+            called_off: called_off.clone(),
         });
         Shown {
             calls: self.clone(),
             call_id: order.call_id.clone(),
+            called_off,
+        }
+    }
+
+    /// Tells the call of a job, if there is one, that the job has been called off.
+    pub fn call_off(&self, job_id: &str) {
+        for call in self.lock().iter().filter(|call| call.job_id == job_id) {
+            call.called_off.cancel();
         }
     }
 
@@ -132,6 +145,8 @@ impl CallsNow {
 pub(super) struct Shown {
     calls: CallsNow,
     call_id: String,
+    /// Cancelled when the job has been called off.
+    pub called_off: CancellationToken,
 }
 
 impl Drop for Shown {

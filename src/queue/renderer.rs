@@ -1,6 +1,9 @@
 //! From an accepted mail to pages: one rendition for all jobs of a submission, a cover for each.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use faxpost_paper::{Cover, Input, Limits, PageSetup};
 use faxpost_t4::{FaxPage, tiff};
@@ -12,7 +15,7 @@ use super::{
     claim::Job,
     closing::{self, Closing},
     documents::{self, Contents, Kind, Unfit},
-    moves, pages,
+    heads, jobs, moves, pages, routes,
     state::State,
 };
 use crate::{
@@ -29,18 +32,40 @@ use crate::{
 pub(super) async fn run(queue: Arc<Inner>, stop: CancellationToken) {
     let mut wake = queue.store.listen(Topic::Queue);
     while !stop.is_cancelled() {
-        match claim::to_render(&queue.store, &queue.owner).await {
-            Ok(jobs) if !jobs.is_empty() => {
+        match next(&queue).await {
+            Ok(Some(jobs)) => {
                 render(&queue, jobs).await;
                 continue;
             }
-            Ok(_) => {}
+            Ok(None) => {}
             Err(error) => tracing::warn!(%error, "jobs to render can't be claimed; trying again"),
         }
         tokio::select! {
             () = stop.cancelled() => return,
             () = wake.heard() => {}
             () = tokio::time::sleep(Duration::from_secs(5)) => {}
+        }
+    }
+}
+
+/// The jobs of the submission whose turn it is.
+async fn next(queue: &Inner) -> Result<Option<Vec<Job>>, StoreError> {
+    // What is remembered of turns is right whatever a panicking holder left of it.
+    let turns = || {
+        queue
+            .to_render
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    };
+    let mut heads = heads::to_render(&queue.store, now_ms()).await?;
+    loop {
+        let at = turns().next(&heads, now_ms(), queue.policy.age_ms());
+        let Some(at) = at else { return Ok(None) };
+        let head = heads.swap_remove(at);
+        let jobs = claim::to_render(&queue.store, &queue.owner, &head).await?;
+        if !jobs.is_empty() {
+            turns().charge(&head);
+            return Ok(Some(jobs));
         }
     }
 }
@@ -62,7 +87,13 @@ impl From<StoreError> for Failure {
     }
 }
 
-async fn render(queue: &Inner, jobs: Vec<Job>) {
+async fn render(queue: &Inner, mut jobs: Vec<Job>) {
+    if let Err(error) = routes::end_unroutable(queue, &mut jobs).await {
+        tracing::warn!(%error, "whether a trunk takes the numbers can't be seen; the watchdog will look");
+    }
+    if jobs.is_empty() {
+        return;
+    }
     let result = leased(queue, &jobs, prepare(queue, &jobs)).await;
     for job in &jobs {
         let ended = match &result {
@@ -353,6 +384,20 @@ async fn keep_rendition(
         .map_err(|error| Failure::Ours(error.to_string()))?;
     let rendition_id = new_id();
     let mut tx = queue.store.begin().await?;
+    // All its jobs may have ended meanwhile: then its custody may have ended with the report, and what would
+    // be recorded now would keep the day's key for ever.
+    let open = sqlx::query(
+        "UPDATE submission SET closed_at = closed_at
+         WHERE tenant_id = $1 AND submission_id = $2 AND closed_at IS NULL",
+    )
+    .bind(&job.tenant_id)
+    .bind(&job.submission_id)
+    .execute(tx.conn())
+    .await
+    .map_err(StoreError::from)?;
+    if open.rows_affected() == 0 {
+        return Err(Failure::Ours("its jobs have ended meanwhile".into()));
+    }
     queue
         .custody
         .record(&mut tx, &kept)
@@ -433,6 +478,15 @@ async fn finish(
     .execute(tx.conn())
     .await
     .map_err(StoreError::from)?;
+    jobs::prioritise(
+        &mut tx,
+        &job.tenant_id,
+        &job.job_id,
+        State::Rendering,
+        queue.policy.priority,
+        queue.policy.age_ms(),
+    )
+    .await?;
     let moved = moves::advance(
         &mut tx,
         &job.tenant_id,

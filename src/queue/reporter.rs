@@ -17,8 +17,8 @@ use crate::{
     letter::{self, Attempt, Detail, DocumentNote, Report, ReportJob},
     people,
     relay::{self, Draft},
-    store::Topic,
-    vault::{NewItem, What},
+    store::{Topic, Tx},
+    vault::{Custody, NewItem, What},
 };
 
 /// Drafts written in one go.
@@ -86,16 +86,37 @@ async fn write(queue: &Inner, draft: &Draft) -> anyhow::Result<()> {
         // Written by another node meanwhile: what nobody sends must not stay in custody.
         return Ok(());
     }
-    release(queue, &mut tx, &draft.tenant_id, submission_id).await?;
+    release(&queue.custody, &mut tx, &draft.tenant_id, submission_id).await?;
     tx.commit().await?;
     queue.store.wake(Topic::Outbox);
     Ok(())
 }
 
+/// Ends the custody of submissions whose report could not be written in its time: what it was to be written
+/// from has served, and must not keep a day's key. The status page counts the report as dropped.
+pub(super) async fn release_unwritten(queue: &Inner) -> anyhow::Result<()> {
+    if !relay::has_unwritten(&queue.store, REPORT_PREFIX).await? {
+        return Ok(());
+    }
+    let mut tx = queue.store.begin().await?;
+    let dropped = relay::drop_unwritten(&mut tx, REPORT_PREFIX).await?;
+    for (tenant_id, purpose) in &dropped {
+        if let Some(submission_id) = purpose.strip_prefix(REPORT_PREFIX) {
+            release(&queue.custody, &mut tx, tenant_id, submission_id).await?;
+            tracing::error!(
+                submission = submission_id,
+                "its report could not be written for three days: it is given up"
+            );
+        }
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
 /// With the report written, the submission's own custody has served: message, rendition and covers.
 async fn release(
-    queue: &Inner,
-    tx: &mut crate::store::Tx,
+    custody: &Custody,
+    tx: &mut Tx,
     tenant_id: &str,
     submission_id: &str,
 ) -> anyhow::Result<()> {
@@ -112,7 +133,7 @@ async fn release(
     .await?;
     for row in rows {
         let custody_id: String = row.try_get(0)?;
-        queue.custody.done(tx, tenant_id, &custody_id).await?;
+        custody.done(tx, tenant_id, &custody_id).await?;
     }
     Ok(())
 }

@@ -93,7 +93,7 @@ pub const TABLE: [Rule; 13] = {
             state: Rendering,
             lasts: Some(15 * MINUTE),
             owner: Owner::Renderer,
-            exits: &[Ready, Queued, Failed],
+            exits: &[Ready, Queued, Failed, Cancelled],
             overdue: Some(Failed),
         },
         Rule {
@@ -107,14 +107,14 @@ pub const TABLE: [Rule; 13] = {
             state: Dialling,
             lasts: Some(5 * MINUTE),
             owner: Owner::Call,
-            exits: &[Sending, Waiting, Failed, Partly, Unknown],
+            exits: &[Sending, Waiting, Failed, Partly, Unknown, Cancelled],
             overdue: Some(Waiting),
         },
         Rule {
             state: Sending,
             lasts: Some(4 * HOUR),
             owner: Owner::Call,
-            exits: &[Sent, Waiting, Partly, Failed, Unknown],
+            exits: &[Sent, Waiting, Partly, Failed, Unknown, Cancelled],
             overdue: Some(Unknown),
         },
         Rule {

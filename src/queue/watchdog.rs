@@ -5,10 +5,10 @@ use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Inner,
+    Inner, cancel,
     claim::{self, Job},
     closing::{self, Closing},
-    in_call, ladder, memory, moves, records,
+    in_call, ladder, memory, moves, records, reporter, routes,
     state::State,
 };
 use crate::{
@@ -21,18 +21,48 @@ use crate::{
 /// What a leg ended by that was cut off by the end of our process.
 const CUT_OFF: &str = "gateway-restarted";
 
+/// Between two rounds.
+const ROUND: Duration = Duration::from_secs(10);
+/// Between two looks for faxes that were called off by another process: somebody waits.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Carries out what was called off, until `stop`. Calls that are still up then end by the stop.
+pub(super) async fn call_off(queue: Arc<Inner>, stop: CancellationToken) {
+    let mut wake = queue.store.listen(Topic::Queue);
+    loop {
+        if let Err(error) = cancel::carry_out(&queue).await {
+            tracing::warn!(%error, "faxes that were called off can't be ended; trying again");
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = wake.heard() => {}
+            () = tokio::time::sleep(LOOK) => {}
+        }
+    }
+}
+
 /// Walks behind the others until `stop`.
 pub(super) async fn run(queue: Arc<Inner>, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(Duration::from_secs(10)) => {}
+            () = tokio::time::sleep(ROUND) => {}
         }
         if let Err(error) = take_back(&queue).await {
             tracing::warn!(%error, "abandoned jobs can't be taken back; trying again");
         }
         if let Err(error) = end_overdue(&queue).await {
             tracing::warn!(%error, "overdue jobs can't be ended; trying again");
+        }
+        if let Err(error) = routes::sweep(&queue).await {
+            tracing::warn!(%error, "numbers that no trunk takes can't be looked for; trying again");
+        }
+        if let Err(error) = reporter::release_unwritten(&queue).await {
+            let error = format!("{error:#}");
+            tracing::warn!(
+                error,
+                "custody of reports that were given up can't be ended; trying again"
+            );
         }
         if let Err(error) = memory::sweep(&queue.store).await {
             tracing::warn!(%error, "what is remembered too long can't be forgotten; trying again");
@@ -101,7 +131,8 @@ async fn cut_off(
         };
         records::ended(tx, &leg, &ending, outcome).await?;
     }
-    in_call::after_leg(tx, queue, job, job.state, outcome, RetryClass::Protocol).await
+    // Neither the line nor the far end failed: soon again, by a row of its own.
+    in_call::after_leg(tx, queue, job, job.state, outcome, RetryClass::Interrupted).await
 }
 
 /// The page whose data may have been on the line is unknown, never a guess: its confirmation may have been

@@ -14,8 +14,8 @@ mod session;
 mod wire;
 
 pub use outbox::{
-    Draft, NewMail, OutboxStatus, enqueue, enqueue_written, put_off_draft, ready, status,
-    to_compose,
+    Draft, NewMail, OutboxStatus, drop_unwritten, enqueue, enqueue_written, has_unwritten,
+    put_off_draft, ready, status, to_compose,
 };
 pub use sender::{Relay, Setup};
 pub use session::submit;

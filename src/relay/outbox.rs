@@ -433,3 +433,40 @@ pub(super) async fn drop_overdue(
     }
     Ok(rows.len())
 }
+
+/// Ends the drafts that were given up unwritten and whose purpose begins with `prefix`: nobody will write them
+/// any more. Gives their tenants and purposes, for what they were to be written from.
+///
+/// # Errors
+/// What the database says.
+pub async fn drop_unwritten(
+    tx: &mut Tx,
+    prefix: &str,
+) -> Result<Vec<(String, String)>, StoreError> {
+    let rows = sqlx::query(
+        "UPDATE outbox SET state = 'dropped'
+         WHERE state = 'failed' AND custody_id IS NULL AND purpose LIKE $1
+         RETURNING tenant_id, purpose",
+    )
+    .bind(format!("{prefix}%"))
+    .fetch_all(tx.conn())
+    .await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get("tenant_id")?, row.try_get("purpose")?)))
+        .collect()
+}
+
+/// Whether there is such a draft: looking takes no writer's turn.
+///
+/// # Errors
+/// What the database says.
+pub async fn has_unwritten(store: &Store, prefix: &str) -> Result<bool, StoreError> {
+    let one: Option<String> = sqlx::query_scalar(
+        "SELECT mail_id FROM outbox
+         WHERE state = 'failed' AND custody_id IS NULL AND purpose LIKE $1 LIMIT 1",
+    )
+    .bind(format!("{prefix}%"))
+    .fetch_optional(store.reader())
+    .await?;
+    Ok(one.is_some())
+}

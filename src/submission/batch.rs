@@ -78,7 +78,6 @@ impl Prepared {
                 orcpt: recipient.orcpt,
                 deadline: now + JOB_LASTS,
                 run_at: now,
-                priority: 0,
             })
             .collect();
         let holds = jobs

@@ -14,6 +14,7 @@ mod promise_3;
 mod promise_3_evidence;
 mod promise_7;
 mod promise_8;
+mod queue;
 mod sub_address;
 mod tenants;
 mod trunk_restarts;

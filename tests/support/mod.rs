@@ -482,7 +482,21 @@ impl Rig {
 
     /// `faxpost admin` on the rig's configuration, in a process of its own; gives what it says.
     pub fn admin(&self, words: &str) -> String {
-        let done = std::process::Command::new(env!("CARGO_BIN_EXE_faxpost"))
+        let done = self.admin_output(words);
+        let complaint = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "{words}: {complaint}");
+        String::from_utf8(done.stdout).unwrap()
+    }
+
+    /// As [`Rig::admin`], of a command that is refused; gives its complaint.
+    pub fn admin_refused(&self, words: &str) -> String {
+        let done = self.admin_output(words);
+        assert!(!done.status.success(), "{words} was carried out");
+        String::from_utf8(done.stderr).unwrap()
+    }
+
+    fn admin_output(&self, words: &str) -> std::process::Output {
+        std::process::Command::new(env!("CARGO_BIN_EXE_faxpost"))
             .args([
                 "--config",
                 &self.config_path().display().to_string(),
@@ -490,10 +504,7 @@ impl Rig {
             ])
             .args(faxpost::command::words(words))
             .output()
-            .unwrap();
-        let complaint = String::from_utf8_lossy(&done.stderr);
-        assert!(done.status.success(), "{words}: {complaint}");
-        String::from_utf8(done.stdout).unwrap()
+            .unwrap()
     }
 
     /// The rig's folder, for files of a test's own. Names that end in `.log` are shown on failure.

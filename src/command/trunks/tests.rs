@@ -18,7 +18,14 @@ async fn house(store: &Store) -> tempfile::TempDir {
 }
 
 async fn run(store: &Store, keys: &Path, line: &str) -> Result<String, String> {
-    crate::command::run(store, keys, &crate::command::words(line))
+    let sending = crate::policy::Sending::load(None).unwrap();
+    let gateway = crate::command::Gateway {
+        store,
+        keys,
+        hostname: "gw",
+        sending: &sending,
+    };
+    crate::command::run(gateway, &crate::command::words(line))
         .await
         .map_err(|error| error.to_string())
 }
