@@ -4,7 +4,7 @@
 CARGO ?= cargo
 DEMO_ARGS ?=
 
-.PHONY: demo test test-interop lint doc bench-smtp bench-loss fuzz clean
+.PHONY: demo test test-interop lint doc bench-smtp bench-line bench-loss fuzz clean
 
 demo: deps
 	$(CARGO) build --bin faxpost
@@ -30,6 +30,10 @@ doc:
 bench-smtp: deps
 	deploy/deps.sh interop
 	benches/smtp/run.sh
+
+# About ten minutes after the release build, on a machine that does nothing else.
+bench-line: deps
+	$(CARGO) bench --locked --bench line
 
 bench-loss: deps
 	benches/line/loss.sh
