@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::Context;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -46,6 +47,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<()> {
     log::start("info");
+    raise_open_files();
     let stop = CancellationToken::new();
     let work = if args.hold { Work::Held } else { Work::All };
     let patience = Duration::from_secs(config.line.drain_s) + LAST_WORDS;
@@ -71,6 +73,18 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<()> {
     drain(tasks, patience).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Each call and each client is a descriptor: shells and service managers begin with 1024 of them, and leave
+/// it to the program to take what it may.
+fn raise_open_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        limit.current = limit.maximum;
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            tracing::warn!(%error, "the limit of open files can't be raised: many calls at once may fail");
+        }
+    }
 }
 
 /// Opens everything, then starts the parts, doors last.

@@ -96,6 +96,7 @@ pub(super) async fn run(queue: Arc<Inner>, claimed: Claimed) {
     let mut state = State::Dialling;
     let mut called_off = false;
     let mut renewal = tokio::time::interval(Duration::from_millis(claim::LEASE_MS as u64 / 3));
+    renewal.tick().await; // the first comes at once, and the lease is fresh
     let ending = loop {
         let event = tokio::select! {
             event = events.recv() => event,

@@ -1,112 +1,148 @@
-//! One call's thread: line time passes at its own pace, orders come in, events go out.
+//! One call: line time passes at its own pace, orders come in, events go out.
 
 use std::{
     os::fd::OwnedFd,
-    sync::mpsc,
+    sync::{Arc, mpsc},
     time::{Duration, Instant},
 };
 
 use faxpost_fax::{Agreement, Cause, Ending, Event, PageVerdict, Progress, Station, Verdict, Work};
 
-use super::{Order, Voice, gate::Gate, media::Media};
+use super::{
+    Order, Voice,
+    gate::Gate,
+    media::Media,
+    ticker::{Ticked, Ticker},
+};
 use crate::line::{
     self, Negotiated,
     protocol::{Fault, FromWorker, Role, ToWorker},
 };
 
 /// The completion code of a call that never began: spandsp's T30_ERR_CALLDROPPED.
-pub(super) const NEVER_STARTED: u32 = 49;
+const NEVER_STARTED: u32 = 49;
 
 /// A tick of line time.
 const TICK: Duration = Duration::from_millis(20);
-/// A thread that is this far behind was stopped, not late: it does not hurry after.
+/// A call that is this far behind was stopped, not late: it does not hurry after.
 const TOO_LATE: Duration = Duration::from_millis(500);
 
-pub(super) fn run(
-    start: ToWorker,
-    fd: OwnedFd,
-    voice: &Voice,
-    orders: &mpsc::Receiver<Order>,
-    kept: mpsc::Receiver<(u32, bool)>,
-) {
-    let ToWorker::Start {
-        role,
-        ident,
-        ecm,
-        v17,
-        max_rate,
-        caller,
-        speed,
-        media,
-        ..
-    } = start
-    else {
-        return;
-    };
-    let station = Station {
-        ident,
-        ecm,
-        v17,
-        max_rate,
-        ..Station::default()
-    };
-    let speed = speed.max(1);
-    let work = match role {
-        Role::Send {
-            tiff, sub_address, ..
-        } => Work::Send {
-            tiff: tiff.0,
-            first_page: 0,
-            sub_address,
-            password: None,
-            ask_before_data: true,
-        },
-        Role::Receive => Work::receive(Gate::new(voice.clone(), kept, speed)),
-    };
-    let ended = match Media::open(&media, fd, &station, work, caller) {
-        Ok(media) => follow(media, &station, caller, speed, voice, orders),
-        Err(error) => {
-            eprintln!("a call can't begin: {error}");
-            None
-        }
-    };
-    voice.say(&match ended {
-        Some((ending, fax_heard)) => farewell(voice.call, ending, fax_heard),
-        None => FromWorker::Ended {
-            call: voice.call,
-            t30: NEVER_STARTED,
-            pages: Vec::new(),
-            negotiated: None,
-            fax_heard: false,
-            fault: Some(Fault::NotBegun),
-        },
-    });
+/// A call in this worker.
+pub(super) struct Call {
+    /// Taken while the media change.
+    media: Option<Media>,
+    station: Station,
+    caller: bool,
+    voice: Voice,
+    orders: mpsc::Receiver<Order>,
+    ticker: Ticker,
+    step: Duration,
+    due: Instant,
+    /// A fax was heard, on any of the call's media.
+    heard: bool,
+    /// How far the page on the line is, as last told: its number and per cent.
+    progress: Option<(u32, u8)>,
+    /// Dead when the call is.
+    _alive: Arc<()>,
 }
 
-/// Ticks until the end; the ending, and whether a fax was heard on any of the call's media.
-fn follow(
-    mut media: Media,
-    station: &Station,
-    caller: bool,
-    speed: u32,
-    voice: &Voice,
-    orders: &mpsc::Receiver<Order>,
-) -> Option<(Ending, bool)> {
-    let step = TICK / speed;
-    let mut next = Instant::now();
-    let mut heard = false;
-    loop {
-        match orders.try_recv() {
-            Ok(Order::Media(setup, fd)) => {
-                let work = media.into_work().ok()?;
-                media = Media::open(&setup, fd, station, work, caller).ok()?;
+/// What the worker's main thread keeps the other ends of.
+pub(super) struct Ways {
+    pub orders: mpsc::Receiver<Order>,
+    pub kept: mpsc::Receiver<(u32, bool)>,
+    pub alive: Arc<()>,
+}
+
+impl Call {
+    /// Begins a call on its media socket; `None`: it can't, and has said so.
+    pub fn begin(
+        start: ToWorker,
+        fd: OwnedFd,
+        voice: Voice,
+        ways: Ways,
+        ticker: &Ticker,
+    ) -> Option<Self> {
+        let ToWorker::Start {
+            role,
+            ident,
+            ecm,
+            v17,
+            max_rate,
+            caller,
+            speed,
+            media,
+            ..
+        } = start
+        else {
+            return None;
+        };
+        let station = Station {
+            ident,
+            ecm,
+            v17,
+            max_rate,
+            ..Station::default()
+        };
+        let speed = speed.max(1);
+        let work = match role {
+            Role::Send {
+                tiff, sub_address, ..
+            } => Work::Send {
+                tiff: tiff.0,
+                first_page: 0,
+                sub_address,
+                password: None,
+                ask_before_data: true,
+            },
+            Role::Receive => {
+                Work::receive(Gate::new(voice.clone(), ways.kept, speed, ticker.clone()))
             }
-            Ok(Order::Adjust(setup)) => media.adjust(&setup),
-            Ok(Order::Go) => media.call().go(),
-            Ok(Order::HangUp) | Err(mpsc::TryRecvError::Disconnected) => media.call().terminate(),
+        };
+        let media = match Media::open(&media, fd, &station, work, caller) {
+            Ok(media) => media,
+            Err(error) => {
+                eprintln!("a call can't begin: {error}");
+                voice.not_begun();
+                return None;
+            }
+        };
+        let step = TICK / speed;
+        Some(Self {
+            media: Some(media),
+            station,
+            caller,
+            voice,
+            orders: ways.orders,
+            ticker: ticker.clone(),
+            step,
+            due: ticker.next_beat(step),
+            heard: false,
+            progress: None,
+            _alive: ways.alive,
+        })
+    }
+
+    /// Does what the gateway ordered; `None`: other media can't be had, and the old ones are gone.
+    fn obey(&mut self) -> Option<&mut Media> {
+        match self.orders.try_recv() {
+            Ok(Order::Media(setup, fd)) => {
+                let work = self.media.take()?.into_work().ok()?;
+                let media = Media::open(&setup, fd, &self.station, work, self.caller).ok()?;
+                self.media = Some(media);
+            }
+            Ok(Order::Go) => self.media.as_mut()?.call().go(),
+            Ok(Order::HangUp) | Err(mpsc::TryRecvError::Disconnected) => {
+                self.media.as_mut()?.call().terminate();
+            }
+            Ok(Order::Adjust(setup)) => self.media.as_mut()?.adjust(&setup),
             Err(mpsc::TryRecvError::Empty) => {}
         }
-        media.tick();
+        self.media.as_mut()
+    }
+
+    /// Says what happened; the ending, when that was last.
+    fn tell_events(&mut self) -> Option<Ending> {
+        let (media, voice) = (self.media.as_mut()?, &self.voice);
         // A verdict waits for the event behind it: one frame, so that one commit records both.
         let mut answered = None;
         while let Some(event) = media.call().next_event() {
@@ -119,12 +155,25 @@ fn follow(
                 }),
                 Event::Ended(ending) => {
                     tell(voice, answered.take());
-                    heard |= ending.fax_heard;
-                    return Some((ending, heard));
+                    self.heard |= ending.fax_heard;
+                    return Some(ending);
                 }
                 Event::FaxHeard => {
-                    heard = true;
+                    self.heard = true;
                     voice.say(&FromWorker::FaxHeard { call: voice.call });
+                }
+                Event::PageProgress { index, progress } => {
+                    let last = self.progress.filter(|(page, _)| *page == index);
+                    let worth =
+                        |now: &u8| last.is_none_or(|(_, last)| now.abs_diff(last) >= PROGRESS_STEP);
+                    if let Some(percent) = percent(progress).filter(worth) {
+                        self.progress = Some((index, percent));
+                        voice.say(&FromWorker::PageProgress {
+                            call: voice.call,
+                            page: index,
+                            percent,
+                        });
+                    }
                 }
                 other => {
                     if let Some(said) = said(voice.call, other) {
@@ -135,12 +184,62 @@ fn follow(
             }
         }
         tell(voice, answered);
-        next += step;
-        let now = Instant::now();
-        if now.saturating_duration_since(next) > TOO_LATE {
-            next = now;
+        None
+    }
+}
+
+impl Ticked for Call {
+    fn due(&self) -> Instant {
+        self.due
+    }
+
+    fn fall(&self) {
+        self.voice.not_begun();
+    }
+
+    fn tick(&mut self) -> bool {
+        let Some(media) = self.obey() else {
+            self.voice.not_begun();
+            return false;
+        };
+        media.tick();
+        if let Some(ending) = self.tell_events() {
+            let said = farewell(self.voice.call, ending, self.heard);
+            self.voice.say(&said);
+            return false;
         }
-        std::thread::sleep(next.saturating_duration_since(now));
+        self.due += self.step;
+        if Instant::now().saturating_duration_since(self.due) > TOO_LATE {
+            self.due = self.ticker.next_beat(self.step);
+        }
+        true
+    }
+}
+
+/// Per cent of a sent page between two words about it: each costs the gateway two wake-ups.
+const PROGRESS_STEP: u8 = 5;
+
+/// How far a sent page is, per cent. Not 100: that is for the far end to say. Repeats may go beyond the page.
+fn percent(progress: Progress) -> Option<u8> {
+    let (Progress::Sent { octets: part, of } | Progress::SentRows { rows: part, of }) = progress
+    else {
+        return None;
+    };
+    let percent = (u64::from(part) * 100).checked_div(of.into())?;
+    Some(u8::try_from(percent).unwrap_or(99).min(99))
+}
+
+impl Voice {
+    /// A call that could not begin, or not go on, ends at once.
+    pub fn not_begun(&self) {
+        self.say(&FromWorker::Ended {
+            call: self.call,
+            t30: NEVER_STARTED,
+            pages: Vec::new(),
+            negotiated: None,
+            fax_heard: false,
+            fault: Some(Fault::NotBegun),
+        });
     }
 }
 
@@ -171,17 +270,6 @@ fn said(call: u64, event: Event) -> Option<FromWorker> {
             what: negotiated(&agreement),
         },
         Event::PageStarted { index } => FromWorker::PageStarted { call, page: index },
-        Event::PageProgress {
-            index,
-            progress: Progress::Sent { octets: part, of } | Progress::SentRows { rows: part, of },
-        } if of > 0 => FromWorker::PageProgress {
-            call,
-            page: index,
-            // Not 100: that is for the far end to say. Repeats may go beyond the page.
-            percent: u8::try_from(u64::from(part) * 100 / u64::from(of))
-                .unwrap_or(99)
-                .min(99),
-        },
         _ => return None,
     })
 }

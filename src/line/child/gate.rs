@@ -8,7 +8,7 @@ use std::{
 use faxpost_fax::{Kept, PageGate, ReceivedPage};
 use faxpost_t4::tiff;
 
-use super::Voice;
+use super::{Voice, ticker::Ticker};
 use crate::{line::protocol::FromWorker, worker::Blob};
 
 /// How long a confirmation may be awaited with the line standing still, in line time (half of what a
@@ -22,16 +22,23 @@ pub(super) struct Gate {
     /// Shared, as a change of media begins with a new gate.
     answers: Arc<Mutex<mpsc::Receiver<(u32, bool)>>>,
     speed: u32,
+    ticker: Ticker,
     page: u32,
     blocked: Duration,
 }
 
 impl Gate {
-    pub fn new(voice: Voice, answers: mpsc::Receiver<(u32, bool)>, speed: u32) -> Self {
+    pub fn new(
+        voice: Voice,
+        answers: mpsc::Receiver<(u32, bool)>,
+        speed: u32,
+        ticker: Ticker,
+    ) -> Self {
         Self {
             voice,
             answers: Arc::new(Mutex::new(answers)),
             speed,
+            ticker,
             page: 0,
             blocked: Duration::ZERO,
         }
@@ -62,6 +69,8 @@ impl Gate {
 impl PageGate for Gate {
     fn keep(&mut self, page: ReceivedPage) -> Kept {
         self.page = page.index;
+        // The other calls of this worker must not wait for this one's commit.
+        self.ticker.step_aside();
         let Ok(tiff) = tiff::write(std::slice::from_ref(&page.page)) else {
             return Kept::Refused;
         };

@@ -1,9 +1,10 @@
-//! The line worker: a sandboxed process that carries fax calls, a thread each, and knows neither keys
+//! The line worker: a sandboxed process that carries fax calls, ticked together, and knows neither keys
 //! nor names. Sockets come from the parent; what is received goes back to it before it is confirmed.
 
 mod call;
 mod gate;
 mod media;
+mod ticker;
 
 use std::{
     collections::HashMap,
@@ -11,10 +12,14 @@ use std::{
     sync::{Arc, Weak, mpsc},
 };
 
-use super::protocol::{Fault, FromWorker, ToWorker};
+use self::{
+    call::{Call, Ways},
+    ticker::Ticker,
+};
+use super::protocol::{FromWorker, ToWorker};
 use crate::worker::{FrameSocket, frame::FrameSender};
 
-/// What the main thread hands to a call's thread.
+/// What the main thread hands to a call.
 enum Order {
     /// The media changed.
     Media(super::protocol::MediaSetup, std::os::fd::OwnedFd),
@@ -29,7 +34,7 @@ enum Order {
 struct Running {
     orders: mpsc::Sender<Order>,
     kept: mpsc::Sender<(u32, bool)>,
-    /// Dead when the call's thread is.
+    /// Dead when the call is.
     alive: Weak<()>,
 }
 
@@ -37,6 +42,7 @@ struct Running {
 pub fn run(socket: FrameSocket) -> ExitCode {
     let (sender, mut receiver) = socket.split();
     let mut calls: HashMap<u64, Running> = HashMap::new();
+    let ticker = Ticker::new();
     loop {
         let frame = match receiver.receive() {
             Ok(frame) => frame,
@@ -47,7 +53,7 @@ pub fn run(socket: FrameSocket) -> ExitCode {
             eprintln!("the gateway sent a frame that can't be read");
             return ExitCode::FAILURE;
         };
-        take(order, frame.fds, &sender, &mut calls);
+        take(order, frame.fds, &sender, &ticker, &mut calls);
     }
 }
 
@@ -55,45 +61,39 @@ fn take(
     order: ToWorker,
     mut fds: Vec<std::os::fd::OwnedFd>,
     sender: &FrameSender,
+    ticker: &Ticker,
     calls: &mut HashMap<u64, Running>,
 ) {
     match order {
         ToWorker::Start { call, .. } => {
-            let (orders, their_orders) = mpsc::channel();
-            let (kept, their_kept) = mpsc::channel();
-            let Some(fd) = fds.pop() else {
-                return refuse(sender, call);
-            };
             let voice = Voice {
                 call,
                 sender: sender.clone(),
             };
+            let Some(fd) = fds.pop() else {
+                return voice.not_begun();
+            };
             // Calls that ended by themselves were not taken off.
             calls.retain(|_, running| running.alive.strong_count() > 0);
-            let thread = Arc::new(());
-            let alive = Arc::downgrade(&thread);
-            let started = std::thread::Builder::new()
-                .name(format!("call-{call}"))
-                .spawn(move || {
-                    let _thread = thread;
-                    let run = || call::run(order, fd, &voice, &their_orders, their_kept);
-                    // A call that falls must not leave the gateway waiting for its end.
-                    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).is_err() {
-                        refuse(&voice.sender, call);
-                    }
-                });
-            match started {
-                Ok(_) => {
-                    calls.insert(
-                        call,
-                        Running {
-                            orders,
-                            kept,
-                            alive,
-                        },
-                    );
+            let (orders, their_orders) = mpsc::channel();
+            let (kept, their_kept) = mpsc::channel();
+            let alive = Arc::new(());
+            let running = Running {
+                orders,
+                kept,
+                alive: Arc::downgrade(&alive),
+            };
+            let ways = Ways {
+                orders: their_orders,
+                kept: their_kept,
+                alive,
+            };
+            if let Some(begun) = Call::begin(order, fd, voice.clone(), ways, ticker) {
+                if ticker.add(begun) {
+                    calls.insert(call, running);
+                } else {
+                    voice.not_begun();
                 }
-                Err(_) => refuse(sender, call),
             }
         }
         ToWorker::Media { call, media } => {
@@ -122,27 +122,11 @@ fn take(
         }
         ToWorker::HangUp { call } => {
             if let Some(running) = calls.remove(&call) {
-                // A thread that ended meanwhile has said so.
+                // A call that ended meanwhile has said so.
                 let _ = running.orders.send(Order::HangUp);
             }
         }
     }
-}
-
-/// A call that could not begin ends at once.
-fn refuse(sender: &FrameSender, call: u64) {
-    Voice {
-        call,
-        sender: sender.clone(),
-    }
-    .say(&FromWorker::Ended {
-        call,
-        t30: call::NEVER_STARTED,
-        pages: Vec::new(),
-        negotiated: None,
-        fax_heard: false,
-        fault: Some(Fault::NotBegun),
-    });
 }
 
 /// A call's way to the parent.

@@ -50,8 +50,8 @@ impl Limits {
                 open_files: 16,
                 threads: 16,
             },
-            // 32 calls: a thread, two sockets and a page file each, and malloc reserves 128 MB of
-            // address space (not memory) for each of its arenas.
+            // 32 calls: two sockets and a page file each, a thread while a page's commit is waited
+            // for, and malloc reserves 128 MB of address space (not memory) for each of its arenas.
             Kind::Line => Self {
                 address_space: 4096 * MIB,
                 cpu: None,
