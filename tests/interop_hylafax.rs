@@ -48,6 +48,8 @@ impl Drop for Hylafax {
         }
         let _ = fs::remove_file(&self.device);
         if std::thread::panicking() {
+            // `slow` among it: the machine was too busy for a modem in software.
+            eprintln!("softmodem: {:#?}", self.said.lock().unwrap());
             for log in fs::read_dir(self.spool().join("log"))
                 .into_iter()
                 .flatten()

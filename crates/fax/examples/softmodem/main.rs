@@ -12,6 +12,9 @@
 //! - `busy`: the next number that is dialled is engaged.
 //! - `t38`: from the next call on the machine is behind a gateway; `g711`: it no longer is.
 //! - `cut PAGE`: the machine hangs up in the middle of this page (from 0) of the next call to it.
+//!
+//! It says `ended …` of each call, and `slow …` when this machine could not keep up with SPEED: what the program
+//! then made of its own timers is no fault of either.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 #[path = "../../tests/rig/line.rs"]
@@ -95,6 +98,9 @@ struct Line {
     on_hook: bool,
     ended: u32,
     calls: u32,
+    /// Ticks of this call, and those that this machine began too late.
+    ticks: u32,
+    late: u32,
 }
 
 fn main() {
@@ -123,6 +129,8 @@ fn main() {
         on_hook: true,
         ended: 0,
         calls: 0,
+        ticks: 0,
+        late: 0,
     };
     let tick = Duration::from_secs_f64(1.0 / f64::from(TICKS_PER_SECOND) / speed);
     let mut due = Instant::now();
@@ -132,7 +140,8 @@ fn main() {
             Err(TryRecvError::Empty) => {}
             Err(TryRecvError::Disconnected) => return,
         }
-        line.wait(due);
+        let late = line.wait(due) > tick;
+        line.count(late);
         // Time that was lost waiting is not made up for: the program's timers run on real time.
         due = Instant::now() + tick;
         line.tick();
@@ -172,16 +181,16 @@ impl Line {
         }
     }
 
-    /// Until `due`, and until the program has said what it is to say.
-    fn wait(&mut self, due: Instant) {
-        loop {
+    /// Until `due`, and until the program has said what it is to say. How much later than `due` it was.
+    fn wait(&mut self, due: Instant) -> Duration {
+        let late = loop {
             self.converse();
             let now = Instant::now();
             if now >= due {
-                break;
+                break now - due;
             }
             self.pty.wait(due - now);
-        }
+        };
         let begin = Instant::now();
         while !self.on_hook
             && self.command.is_none()
@@ -191,6 +200,12 @@ impl Line {
             self.pty.wait(Duration::from_millis(1));
             self.converse();
         }
+        late
+    }
+
+    fn count(&mut self, late: bool) {
+        self.ticks += 1;
+        self.late += u32::from(late);
     }
 
     /// Moves octets between the program and its modem.
@@ -275,6 +290,12 @@ impl Line {
         }
         if call.is_ended() {
             self.ended += 1;
+            if self.ended == 1 && self.late > self.ticks / 10 {
+                let (late, ticks) = (self.late, self.ticks);
+                say(&format!(
+                    "slow: {late} of {ticks} ticks began a tick late or more"
+                ));
+            }
             if self.ended == HANG_UP && !self.on_hook {
                 self.modem.hung_up();
             }
@@ -316,5 +337,6 @@ impl Line {
     fn begin(&mut self, work: Work, caller: bool) {
         self.machine = Some(Media::new(self.path, &self.station, work, caller).unwrap());
         (self.ended, self.on_hook) = (0, false);
+        (self.ticks, self.late) = (0, 0);
     }
 }
