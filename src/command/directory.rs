@@ -17,7 +17,7 @@ pub(super) async fn add(
     line: &mut Line<'_>,
 ) -> Result<String, CommandError> {
     match line
-        .word("tenant, user, address, number or trunk")?
+        .word("tenant, user, address, number, profile or trunk")?
         .as_str()
     {
         "tenant" => add_tenant(store, line).await,
@@ -28,7 +28,7 @@ pub(super) async fn add(
         other => Err(line
             .mistake(
                 &format!("{other:?} can't be added"),
-                "tenant, user, address, number or trunk",
+                "tenant, user, address, number, profile or trunk",
             )
             .into()),
     }
@@ -39,17 +39,23 @@ pub(super) async fn set(
     keys: &Path,
     line: &mut Line<'_>,
 ) -> Result<String, CommandError> {
-    match line.word("password or trunk")?.as_str() {
+    match line.word("password, profile or trunk")?.as_str() {
         "password" => set_password(store, line).await,
         "trunk" => trunks::set(store, keys, line).await,
         other => Err(line
-            .mistake(&format!("{other:?} can't be set"), "password or trunk")
+            .mistake(
+                &format!("{other:?} can't be set"),
+                "password, profile or trunk",
+            )
             .into()),
     }
 }
 
 pub(super) async fn show(store: &Store, line: &mut Line<'_>) -> Result<String, CommandError> {
-    let rows: Vec<String> = match line.word("users, numbers, trunks or trunk")?.as_str() {
+    let rows: Vec<String> = match line
+        .word("users, numbers, trunks, profiles, trunk or profile")?
+        .as_str()
+    {
         "users" => people::all_users(store)
             .await?
             .into_iter()
@@ -75,7 +81,7 @@ pub(super) async fn show(store: &Store, line: &mut Line<'_>) -> Result<String, C
             return Err(line
                 .mistake(
                     &format!("{other:?} can't be shown"),
-                    "users, numbers, trunks or trunk",
+                    "users, numbers, trunks, profiles, trunk or profile",
                 )
                 .into());
         }
@@ -88,10 +94,10 @@ pub(super) async fn show(store: &Store, line: &mut Line<'_>) -> Result<String, C
 }
 
 pub(super) async fn remove(store: &Store, line: &mut Line<'_>) -> Result<String, CommandError> {
-    match line.word("trunk")?.as_str() {
+    match line.word("trunk or profile")?.as_str() {
         "trunk" => trunks::remove(store, line).await,
         other => Err(line
-            .mistake(&format!("{other:?} can't be removed"), "trunk")
+            .mistake(&format!("{other:?} can't be removed"), "trunk or profile")
             .into()),
     }
 }

@@ -6,6 +6,7 @@
 mod directory;
 mod faxes;
 mod grammar;
+mod profiles;
 mod trunks;
 
 pub use grammar::{Mistake, words};
@@ -27,8 +28,12 @@ add trunk NAME hylafax HOST [OPTION ...]    the modems of a HylaFAX server
 set password ADDRESS PASSWORD        the mail password, for SMTP AUTH
 set trunk NAME on|off | OPTION ...
 remove trunk NAME                    calls that it carries go on
-show users | numbers | trunks
+add profile NAME [of TENANT] [VALUE ...]     for the group of that name; groups without one use Basic
+set profile NAME [of TENANT] VALUE ...       TENANT: its name or a mail domain; without: the first
+remove profile NAME [of TENANT]              its group uses Basic again
+show users | numbers | trunks | profiles [of TENANT]
 show trunk NAME                      its settings, and how it is
+show profile NAME [of TENANT]        its values, and where each comes from
 cancel JOB|SUBMISSION                before the call at once, during it after the page in progress
 help
 
@@ -46,6 +51,17 @@ OPTIONS of a trunk:
   priority N                                 lower is tried first
   route +PREFIX COST, no-route +PREFIX       what it takes, + for every number; none: every number.
                                              The longest prefix goes first, then cost, then priority
+
+VALUES of a profile; `inherit` in the place of each gives it back to Basic, then to policies/sending.toml:
+  resolution standard|fine|superfine, paper a4|letter|legal, cover on|off
+  priority N                                 0 first, 9 last, among the faxes of the tenant
+  calls N, tries N                           calls that one fax may cost; of these, with page data
+  busy, no-answer, protocol, trunk, no-fax, interrupted SECONDS[,SECONDS ...]|none
+                                             waits before the next call, by what ended the last one
+  hours always|\"mon-fri 08:00-18:00; sat 09:00-12:00\"   when faxes may be called, in the tenant's time zone
+  quiet never|\"22:00-06:00; sun 00:00-24:00\" when they may not, whatever the hours
+  allow all|+PREFIX[,+PREFIX ...]            numbers that may be faxed
+  deny none|+PREFIX[,+PREFIX ...]            numbers that may not; of two that match the longest decides
 ";
 
 /// Why a command was not carried out.
@@ -82,7 +98,7 @@ pub struct Gateway<'a> {
     pub keys: &'a Path,
     /// Our name, for the Message-IDs of reports.
     pub hostname: &'a str,
-    /// The operator's rules of sending.
+    /// The operator's rules of sending, which profiles inherit.
     pub sending: &'a Sending,
 }
 
@@ -95,6 +111,12 @@ pub async fn run(gateway: Gateway<'_>, words: &[String]) -> Result<String, Comma
     let mut line = grammar::Line::new(words);
     match line.word(&format!("a verb: {VERBS}"))?.as_str() {
         "help" => Ok(HELP.to_owned()),
+        "add" if line.peek() == Some("profile") => profiles::add(gateway, &mut line).await,
+        "set" if line.peek() == Some("profile") => profiles::set(gateway, &mut line).await,
+        "remove" if line.peek() == Some("profile") => profiles::remove(gateway, &mut line).await,
+        "show" if matches!(line.peek(), Some("profile" | "profiles")) => {
+            profiles::show(gateway, &mut line).await
+        }
         "add" => directory::add(store, keys, &mut line).await,
         "set" => directory::set(store, keys, &mut line).await,
         "remove" => directory::remove(store, &mut line).await,

@@ -1,14 +1,16 @@
 //! The number grammar and the dial plan.
 //!
 //! [`parse_address`] turns the part of an address before the `@` into an [`Address`], [`parse`] a number alone
-//! into a [`Destination`]; [`NotANumber`] says in words what a user should write instead. Whether the number
-//! exists is for the trunk to say.
+//! into a [`Destination`]; [`NotANumber`] says in words what a user should write instead. [`possible`] refuses
+//! what can't exist anywhere; whether a number that can exist does is for the trunk to say.
 
+mod countries;
 mod grammar;
 
 use std::fmt;
 
 pub use crate::policy::dial::DialPlan;
+pub use countries::possible;
 pub use grammar::{parse, parse_address};
 
 /// A number that may be dialled, in E.164 with the plus sign. Made by [`parse`], or read back by

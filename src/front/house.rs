@@ -17,6 +17,19 @@ pub trait House: Directory {
     /// [`DirectoryDown`].
     async fn tenant_of_domain(&self, domain: &str) -> Result<Option<String>, DirectoryDown>;
 
+    /// Why a user may not fax this number, by their profile: a sentence without its full stop.
+    ///
+    /// # Errors
+    /// [`DirectoryDown`].
+    async fn not_allowed(
+        &self,
+        _tenant_id: &str,
+        _user_id: &str,
+        _number: &Destination,
+    ) -> Result<Option<String>, DirectoryDown> {
+        Ok(None)
+    }
+
     /// The user whose address is `login` and whose mail password is `password`.
     ///
     /// # Errors

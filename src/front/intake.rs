@@ -150,16 +150,23 @@ impl Intake {
                 ),
             ));
         }
-        dial::parse_address(local_part, &self.plan)
-            .map(Recipient::Number)
-            .map_err(|error| {
-                let shown: String = local_part.chars().take(64).collect();
-                Answer::new(
-                    550,
-                    "5.1.3",
-                    format!("{shown} is not a fax number: {error}"),
-                )
-            })
+        let read = dial::parse_address(local_part, &self.plan)
+            .and_then(|address| dial::possible(&address.destination).map(|()| address));
+        let address = read.map_err(|error| {
+            let shown: String = local_part.chars().take(64).collect();
+            Answer::new(
+                550,
+                "5.1.3",
+                format!("{shown} is not a fax number: {error}"),
+            )
+        })?;
+        let number = &address.destination;
+        let (tenant, user) = (claim.tenant_id(), claim.user_id());
+        let refusal = self.house.not_allowed(tenant, user, number).await;
+        match refusal.map_err(|down| later(&down))? {
+            None => Ok(Recipient::Number(address)),
+            Some(why) => Err(Answer::new(550, "5.7.1", format!("{number}: {why}"))),
+        }
     }
 
     /// Reads the message, proves its sender and has it kept. The answer after DATA.

@@ -13,6 +13,7 @@ use super::{
     postmaster::Postmaster,
 };
 use crate::{
+    dial::Destination,
     people,
     sender::{Directory, DirectoryDown, Person},
     store::{Store, StoreError},
@@ -105,6 +106,18 @@ impl House for Rooms {
             self.domains.learn(domain, tenant, now);
         }
         Ok(tenant)
+    }
+
+    async fn not_allowed(
+        &self,
+        tenant_id: &str,
+        user_id: &str,
+        number: &Destination,
+    ) -> Result<Option<String>, DirectoryDown> {
+        match people::allowed_for(&self.store, tenant_id, user_id).await {
+            Ok(allowed) => Ok(allowed.refusal(number.as_str())),
+            Err(error) => Err(down(error)),
+        }
     }
 
     async fn login(&self, login: &str, password: &str) -> Result<Option<Person>, DirectoryDown> {

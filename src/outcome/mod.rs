@@ -13,8 +13,8 @@ pub use codes::{T30Code, q850_name, t30_code};
 pub use hylafax::{PageData, page_data};
 pub use table::{
     ATTACHMENT_UNREADABLE, ATTACHMENT_UNSUPPORTED, CANCELLED, DEADLINE, GATEWAY_RESTARTED,
-    MAIL_EMPTY, MAIL_UNREADABLE, NO_TRUNK, NO_USER, OWN_FAULT, RECEIVED, SENT, TABLE,
-    TOO_MANY_PAGES,
+    MAIL_EMPTY, MAIL_UNREADABLE, NO_TRUNK, NO_USER, NOT_ALLOWED, OUT_OF_HOURS, OWN_FAULT, RECEIVED,
+    SENT, TABLE, TOO_MANY_PAGES,
 };
 
 /// What the far end said of one page, and nothing else.

@@ -746,6 +746,36 @@ pub static NO_TRUNK: Outcome = Outcome {
     advice: say("Tell your administrator.", "Prévenez votre administrateur."),
 };
 
+/// The sender's organisation does not allow faxes to this number.
+pub static NOT_ALLOWED: Outcome = Outcome {
+    key: "not-allowed",
+    retry: RetryClass::Never,
+    dsn: "5.7.1",
+    what: say(
+        "Your organisation does not allow faxes to this number.",
+        "Votre organisation n'autorise pas l'envoi de fax à ce numéro.",
+    ),
+    advice: say(
+        "Ask your administrator: this was changed after the fax was accepted.",
+        "Demandez à votre administrateur\u{a0}: cela a changé depuis que le fax a été accepté.",
+    ),
+};
+
+/// The hours in which this fax may be called did not come in time.
+pub static OUT_OF_HOURS: Outcome = Outcome {
+    key: "out-of-hours",
+    retry: RetryClass::Never,
+    dsn: "4.4.7",
+    what: say(
+        "The hours in which your organisation lets faxes be called did not come in time.",
+        "Les heures pendant lesquelles votre organisation autorise l'envoi de fax ne sont pas venues à temps.",
+    ),
+    advice: say(
+        "Ask your administrator to check the hours and quiet hours of your profile, and send it again.",
+        "Demandez à votre administrateur de vérifier les heures et les heures calmes de votre profil, puis renvoyez-le.",
+    ),
+};
+
 /// The time for sending this fax ran out.
 pub static DEADLINE: Outcome = Outcome {
     key: "deadline",
@@ -823,6 +853,8 @@ pub static TABLE: &[&Outcome] = &[
     &NO_USER,
     &TOO_MANY_PAGES,
     &NO_TRUNK,
+    &NOT_ALLOWED,
+    &OUT_OF_HOURS,
     &DEADLINE,
     &CANCELLED,
 ];

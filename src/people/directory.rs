@@ -148,6 +148,21 @@ pub async fn tenant(store: &Store, tenant_id: &str) -> Result<Option<Tenant>, St
     .transpose()
 }
 
+/// The tenant with this name.
+///
+/// # Errors
+/// What the database says.
+pub async fn tenant_by_name(store: &Store, name: &str) -> Result<Option<Tenant>, StoreError> {
+    sqlx::query(
+        "SELECT tenant_id, name, language, time_zone, created_at FROM tenant WHERE name = $1",
+    )
+    .bind(name)
+    .fetch_optional(store.reader())
+    .await?
+    .map(|row| read_tenant(&row))
+    .transpose()
+}
+
 /// The tenant that mail to number@`domain` is for.
 ///
 /// # Errors

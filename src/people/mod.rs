@@ -8,18 +8,25 @@
 
 mod directory;
 mod enrolment;
+mod hours;
 mod password;
+mod profile;
 mod settings;
 
 pub use crate::language::Language;
 pub use directory::{
     Group, Plan, Role, Tenant, User, all_users, default_group, first_operator, first_tenant, group,
-    tenant, tenant_by_domain, user, user_by_address,
+    tenant, tenant_by_domain, tenant_by_name, user, user_by_address,
 };
 pub use enrolment::{
     NewGroup, NewTenant, NewUser, add_address, add_domain, add_group, add_user, create_tenant,
 };
+pub use hours::Hours;
 pub use password::{check_mail_password, set_mail_password};
+pub use profile::{
+    Allowed, Profile, Rules, add_profile, allowed_for, change_profile, profile, profile_keys,
+    profiles, remove_profile, rules_for,
+};
 pub use settings::{BASIC, Paper, Settings, settings_for};
 
 /// A mail address or domain as the tables have it.

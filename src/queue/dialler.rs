@@ -16,13 +16,15 @@ use super::{
     closing::{self, Closing},
     fair::{Fair, Head},
     heads::{self, Takes},
-    in_call, ladder, memory, moves, records,
+    in_call, ladder, memory, moves, profiles, records,
     state::State,
 };
 use crate::{
     clock::now_ms,
     line::Verdict,
     numbers::{self, T38Policy, Transport, Trunk},
+    people::Rules,
+    policy::Sending,
     store::{StoreError, Topic},
 };
 
@@ -89,11 +91,13 @@ async fn next(queue: &Inner, fair: &mut Fair) -> Result<Step, StoreError> {
     let mut heads = heads::to_dial(&queue.store, now_ms(), &takes).await?;
     while let Some(at) = fair.next(&heads, now_ms(), queue.policy.age_ms()) {
         let head = heads.swap_remove(at);
-        match claim_one(queue, &head, &trunks).await? {
+        let rules = profiles::rules(queue, &head.tenant_id, &head.user_id).await?;
+        match claim_one(queue, &head, &rules, &trunks).await? {
             Claim::Ours(job, routes, usable) => {
                 fair.charge(&head);
-                return call(queue, *job, &routes, &usable).await;
+                return call(queue, (*job, rules.sending), &routes, &usable).await;
             }
+            Claim::Again => return Ok(Step::Again),
             Claim::NotNow => {}
         }
     }
@@ -104,11 +108,21 @@ async fn next(queue: &Inner, fair: &mut Fair) -> Result<Step, StoreError> {
 enum Claim {
     /// The job, the trunks that take its number, and those of them that can take the call now.
     Ours(Box<Job>, Vec<Trunk>, Vec<String>),
+    /// Its profile has put it off, or ended it: its lane may have another.
+    Again,
     /// Somebody else has it, or the last channel is gone meanwhile.
     NotNow,
 }
 
-async fn claim_one(queue: &Inner, head: &Head, trunks: &[Trunk]) -> Result<Claim, StoreError> {
+async fn claim_one(
+    queue: &Inner,
+    head: &Head,
+    rules: &Rules,
+    trunks: &[Trunk],
+) -> Result<Claim, StoreError> {
+    if !profiles::may_call(queue, head, rules).await? {
+        return Ok(Claim::Again);
+    }
     let Some((tx, job)) = claim::to_dial(&queue.store, &queue.owner, head).await? else {
         return Ok(Claim::NotNow);
     };
@@ -127,7 +141,7 @@ async fn claim_one(queue: &Inner, head: &Head, trunks: &[Trunk]) -> Result<Claim
 /// Places the call of a job that is ours.
 async fn call(
     queue: &Inner,
-    job: Job,
+    (job, sending): (Job, Sending),
     routes: &[Trunk],
     usable: &[String],
 ) -> Result<Step, StoreError> {
@@ -149,7 +163,7 @@ async fn call(
                 error = format!("{error:#}"),
                 "the pages can't be read; put off"
             );
-            put_off(queue, &job, &verdicts).await?;
+            put_off(queue, (&job, &sending), &verdicts).await?;
             return Ok(Step::Again);
         }
     };
@@ -165,6 +179,7 @@ async fn call(
     let events = queue.line.place(order).await;
     Ok(Step::Call(Box::new(in_call::Claimed {
         job,
+        sending,
         leg,
         offer,
         events,
@@ -184,10 +199,14 @@ fn carriers(usable: &[String], routes: &[Trunk]) -> Vec<Carrier> {
 }
 
 /// Tries a claimed job later whose call can't be made up. Each time counts as a call, so it ends.
-async fn put_off(queue: &Inner, job: &Job, verdicts: &[Verdict]) -> Result<(), StoreError> {
+async fn put_off(
+    queue: &Inner,
+    (job, sending): (&Job, &Sending),
+    verdicts: &[Verdict],
+) -> Result<(), StoreError> {
     let mut tx = queue.store.begin().await?;
     // One that was called off in this moment is ended by `cancel::carry_out`.
-    if job.tries < queue.policy.max_calls {
+    if job.tries < sending.max_calls {
         moves::advance_at(
             &mut tx,
             &job.tenant_id,

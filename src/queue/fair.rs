@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::state::State;
 use crate::clock::Millis;
 
 /// The first job of a lane: it goes when the lane's turn comes.
@@ -16,6 +17,9 @@ pub(super) struct Head {
     pub user_id: String,
     pub job_id: String,
     pub submission_id: String,
+    pub state: State,
+    /// E.164 with the plus sign.
+    pub destination: String,
     /// 0 first.
     pub priority: i64,
     pub accepted_at: Millis,
@@ -125,6 +129,8 @@ mod tests {
             user_id: user.into(),
             job_id: format!("{tenant}/{user}"),
             submission_id: String::new(),
+            state: State::Ready,
+            destination: String::new(),
             priority: 5,
             accepted_at: 0,
             pages,

@@ -91,8 +91,8 @@ fn sql(kind: Kind, states: &str, fit: &str) -> String {
              UNION ALL
              SELECT (SELECT MIN(job.lane) FROM job WHERE job.state IN ({states}) AND job.lane > lanes.lane)
              FROM lanes WHERE lanes.lane IS NOT NULL)
-         SELECT job.tenant_id, job.user_id, job.job_id, job.submission_id, job.priority, job.accepted_at,
-                job.pages_total
+         SELECT job.tenant_id, job.user_id, job.job_id, job.submission_id, job.state, job.destination,
+                job.priority, job.accepted_at, job.pages_total
          FROM lanes {heads}
          WHERE lanes.lane IS NOT NULL"
     )
@@ -154,6 +154,9 @@ async fn fetch(
                 user_id: row.try_get("user_id")?,
                 job_id: row.try_get("job_id")?,
                 submission_id: row.try_get("submission_id")?,
+                state: (row.try_get::<String, _>("state")?.parse())
+                    .map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
+                destination: row.try_get("destination")?,
                 priority: row.try_get("priority")?,
                 accepted_at: row.try_get("accepted_at")?,
                 pages: page_number(row.try_get::<Option<i64>, _>("pages_total")?.unwrap_or(1)),

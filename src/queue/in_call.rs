@@ -22,6 +22,7 @@ use crate::{
     clock::{Millis, now_ms},
     line::{CallEnding, CallEvent, CallOrder, Verdict},
     outcome,
+    policy::Sending,
     store::{StoreError, Topic, Tx, new_id},
     trouble::Trouble,
 };
@@ -34,6 +35,8 @@ const SETTLE_PAUSE: Duration = Duration::from_secs(2);
 /// A job that was claimed for a call, and the call as it was placed.
 pub(super) struct Claimed {
     pub job: Job,
+    /// The rules of trying again that apply to it.
+    pub sending: Sending,
     pub leg: LegRecord,
     pub offer: Offer,
     pub events: mpsc::Receiver<CallEvent>,
@@ -88,6 +91,7 @@ pub(super) async fn order(
 pub(super) async fn run(queue: Arc<Inner>, claimed: Claimed) {
     let Claimed {
         job,
+        sending,
         leg,
         offer,
         mut events,
@@ -134,7 +138,7 @@ pub(super) async fn run(queue: Arc<Inner>, claimed: Claimed) {
         }
     };
     let mut tries = 0;
-    while let Err(error) = settle(&queue, &job, &leg, offer, state, &ending).await {
+    while let Err(error) = settle(&queue, (&job, &sending), &leg, offer, state, &ending).await {
         tries += 1;
         if tries == SETTLE_TRIES || error.trouble() == Trouble::Permanent {
             tracing::error!(job = job.job_id, %error, "the call's end can't be recorded; the watchdog will settle it");
@@ -236,7 +240,7 @@ async fn still_ours(
 
 async fn settle(
     queue: &Inner,
-    job: &Job,
+    (job, sending): (&Job, &Sending),
     leg: &LegRecord,
     offer: Offer,
     state: State,
@@ -264,7 +268,15 @@ async fn settle(
     if (ending.pages.iter()).any(|page| page.verdict == Verdict::Confirmed) {
         memory::worked(&mut tx, job, offer, queue.policy.remember_ms()).await?;
     }
-    after_leg(&mut tx, queue, job, state, outcome.key, outcome.retry).await?;
+    after_leg(
+        &mut tx,
+        queue,
+        (job, sending),
+        state,
+        outcome.key,
+        outcome.retry,
+    )
+    .await?;
     tx.commit().await
 }
 
@@ -276,7 +288,7 @@ fn count<T>(legs: impl Iterator<Item = T>) -> u32 {
 pub(super) async fn after_leg(
     tx: &mut Tx,
     queue: &Inner,
-    job: &Job,
+    (job, sending): (&Job, &Sending),
     state: State,
     outcome: &str,
     class: outcome::RetryClass,
@@ -293,7 +305,7 @@ pub(super) async fn after_leg(
                 || outcome::by_key(&leg.outcome).is_some_and(|outcome| outcome.retry == class)
         })),
     };
-    let mut next = ladder::after_call(&verdicts, class, calls, &queue.policy);
+    let mut next = ladder::after_call(&verdicts, class, calls, sending);
     let mut outcome = outcome;
     // What the far end has confirmed stands; a fax that is all there is sent, whoever called it off.
     if next != Next::End(State::Sent) && cancel::is_marked(tx, &job.tenant_id, &job.job_id).await? {

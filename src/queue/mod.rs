@@ -19,6 +19,7 @@ mod memory;
 mod moves;
 mod overview;
 mod pages;
+mod profiles;
 mod records;
 mod renderer;
 mod reporter;
@@ -40,6 +41,7 @@ pub use cancel::{Cancelled, CancelledJob, cancel};
 pub use jobs::{NewJob, enqueue, enqueue_all};
 pub use overview::{CallNow, Overview, overview};
 pub use pages::pages_of_last_call;
+pub use profiles::hours_changed;
 pub use state::State;
 
 use crate::{

@@ -15,7 +15,7 @@ use super::{
     claim::Job,
     closing::{self, Closing},
     documents::{self, Contents, Kind, Unfit},
-    heads, jobs, moves, pages, routes,
+    heads, jobs, moves, pages, profiles, routes,
     state::State,
 };
 use crate::{
@@ -88,8 +88,8 @@ impl From<StoreError> for Failure {
 }
 
 async fn render(queue: &Inner, mut jobs: Vec<Job>) {
-    if let Err(error) = routes::end_unroutable(queue, &mut jobs).await {
-        tracing::warn!(%error, "whether a trunk takes the numbers can't be seen; the watchdog will look");
+    if let Err(error) = look_through(queue, &mut jobs).await {
+        tracing::warn!(%error, "whether the numbers may be called can't be seen yet; the dialler will look");
     }
     if jobs.is_empty() {
         return;
@@ -110,6 +110,16 @@ async fn render(queue: &Inner, mut jobs: Vec<Job>) {
         }
     }
     queue.store.wake(Topic::Queue);
+}
+
+/// Ends the jobs that will not be called, before any page is drawn for them.
+async fn look_through(queue: &Inner, jobs: &mut Vec<Job>) -> Result<(), StoreError> {
+    routes::end_unroutable(queue, jobs).await?;
+    if let Some(job) = jobs.first() {
+        let rules = profiles::rules(queue, &job.tenant_id, &job.user_id).await?;
+        profiles::end_refused(queue, jobs, &rules).await?;
+    }
+    Ok(())
 }
 
 /// Does some of the work and keeps the jobs ours meanwhile: drawing may outlast a lease.
@@ -176,6 +186,8 @@ struct Rendition {
     setup: PageSetup,
     settings: Settings,
     sender: Sender,
+    /// Of the user's faxes.
+    priority: i64,
 }
 
 struct Sender {
@@ -197,6 +209,8 @@ async fn prepare(queue: &Inner, jobs: &[Job]) -> Result<(Rendition, Contents), F
     let custody_id: String = row.try_get("custody_id").map_err(StoreError::from)?;
     let accepted_at: i64 = row.try_get("accepted_at").map_err(StoreError::from)?;
     let settings = people::settings_for(&queue.store, &job.tenant_id, &job.user_id).await?;
+    let rules = profiles::rules(queue, &job.tenant_id, &job.user_id).await?;
+    let priority = rules.sending.priority;
     let user = people::user(&queue.store, &job.tenant_id, &job.user_id).await?;
     let tenant = people::tenant(&queue.store, &job.tenant_id).await?;
     let (Some(user), Some(tenant)) = (user, tenant) else {
@@ -238,6 +252,7 @@ async fn prepare(queue: &Inner, jobs: &[Job]) -> Result<(Rendition, Contents), F
             setup,
             settings,
             sender,
+            priority,
         };
         return Ok((rendition, contents));
     }
@@ -263,6 +278,7 @@ async fn prepare(queue: &Inner, jobs: &[Job]) -> Result<(Rendition, Contents), F
         setup,
         settings,
         sender,
+        priority,
     };
     Ok((rendition, contents))
 }
@@ -483,7 +499,7 @@ async fn finish(
         &job.tenant_id,
         &job.job_id,
         State::Rendering,
-        queue.policy.priority,
+        rendition.priority,
         queue.policy.age_ms(),
     )
     .await?;

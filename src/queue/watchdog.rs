@@ -8,13 +8,14 @@ use super::{
     Inner, cancel,
     claim::{self, Job},
     closing::{self, Closing},
-    in_call, ladder, memory, moves, records, reporter, routes,
+    in_call, ladder, memory, moves, profiles, records, reporter, routes,
     state::State,
 };
 use crate::{
     clock::now_ms,
     line::{CallEnding, PageVerdict, Verdict},
     outcome::RetryClass,
+    policy::Sending,
     store::{StoreError, Topic, Tx},
 };
 
@@ -83,6 +84,7 @@ pub(super) async fn take_back(queue: &Inner) -> Result<(), StoreError> {
 }
 
 async fn take_back_one(queue: &Inner, job: &Job) -> Result<(), StoreError> {
+    let rules = profiles::rules(queue, &job.tenant_id, &job.user_id).await?;
     let mut tx = queue.store.begin().await?;
     if !claim::is_unchanged(&mut tx, job).await? {
         return Ok(());
@@ -102,7 +104,7 @@ async fn take_back_one(queue: &Inner, job: &Job) -> Result<(), StoreError> {
             cut_off(
                 &mut tx,
                 queue,
-                job,
+                (job, &rules.sending),
                 CUT_OFF,
                 "the gateway was stopped during the call",
             )
@@ -117,7 +119,7 @@ async fn take_back_one(queue: &Inner, job: &Job) -> Result<(), StoreError> {
 async fn cut_off(
     tx: &mut Tx,
     queue: &Inner,
-    job: &Job,
+    (job, sending): (&Job, &Sending),
     outcome: &str,
     why: &str,
 ) -> Result<(), StoreError> {
@@ -132,7 +134,15 @@ async fn cut_off(
         records::ended(tx, &leg, &ending, outcome).await?;
     }
     // Neither the line nor the far end failed: soon again, by a row of its own.
-    in_call::after_leg(tx, queue, job, job.state, outcome, RetryClass::Interrupted).await
+    in_call::after_leg(
+        tx,
+        queue,
+        (job, sending),
+        job.state,
+        outcome,
+        RetryClass::Interrupted,
+    )
+    .await
 }
 
 /// The page whose data may have been on the line is unknown, never a guess: its confirmation may have been
@@ -153,19 +163,32 @@ fn when_over(to: State, verdicts: &[Verdict]) -> State {
     }
 }
 
+/// As [`when_over`], of a job that has run out of time.
+pub(super) fn expired(verdicts: &[Verdict]) -> State {
+    when_over(State::Expired, verdicts)
+}
+
 /// Sends each job that overstays where the table says.
 async fn end_overdue(queue: &Inner) -> Result<(), StoreError> {
     for job in claim::overdue(&queue.store).await? {
         let Some(to) = job.state.rule().overdue else {
             continue;
         };
+        let rules = profiles::rules(queue, &job.tenant_id, &job.user_id).await?;
         let mut tx = queue.store.begin().await?;
         if !claim::is_unchanged(&mut tx, &job).await? {
             continue;
         }
         if matches!(job.state, State::Dialling | State::Sending) {
             // What became of the pages decides, not the table alone.
-            cut_off(&mut tx, queue, &job, "deadline", "the call took too long").await?;
+            cut_off(
+                &mut tx,
+                queue,
+                (&job, &rules.sending),
+                "deadline",
+                "the call took too long",
+            )
+            .await?;
         } else if to.is_final() {
             let total = job.pages_total.unwrap_or(0);
             let verdicts = records::verdicts(&mut tx, &job.tenant_id, &job.job_id, total).await?;

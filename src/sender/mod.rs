@@ -112,6 +112,12 @@ impl Claim {
         &self.person.tenant_id
     }
 
+    /// Who the sender says to be, proven for the envelope.
+    #[must_use]
+    pub fn user_id(&self) -> &str {
+        &self.person.user_id
+    }
+
     /// Holds the message's From addresses against the envelope: there must be one From line with one
     /// address (RFC 5322 §3.6.2 allows more, but then nobody can say who sent it), and it must belong
     /// to the same user. `from` holds the addresses of each From line.

@@ -1,6 +1,6 @@
 //! Faxes that are called off, that no trunk takes, and those that a profile keeps back.
 
-use crate::support::{FAR_NUMBER, Rig, SAMPLE_PDF, letters, phone::SilentPhone};
+use crate::support::{ALICE, FAR_NUMBER, Rig, SAMPLE_PDF, letters, phone::SilentPhone};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn promise_7_a_number_that_no_trunk_takes_ends_at_once_and_says_why() {
@@ -146,4 +146,74 @@ async fn a_fax_is_cancelled_whose_node_is_gone() {
     report.assert_says("The fax was cancelled.");
     report.assert_says("unknown (sent, but not answered: may have arrived)");
     assert_eq!(rig.jobs().await[0].state, "cancelled");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_2_a_number_that_the_profile_denies_is_refused_at_rcpt_and_told_when_it_changed_since()
+ {
+    let rig = Rig::builder().start().await;
+    rig.admin("set profile Basic of Example deny +49");
+    let message = letters::message("Denied", "Hello", &[]);
+    let answers = rig
+        .try_mail(ALICE, &["+4930123456", "+331234", FAR_NUMBER], &message)
+        .await;
+    let says = |answer: &str, words: &str| assert!(answer.contains(words), "{answer}: {words}");
+    says(
+        &answers.rcpt[0],
+        "550 5.7.1 +4930123456: your organisation does not let you fax numbers that begin with +49",
+    );
+    says(
+        &answers.rcpt[1],
+        "550 5.1.3 +331234 is not a fax number: +331234 is too short: numbers behind +33 have",
+    );
+    assert!(answers.rcpt[2].starts_with("250"), "{answers:?}");
+    rig.wait_report("Denied").await;
+
+    // Accepted while it was allowed, and denied before it could be called.
+    rig.admin("set trunk \"far end\" off");
+    rig.mail(
+        &[FAR_NUMBER],
+        &letters::message("Changed since", "Hello", &[]),
+    )
+    .await;
+    rig.wait_job(&["ready"]).await;
+    rig.admin("set profile Basic deny +33");
+    rig.admin("set trunk \"far end\" on");
+    let report = rig.wait_report("Changed since").await;
+    report.assert_says("Your organisation does not allow faxes to this number.");
+    let job = rig.jobs().await.pop().unwrap();
+    assert_eq!((job.state.as_str(), job.tries), ("failed", 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fax_waits_for_the_hours_of_its_profile() {
+    let rig = Rig::builder().start().await;
+    // The day after tomorrow: it is closed now, wherever the tenant's clock stands.
+    let day = jiff::Zoned::now().weekday().wrapping_add(2);
+    let day = format!("{day:?}").to_lowercase()[..3].to_owned();
+    rig.admin(&format!("set profile Basic hours \"{day} 00:00-24:00\""));
+    rig.mail(&[FAR_NUMBER], &letters::message("In time", "Hello", &[]))
+        .await;
+    let waits = "SELECT COUNT(*) FROM job WHERE state = 'ready' AND opens_at > run_at AND deadline > opens_at AND tries = 0";
+    rig.until("it waits for its hours", async || {
+        (rig.count(waits).await == 1).then_some(())
+    })
+    .await;
+    let shown = rig.admin("show profile Basic");
+    assert!(shown.contains("faxes are not called now"), "{shown}");
+    rig.admin("set profile Basic hours always");
+    let report = rig.wait_report("In time").await;
+    report.assert_says(&format!("{FAR_NUMBER}: sent"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_ladder_is_the_profiles() {
+    let rig = Rig::builder().far_end(&["--refuse", "486"]).start().await;
+    rig.admin("set profile Basic busy 1 calls 5");
+    rig.mail(&[FAR_NUMBER], &letters::message("Engaged", "Hello", &[]))
+        .await;
+    // One wait of a second, and the row is used up.
+    let report = rig.wait_report("Engaged").await;
+    report.assert_says("The line was busy.");
+    assert_eq!(rig.jobs().await[0].tries, 2);
 }

@@ -171,7 +171,7 @@ on_each_database! {
             Kind::Sqlite => ("EXPLAIN QUERY PLAN", "detail"),
             Kind::Postgres => ("EXPLAIN", "QUERY PLAN"),
         };
-        testing::run(&store, "ANALYZE").await;
+        testing::run(&store, "ANALYZE job").await;
         let mut query = sqlx::query(sqlx::AssertSqlSafe(format!("{explain} {text}"))).bind(now_ms());
         for prefix in prefixes {
             query = query.bind(prefix);

@@ -1,0 +1,247 @@
+//! Commands about profiles: what applies to the faxes of a group.
+
+use super::{
+    CommandError, Gateway,
+    directory::{taken, whose},
+    grammar::Line,
+};
+use crate::{
+    clock::now_ms,
+    people::{self, BASIC, Profile, Rules, Tenant},
+    policy::Sending,
+    queue,
+    store::{Store, Topic},
+};
+
+/// `add profile NAME [of TENANT] [VALUE ...]`
+pub(super) async fn add(gateway: Gateway<'_>, line: &mut Line<'_>) -> Result<String, CommandError> {
+    let (name, tenant) = name_and_tenant(gateway.store, line).await?;
+    let mut tx = gateway.store.begin().await?;
+    let added = people::add_profile(&mut tx, &tenant.tenant_id, &name).await;
+    let mut profile = added.map_err(taken(format!(
+        "{} has a profile {name} already: `set profile` changes it",
+        tenant.name
+    )))?;
+    let basic = people::profile(gateway.store, &tenant.tenant_id, BASIC).await?;
+    change(&mut profile, line)?;
+    fits(gateway, &tenant, &profile, basic.as_ref())?;
+    people::change_profile(&mut tx, &profile).await?;
+    queue::hours_changed(&mut tx, &tenant.tenant_id).await?;
+    tx.commit().await?;
+    gateway.store.wake(Topic::Queue);
+    Ok(words(gateway.sending, &tenant, &profile, basic.as_ref()))
+}
+
+/// `set profile NAME [of TENANT] VALUE ...`
+pub(super) async fn set(gateway: Gateway<'_>, line: &mut Line<'_>) -> Result<String, CommandError> {
+    let (mut profile, tenant) = named(gateway.store, line).await?;
+    if line.peek().is_none() {
+        return Err(line.mistake("nothing to set", &expected()).into());
+    }
+    change(&mut profile, line)?;
+    let basic = people::profile(gateway.store, &tenant.tenant_id, BASIC).await?;
+    fits(gateway, &tenant, &profile, basic.as_ref())?;
+    let mut tx = gateway.store.begin().await?;
+    people::change_profile(&mut tx, &profile).await?;
+    // Faxes that wait for the old hours look at the new ones.
+    queue::hours_changed(&mut tx, &tenant.tenant_id).await?;
+    tx.commit().await?;
+    gateway.store.wake(Topic::Queue);
+    Ok(words(gateway.sending, &tenant, &profile, basic.as_ref()))
+}
+
+/// `remove profile NAME [of TENANT]`
+pub(super) async fn remove(
+    gateway: Gateway<'_>,
+    line: &mut Line<'_>,
+) -> Result<String, CommandError> {
+    let (profile, tenant) = named(gateway.store, line).await?;
+    line.end()?;
+    if profile.name == BASIC {
+        return Err(CommandError::Refused(format!(
+            "{BASIC} is what groups without a profile of their own use: set its values to `inherit` instead"
+        )));
+    }
+    let mut tx = gateway.store.begin().await?;
+    people::remove_profile(&mut tx, &profile).await?;
+    queue::hours_changed(&mut tx, &tenant.tenant_id).await?;
+    tx.commit().await?;
+    gateway.store.wake(Topic::Queue);
+    Ok(format!(
+        "profile {} of {} is removed: the group {0} uses {BASIC}",
+        profile.name, tenant.name
+    ))
+}
+
+/// `show profile NAME [of TENANT]`, `show profiles [of TENANT]`
+pub(super) async fn show(
+    gateway: Gateway<'_>,
+    line: &mut Line<'_>,
+) -> Result<String, CommandError> {
+    if line.peek() == Some("profiles") {
+        line.next();
+        let tenant = of_tenant(gateway.store, line).await?;
+        line.end()?;
+        let all = people::profiles(gateway.store, &tenant.tenant_id).await?;
+        let rows: Vec<String> = all.iter().map(row).collect();
+        return Ok(rows.join("\n"));
+    }
+    let (profile, tenant) = named(gateway.store, line).await?;
+    line.end()?;
+    let basic = people::profile(gateway.store, &tenant.tenant_id, BASIC).await?;
+    Ok(words(gateway.sending, &tenant, &profile, basic.as_ref()))
+}
+
+fn expected() -> String {
+    people::profile_keys().collect::<Vec<_>>().join(", ")
+}
+
+async fn named(store: &Store, line: &mut Line<'_>) -> Result<(Profile, Tenant), CommandError> {
+    let (name, tenant) = name_and_tenant(store, line).await?;
+    let profile = people::profile(store, &tenant.tenant_id, &name).await?;
+    let profile = profile.ok_or_else(|| {
+        CommandError::Refused(format!(
+            "{} has no profile {name}: `show profiles` lists them, `add profile` makes one",
+            tenant.name
+        ))
+    })?;
+    Ok((profile, tenant))
+}
+
+async fn name_and_tenant(
+    store: &Store,
+    line: &mut Line<'_>,
+) -> Result<(String, Tenant), CommandError> {
+    line.literal("profile")?;
+    let name = line.word("the profile's name: that of a group, or Basic")?;
+    Ok((name, of_tenant(store, line).await?))
+}
+
+/// `of TENANT`, by a mail domain or by its name; without it the first tenant.
+async fn of_tenant(store: &Store, line: &mut Line<'_>) -> Result<Tenant, CommandError> {
+    if line.peek() != Some("of") {
+        return whose(store, None).await;
+    }
+    line.next();
+    let tenant = line.word("the tenant's name or a mail domain of it")?;
+    if let Some(tenant) = people::tenant_by_name(store, &tenant).await? {
+        return Ok(tenant);
+    }
+    people::tenant_by_domain(store, &tenant)
+        .await?
+        .ok_or_else(|| {
+            CommandError::Refused(format!("no tenant has the name or the domain {tenant}"))
+        })
+}
+
+fn change(profile: &mut Profile, line: &mut Line<'_>) -> Result<(), CommandError> {
+    while let Some(key) = line.next() {
+        if !people::profile_keys().any(|known| known == key) {
+            return Err(line.mistake(&format!("{key:?}"), &expected()).into());
+        }
+        let value = line.word(&format!("a value of {key}, or inherit"))?;
+        if let Err(right) = profile.set(&key, &value) {
+            let right = format!("{}, or inherit", right.unwrap_or(&key));
+            return Err(line.mistake(&format!("{value:?}"), &right).into());
+        }
+    }
+    Ok(())
+}
+
+fn chain(profile: &Profile, basic: Option<&Profile>) -> Vec<Profile> {
+    let basic = basic.filter(|basic| basic.name != profile.name);
+    std::iter::once(profile).chain(basic).cloned().collect()
+}
+
+/// Hours that never come would keep every fax until its time is over.
+fn fits(
+    gateway: Gateway<'_>,
+    tenant: &Tenant,
+    profile: &Profile,
+    basic: Option<&Profile>,
+) -> Result<(), CommandError> {
+    let rules = Rules::of(gateway.sending, &chain(profile, basic), &tenant.time_zone)?;
+    if rules.ever_open() {
+        return Ok(());
+    }
+    Err(CommandError::Refused(
+        "with these hours and quiet hours no fax could ever be called: leave some time of the week"
+            .to_owned(),
+    ))
+}
+
+/// Every value, and where it comes from.
+fn words(sending: &Sending, tenant: &Tenant, profile: &Profile, basic: Option<&Profile>) -> String {
+    let mut text = format!("profile {} of {}", profile.name, tenant.name);
+    for key in people::profile_keys() {
+        let own = profile
+            .says(key)
+            .map(|value| (value, profile.name.as_str()));
+        let said = own.or_else(|| {
+            let value = basic?.says(key)?;
+            Some((value, BASIC))
+        });
+        let line = match said {
+            Some((value, from)) => format!("{key}: {value}  ({from})"),
+            None => format!("{key}: {}", inherited(sending, key)),
+        };
+        text += &format!("\n  {line}");
+    }
+    let rules = Rules::of(sending, &chain(profile, basic), &tenant.time_zone);
+    let opens = rules.ok().and_then(|rules| rules.opens(now_ms()));
+    let now = opens.is_some_and(|at| at <= now_ms());
+    text += &format!(
+        "\nhours are {}'s: faxes are {} now",
+        tenant.time_zone,
+        if now { "called" } else { "not called" }
+    );
+    text
+}
+
+/// What applies when no profile says otherwise.
+fn inherited(sending: &Sending, key: &str) -> String {
+    let waits = |row: &Vec<u32>| {
+        let all: Vec<String> = row.iter().map(u32::to_string).collect();
+        if all.is_empty() {
+            "none".to_owned()
+        } else {
+            all.join(",")
+        }
+    };
+    let rows = &sending.wait_s;
+    let value = match key {
+        "resolution" => return "fine  (built in)".to_owned(),
+        "paper" => return "a4  (built in)".to_owned(),
+        "cover" => return "on  (built in)".to_owned(),
+        "hours" => return "always  (built in)".to_owned(),
+        "quiet" => return "never  (built in)".to_owned(),
+        "allow" => return "all  (built in)".to_owned(),
+        "deny" => return "none  (built in)".to_owned(),
+        "priority" => sending.priority.to_string(),
+        "calls" => sending.max_calls.to_string(),
+        "tries" => sending.max_tries.to_string(),
+        "busy" => waits(&rows.busy),
+        "no-answer" => waits(&rows.no_answer),
+        "protocol" => waits(&rows.protocol),
+        "trunk" => waits(&rows.trunk),
+        "no-fax" => waits(&rows.no_fax),
+        _ => waits(&rows.interrupted),
+    };
+    format!("{value}  (sending.toml)")
+}
+
+/// A row of `show profiles`: what a profile says itself.
+fn row(profile: &Profile) -> String {
+    let said: Vec<String> = people::profile_keys()
+        .filter_map(|key| Some(format!("{key} {}", profile.says(key)?)))
+        .collect();
+    let said = if said.is_empty() {
+        "inherits everything".to_owned()
+    } else {
+        said.join(", ")
+    };
+    format!("{}  {said}", profile.name)
+}
+
+#[cfg(test)]
+mod tests;
