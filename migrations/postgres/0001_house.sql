@@ -84,7 +84,7 @@ CREATE TABLE trunk (
     name        TEXT NOT NULL UNIQUE,
     active      BIGINT NOT NULL,
     host        TEXT NOT NULL,
-    port        BIGINT NOT NULL,
+    port        BIGINT NOT NULL,          -- 0: as SRV says, else the transport's own
     transport   TEXT NOT NULL,            -- 'udp', 'tcp', 'tls'; 'hylafax': no SIP, a HylaFAX server
     sip_user    TEXT,                     -- NULL: known by its address alone
     password_sealed BYTEA,                 -- with the standing key; NULL without a user
@@ -118,6 +118,7 @@ CREATE TABLE trunk_state (
     answered_at BIGINT,                   -- when OPTIONS was answered last
     failure     TEXT,                     -- the last one, a sentence; stays when it is over
     failed_at   BIGINT,
+    rests_until BIGINT,                   -- it asked to be left alone until then (Retry-After)
     told_at     BIGINT NOT NULL,
     PRIMARY KEY (trunk_id, node)
 );

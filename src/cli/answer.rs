@@ -18,7 +18,7 @@ use anyhow::{Context, bail};
 use async_trait::async_trait;
 use faxpost_t4::{FaxPage, tiff};
 
-use super::{log, serve};
+use super::{log, signalling};
 use crate::{
     config::Config,
     language::Language,
@@ -93,7 +93,7 @@ async fn start(args: &Args) -> anyhow::Result<SipFaxLine> {
     config.sip.media_port_max = args.media_port.saturating_add(199);
     config.line.speed = args.speed;
     config.line.workers = 1;
-    let line = serve::start_line(&config, None).await?;
+    let line = signalling::start(&config, None).await?;
     line.set_trunks(&[Trunk {
         trunk_id: PEER.into(),
         channels: 32,

@@ -11,7 +11,7 @@ use rustix::fs::{Access, access};
 
 use crate::{
     config::{self, Config},
-    front, policy,
+    front, line, policy,
     store::{self, Found},
     worker::{self, Kind, Program},
 };
@@ -58,19 +58,7 @@ pub(super) async fn run(path: &Path) -> anyhow::Result<()> {
             result.map_err(|fault| format!("{}: {fault}", place())),
         );
     }
-    if let (Some(certificate), Some(key)) = (&config.smtp.tls_certificate, &config.smtp.tls_key) {
-        let fault = front::smtp::look_at_tls(certificate, key).err();
-        let place = || config::place(path, "smtp.tls_certificate");
-        report.say(
-            "certificate for STARTTLS",
-            fault.map_or(Ok(String::new()), |fault| {
-                Err(format!(
-                    "{}: {fault}. Both files are PEM, and this user must be able to read them.",
-                    place()
-                ))
-            }),
-        );
-    }
+    certificates(&mut report, path, &config);
     for kind in [Kind::Paper, Kind::Line] {
         let tried = worker::try_sandbox(&Program::this(), kind).await;
         report.say(
@@ -84,6 +72,34 @@ pub(super) async fn run(path: &Path) -> anyhow::Result<()> {
         bail!("{} to mend", report.faults);
     }
     Ok(())
+}
+
+/// What stands between us and a TLS handshake.
+fn certificates(report: &mut Report, path: &Path, config: &Config) {
+    let mut say = |what, setting, fault: Option<String>| {
+        let place = || config::place(path, setting);
+        report.say(
+            what,
+            fault.map_or(Ok(String::new()), |fault| {
+                Err(format!(
+                    "{}: {fault}. The files are PEM, and this user must be able to read them.",
+                    place()
+                ))
+            }),
+        );
+    };
+    if let (Some(certificate), Some(key)) = (&config.smtp.tls_certificate, &config.smtp.tls_key) {
+        let fault = front::smtp::look_at_tls(certificate, key).err();
+        say("certificate for STARTTLS", "smtp.tls_certificate", fault);
+    }
+    if let (Some(certificate), Some(key)) = (&config.sip.tls_certificate, &config.sip.tls_key) {
+        let fault = line::sip::look_at_identity(certificate, key).err();
+        say("certificate for SIP", "sip.tls_certificate", fault);
+    }
+    if let Some(file) = &config.sip.tls_ca {
+        let fault = line::sip::look_at_ca(file).err();
+        say("CAs of trunks", "sip.tls_ca", fault);
+    }
 }
 
 fn policies(report: &mut Report, path: &Path, config: &Config) {

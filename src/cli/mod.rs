@@ -7,6 +7,7 @@ mod demo;
 mod init;
 mod log;
 mod serve;
+mod signalling;
 mod status;
 mod trunks;
 

@@ -1,7 +1,7 @@
 //! `faxpost serve`: the rooms put together, and taken down in order.
 
 use std::{
-    net::{IpAddr, SocketAddr, TcpListener, UdpSocket},
+    net::{SocketAddr, TcpListener, UdpSocket},
     sync::Arc,
     time::Duration,
 };
@@ -11,18 +11,18 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{log, trunks};
+use super::{log, signalling, trunks};
 use crate::{
     config::Config,
     front,
     inbox::{self, Inbox},
-    line::{self, FaxLine, HylaFaxLine, Lines, SipFaxLine, sip},
+    line::{FaxLine, HylaFaxLine, Lines},
     policy::Policies,
     queue::{self, Queue, Work},
     relay::{self, Relay},
     store::{Node, Store, Topic},
     submission::Submitter,
-    vault::{Custody, Vault},
+    vault::Custody,
     web,
     worker::{Program, paper::PaperPool},
 };
@@ -110,7 +110,7 @@ async fn start(
     let nodes = config.nodes_dir();
     let node = Node::take(&nodes)
         .with_context(|| format!("{}: can't be read, written or locked", nodes.display()))?;
-    let sip = start_line(&config, Some(custody.vault())).await?;
+    let sip = signalling::start(&config, Some(custody.vault())).await?;
     let line = Lines::new(
         sip,
         // Hostnames may be equal, and what is not ours on a server must stay.
@@ -240,6 +240,7 @@ async fn predecessor_gone(config: &Config) {
     let in_use = |error: std::io::Error| error.kind() == std::io::ErrorKind::AddrInUse;
     let tcp = config.smtp.listen.iter().copied().chain(config.web.listen);
     let tcp = tcp.chain(config.sip.tcp.then_some(config.sip.listen));
+    let tcp = tcp.chain(config.sip.tls_listen);
     let udp = std::iter::once(config.sip.listen);
     let taken = |address: &SocketAddr, over_udp: bool| {
         if over_udp {
@@ -260,35 +261,6 @@ fn paper_limits(config: &Config) -> crate::worker::Limits {
     limits.address_space = config.paper.memory_mb << 20;
     limits.cpu = Some(Duration::from_secs(config.paper.cpu_s));
     limits
-}
-
-/// The signalling and the line workers.
-pub(super) async fn start_line(
-    config: &Config,
-    vault: Option<Arc<Vault>>,
-) -> anyhow::Result<SipFaxLine> {
-    let mut setup = sip::SipConfig::new(config.sip.listen);
-    setup.advertised = config.sip.advertised;
-    setup.t1 = Duration::from_millis(config.sip.t1_ms);
-    setup.tcp = config.sip.tcp;
-    // A call's session lasts in the call's own time.
-    setup.session_second = Duration::from_secs(1) / config.line.speed.max(1);
-    setup.probe = (config.sip.probe_s > 0).then(|| Duration::from_secs(config.sip.probe_s));
-    let adapter = sip::start(setup).await?;
-    tracing::info!(address = %adapter.local_addr(), "SIP");
-    let media_ip: IpAddr = config.sip.listen.ip();
-    SipFaxLine::start(line::Setup {
-        advertised: config.sip.advertised.unwrap_or(media_ip),
-        sip: Arc::new(adapter),
-        media_ip,
-        media_ports: (config.sip.media_port_min, config.sip.media_port_max),
-        speed: config.line.speed,
-        ring_timeout: Duration::from_secs(config.sip.ring_timeout_s),
-        vault,
-        program: Program::this(),
-        workers: config.line.workers,
-    })
-    .await
 }
 
 /// Ends the days of custody whose items have all been delivered: the keys go, then the bytes.

@@ -40,7 +40,7 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<()> {
         ),
         ("Jobs", "/queue/states", &["state", "jobs"]),
         ("Received", "/inbox", &["state", "faxes", "pages"]),
-        ("Trunks", "/trunks", &["name", "active", "busy", "channels"]),
+        ("Trunks", "/trunks", &["name", "words", "busy", "channels"]),
         (
             "Troubles",
             "/queue/troubles",
@@ -57,6 +57,10 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<()> {
             println!("  {}", cells.join(", "));
         }
     }
+    println!(
+        "SIP packets from strangers, unanswered: {}",
+        status["strangers"]
+    );
     println!(
         "Mail to the relay: {} waiting, {} refused, {} never delivered and no longer kept",
         status["outbox"]["ready"], status["outbox"]["failed"], status["outbox"]["dropped"]

@@ -42,14 +42,9 @@ pub(super) async fn add(
     while let Some(option) = line.next() {
         change(&mut trunk, &option, keys, line)?;
     }
-    if trunk.port == 0 {
-        // RFC 3261 §19.1.2.
-        trunk.port = match trunk.transport {
-            Transport::Tls => 5061,
-            Transport::Udp | Transport::Tcp => 5060,
-            // hylafax in services(5).
-            Transport::Hylafax => 4559,
-        };
+    if hylafax && trunk.port == 0 {
+        // hylafax in services(5).
+        trunk.port = 4559;
     }
     fits_together(&trunk)?;
     let mut tx = store.begin().await?;
@@ -131,10 +126,9 @@ pub(super) async fn list(store: &Store) -> Result<Vec<String>, CommandError> {
             None => "on".to_owned(),
         };
         format!(
-            "{}  {}:{} {}  {} channels  t38 {}  {state}",
+            "{}  {} {}  {} channels  t38 {}  {state}",
             trunk.name,
-            trunk.host,
-            trunk.port,
+            address(&trunk),
             trunk.transport.name(),
             trunk.channels,
             trunk.t38.name()
@@ -168,6 +162,13 @@ async fn named(store: &Store, line: &mut Line<'_>) -> Result<Trunk, CommandError
     })
 }
 
+fn address(trunk: &Trunk) -> String {
+    match trunk.port {
+        0 => trunk.host.clone(),
+        port => format!("{}:{port}", trunk.host),
+    }
+}
+
 /// Every setting in one line each; of the password only that there is one.
 fn settings(trunk: &Trunk) -> String {
     let or = |value: Option<String>, none: &str| value.unwrap_or_else(|| none.to_owned());
@@ -189,9 +190,13 @@ fn settings(trunk: &Trunk) -> String {
     };
     let rows = [
         format!(
-            "address: {}:{} over {}{}",
-            trunk.host,
-            trunk.port,
+            "address: {}{} over {}{}",
+            address(trunk),
+            if trunk.port == 0 {
+                " (as SRV says)"
+            } else {
+                ""
+            },
             trunk.transport.name(),
             trunk
                 .modem
@@ -268,7 +273,7 @@ fn change(
 ) -> Result<(), CommandError> {
     match option {
         "host" => trunk.host = host(line)?,
-        "port" => trunk.port = whole(line)?,
+        "port" => trunk.port = port(trunk.transport, line)?,
         "transport" => {
             let expected = "udp, tcp or tls";
             let transport = one_of(line, expected)?;
@@ -319,6 +324,20 @@ fn change(
         other => return Err(line.mistake(&format!("{other:?}"), OPTIONS).into()),
     }
     Ok(())
+}
+
+/// `none`: SRV says where it is.
+fn port(transport: Transport, line: &mut Line<'_>) -> Result<u16, CommandError> {
+    if transport != Transport::Hylafax && line.peek() == Some("none") {
+        line.word("none")?;
+        return Ok(0);
+    }
+    match whole(line)? {
+        0 => Err(CommandError::Refused(
+            "port 0 is none: write a port from 1 to 65535, or `port none` to go by SRV".to_owned(),
+        )),
+        port => Ok(port),
+    }
 }
 
 fn unless_none(word: String) -> Option<String> {

@@ -1,8 +1,11 @@
 //! Reading the file: every error names file, line and remedy.
 
-use std::path::{Path, PathBuf};
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
 
-use super::Config;
+use super::{Config, Sip};
 
 /// Why a configuration can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -113,13 +116,7 @@ fn faults(config: &Config) -> Vec<(&'static str, String)> {
             ),
         ));
     }
-    if config.sip.listen.ip().is_unspecified() && config.sip.advertised.is_none() {
-        faults.push((
-            "sip.listen",
-            "is every address, so nobody can be told which one is ours. Set sip.advertised too."
-                .into(),
-        ));
-    }
+    faults.extend(sip_addresses(&config.sip));
     if config.sip.probe_s > 0 && !(5..=300).contains(&config.sip.probe_s) {
         faults.push((
             "sip.probe_s",
@@ -160,6 +157,62 @@ fn faults(config: &Config) -> Vec<(&'static str, String)> {
         ));
     }
     faults
+}
+
+/// What others are told of us, and TLS.
+fn sip_addresses(sip: &Sip) -> Vec<(&'static str, String)> {
+    let mut faults = Vec::new();
+    let listen = sip.listen.ip();
+    match &sip.advertised {
+        None if listen.is_unspecified() => faults.push((
+            "sip.listen",
+            "is every address, so nobody can be told which one is ours. Set sip.advertised too.".into(),
+        )),
+        None => {}
+        Some(name) => match name.parse::<IpAddr>() {
+            Ok(address) if address.is_unspecified() => faults.push((
+                "sip.advertised",
+                "is no address that others can reach. Set the one that your provider sees, as 203.0.113.7.".into(),
+            )),
+            Ok(address) if address.is_ipv4() != listen.is_ipv4() => faults.push((
+                "sip.advertised",
+                format!("is of another kind than sip.listen ({listen}): set both to IPv4, or both to IPv6."),
+            )),
+            Ok(_) => {}
+            Err(_) if !is_host_name(name) => faults.push((
+                "sip.advertised",
+                "is neither an address nor a host name. Write 203.0.113.7 or gateway.example.com, without a port."
+                    .into(),
+            )),
+            Err(_) => {}
+        },
+    }
+    if sip.tls_certificate.is_some() != sip.tls_key.is_some() {
+        faults.push((
+            "sip.tls_certificate",
+            "and sip.tls_key go together. Set both, or none.".into(),
+        ));
+    }
+    if let Some(over_tls) = sip.tls_listen {
+        if sip.tls_certificate.is_none() && sip.tls_key.is_none() {
+            faults.push((
+                "sip.tls_listen",
+                "needs a certificate. Set sip.tls_certificate and sip.tls_key too.".into(),
+            ));
+        }
+        if sip.tcp && over_tls == sip.listen && over_tls.port() != 0 {
+            faults.push((
+                "sip.tls_listen",
+                "is where SIP over TCP listens. Give TLS a port of its own, as 5061.".into(),
+            ));
+        }
+    }
+    faults
+}
+
+fn is_host_name(name: &str) -> bool {
+    let fit = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
+    !name.is_empty() && name.bytes().all(fit)
 }
 
 fn line_of(text: &str, offset: usize) -> usize {
@@ -230,6 +283,32 @@ mod tests {
             "{range}"
         );
         assert!(range.contains("two ports for each call"), "{range}");
+        for (text, words) in [
+            (
+                "advertised = \"0.0.0.0\"",
+                "sip.advertised: is no address that others can reach",
+            ),
+            (
+                "advertised = \"2001:db8::1\"",
+                "sip.advertised: is of another kind than sip.listen",
+            ),
+            ("advertised = \"203.0.113.7:5060\"", "without a port"),
+            (
+                "tls_certificate = \"a.pem\"",
+                "sip.tls_certificate: and sip.tls_key go together",
+            ),
+            (
+                "tls_listen = \"127.0.0.1:5061\"",
+                "sip.tls_listen: needs a certificate",
+            ),
+            (
+                "tls_certificate = \"a\"\ntls_key = \"b\"\ntls_listen = \"127.0.0.1:5060\"",
+                "a port of its own",
+            ),
+        ] {
+            let fault = error(&format!("[sip]\n{text}\n"));
+            assert!(fault.contains(words), "{fault}");
+        }
         let nobody = error("[sip]\nlisten = \"0.0.0.0:5060\"\n");
         assert!(nobody.contains("Set sip.advertised too"), "{nobody}");
     }

@@ -3,10 +3,11 @@
 //! One struct a concern; every field has a default, so an empty file runs on loopback.
 
 mod check;
+pub mod pem;
 mod sample;
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
 };
 
@@ -217,8 +218,18 @@ pub struct Sip {
     pub listen: SocketAddr,
     /// It listens there on TCP too, for trunks over TCP.
     pub tcp: bool,
-    /// The address that SIP and SDP name to others; the listening one when unset.
-    pub advertised: Option<IpAddr>,
+    /// The address that SIP and SDP name to others, or a name that has it; the listening one when unset.
+    pub advertised: Option<String>,
+    /// Where SIP listens for TLS; nowhere when unset.
+    pub tls_listen: Option<SocketAddr>,
+    /// PEM certificate chain: who we are, for those who connect over TLS and for trunks that ask.
+    pub tls_certificate: Option<PathBuf>,
+    /// Its PEM private key: PKCS#8, PKCS#1 or SEC1, not encrypted.
+    pub tls_key: Option<PathBuf>,
+    /// PEM certificates of CAs that trunks' certificates may be of, beside the system's.
+    pub tls_ca: Option<PathBuf>,
+    /// The DNS server that knows the trunks' names; the system's when unset.
+    pub dns: Option<SocketAddr>,
     /// First UDP port for media.
     pub media_port_min: u16,
     /// Last UDP port for media.
@@ -237,6 +248,11 @@ impl Default for Sip {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 5060)),
             tcp: true,
             advertised: None,
+            tls_listen: None,
+            tls_certificate: None,
+            tls_key: None,
+            tls_ca: None,
+            dns: None,
             media_port_min: 40000,
             media_port_max: 41999,
             ring_timeout_s: 60,

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -18,7 +18,8 @@ use super::{
     incoming,
     media::Ports,
     outgoing,
-    sip::{CallId, Dropped, Event, Proto, SipLine, Target, Trunk as SipTrunk, TrunkId},
+    resolve::Resolver,
+    sip::{Advertised, CallId, Dropped, Event, SipLine, Trunk as SipTrunk, TrunkId},
     trunks::{Channel, TrunkNow, Trunks, read_number, written},
     workers::Workers,
 };
@@ -40,7 +41,9 @@ pub struct Setup {
     /// Where media sockets are bound.
     pub media_ip: IpAddr,
     /// The address that SDP names.
-    pub advertised: IpAddr,
+    pub advertised: Advertised,
+    /// Finds the trunks.
+    pub resolver: Resolver,
     /// First and last UDP port for media.
     pub media_ports: (u16, u16),
     /// Line time over clock time.
@@ -64,7 +67,8 @@ pub struct SipFaxLine {
 pub(super) struct Inner {
     pub sip: Arc<dyn SipLine>,
     pub ports: Ports,
-    pub advertised: IpAddr,
+    pub advertised: Advertised,
+    resolver: Resolver,
     pub speed: u32,
     pub workers: Workers,
     ring_timeout: Duration,
@@ -94,6 +98,7 @@ impl SipFaxLine {
                 sip: setup.sip,
                 ports: Ports::new(setup.media_ip, setup.media_ports.0, setup.media_ports.1),
                 advertised: setup.advertised,
+                resolver: setup.resolver,
                 speed: setup.speed.max(1),
                 workers,
                 ring_timeout: setup.ring_timeout,
@@ -263,20 +268,11 @@ impl Inner {
 
     async fn sip_trunk(&self, trunk: &Trunk, number: TrunkId) -> anyhow::Result<SipTrunk> {
         let named = |what: &str| format!("trunk {}: {what}", trunk.name);
-        let host = trunk.host.trim_matches(['[', ']']);
-        let mut targets: Vec<SocketAddr> = tokio::net::lookup_host((host, trunk.port))
+        let targets = self
+            .resolver
+            .targets(trunk)
             .await
-            .with_context(|| named(&format!("{} has no address", trunk.host)))?
-            .collect();
-        // Resolvers turn the list round at each question: the same addresses are the same trunk.
-        targets.sort_unstable();
-        targets.dedup();
-        let proto = match trunk.transport {
-            Transport::Udp => Proto::Udp,
-            Transport::Tcp => Proto::Tcp,
-            Transport::Tls => Proto::Tls,
-            Transport::Hylafax => anyhow::bail!(named("it is no SIP trunk")),
-        };
+            .map_err(|error| anyhow::anyhow!(named(&error)))?;
         let password = match (&self.vault, &trunk.password) {
             (_, None) => String::new(),
             (None, Some(_)) => anyhow::bail!(named("there is no key for its password")),
@@ -288,8 +284,12 @@ impl Inner {
             }
         };
         // RFC 3261 §19.1.2: the port of the transport goes without saying.
-        let default_port = if proto == Proto::Tls { 5061 } else { 5060 };
-        let domain = if trunk.port == default_port {
+        let default_port = if trunk.transport == Transport::Tls {
+            5061
+        } else {
+            5060
+        };
+        let domain = if [0, default_port].contains(&trunk.port) {
             trunk.host.clone()
         } else {
             format!("{}:{}", trunk.host, trunk.port)
@@ -297,14 +297,7 @@ impl Inner {
         Ok(SipTrunk {
             id: number,
             domain,
-            targets: targets
-                .into_iter()
-                .map(|addr| Target {
-                    addr,
-                    proto,
-                    tls_name: (proto == Proto::Tls).then(|| host.to_owned()),
-                })
-                .collect(),
+            targets,
             user: trunk.sip_user.clone().unwrap_or_else(|| "faxpost".into()),
             auth_user: None,
             password,

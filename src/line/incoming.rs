@@ -148,7 +148,7 @@ impl Room {
         })?;
         let socket = inner.ports.bind().map_err(|error| fault(&error))?;
         let port = socket.port().map_err(|error| fault(&error))?;
-        let addr = (inner.advertised, port).into();
+        let addr = (inner.advertised.now(), port).into();
         let mut local = Local::new(crate::clock::now_ms().unsigned_abs());
         let audio = LocalMedia::Audio {
             addr,

@@ -14,6 +14,7 @@ mod lines;
 mod media;
 mod outgoing;
 pub mod protocol;
+mod resolve;
 mod session;
 pub mod sip;
 mod trunks;
@@ -29,6 +30,7 @@ pub use crate::outcome::Verdict;
 pub use calls::{Setup, SipFaxLine};
 pub use hylafax::HylaFaxLine;
 pub use lines::Lines;
+pub use resolve::Resolver;
 pub use trunks::TrunkNow;
 
 /// A call to place: everything is settled, the header line is drawn.

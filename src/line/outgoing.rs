@@ -131,6 +131,21 @@ pub(super) fn may_go_elsewhere(ending: &CallEnding) -> bool {
     }
 }
 
+/// A call that was not: its end, and how long the trunk wants to be left alone (RFC 3261 §20.33).
+struct Down {
+    ending: Box<CallEnding>,
+    retry_after: Option<Duration>,
+}
+
+impl From<Box<CallEnding>> for Down {
+    fn from(ending: Box<CallEnding>) -> Self {
+        Self {
+            ending,
+            retry_after: None,
+        }
+    }
+}
+
 /// A call that was answered.
 struct Up {
     call: CallId,
@@ -150,49 +165,50 @@ struct By<'a> {
 
 impl By<'_> {
     async fn dial(&self, hang_up: &mut mpsc::UnboundedReceiver<()>) -> Result<Up, Box<CallEnding>> {
-        let addr = (self.inner.advertised, self.port).into();
+        let addr = (self.inner.advertised.now(), self.port).into();
         let audio = LocalMedia::Audio {
             addr,
             codecs: vec![Codec::Pcma, Codec::Pcmu],
         };
         let at_once = self.order.t38 && self.channel.trunk.t38 == T38Policy::Offer;
-        let mut ended = Err(fault("no offer was made"));
+        let mut ended = Err(Down::from(fault("no offer was made")));
         for media in [at_once.then_some(LocalMedia::T38 { addr }), Some(audio)] {
             let Some(media) = media else { continue };
             ended = self.attempt(&media, hang_up).await;
             // RFC 3261 §21.4.26, §21.4.13, §21.6.4: it was the media; G.711 may do.
             let refused =
                 |end: &CallEnding| matches!(end.sip, Some(SipEnding::Status(415 | 488 | 606)));
-            if !ended.as_ref().is_err_and(|end| refused(end)) {
+            if !ended.as_ref().is_err_and(|down| refused(&down.ending)) {
                 break;
             }
         }
         let trunk_id = &self.channel.trunk.trunk_id;
         match &ended {
-            Err(ending) if may_go_elsewhere(ending) => {
-                let sentence = match &ending.sip {
+            Err(down) if may_go_elsewhere(&down.ending) => {
+                let sentence = match &down.ending.sip {
                     Some(SipEnding::Status(status)) => format!("a call was refused with {status}"),
                     Some(SipEnding::Unreachable(why)) => why.clone(),
                     _ => "a call could not be placed".to_owned(),
                 };
-                self.inner.trunks.failed(trunk_id, &sentence, None);
+                let trunks = &self.inner.trunks;
+                trunks.failed(trunk_id, &sentence, down.retry_after);
             }
             _ => self.inner.trunks.worked(trunk_id),
         }
-        ended
+        ended.map_err(|down| down.ending)
     }
 
     async fn attempt(
         &self,
         media: &LocalMedia,
         hang_up: &mut mpsc::UnboundedReceiver<()>,
-    ) -> Result<Up, Box<CallEnding>> {
+    ) -> Result<Up, Down> {
         let mut local = Local::new(crate::clock::now_ms().unsigned_abs());
         let offer = local.offer(media);
         let (call, mut events) = self
             .inner
             .dial(self.channel, self.order, offer)
-            .map_err(unplaced)?;
+            .map_err(|error| Down::from(unplaced(error)))?;
         match answered(self.inner, call, &mut events, hang_up, self.tx).await {
             Ok(sdp) => Ok(Up {
                 call,
@@ -200,9 +216,9 @@ impl By<'_> {
                 local,
                 sdp,
             }),
-            Err(ending) => {
+            Err(down) => {
                 self.inner.forget(call);
-                Err(ending)
+                Err(down)
             }
         }
     }
@@ -267,7 +283,7 @@ async fn answered(
     events: &mut mpsc::UnboundedReceiver<Event>,
     hang_up: &mut mpsc::UnboundedReceiver<()>,
     tx: &mpsc::Sender<CallEvent>,
-) -> Result<Vec<u8>, Box<CallEnding>> {
+) -> Result<Vec<u8>, Down> {
     let since = Instant::now();
     let mut hung_up = false;
     loop {
@@ -291,10 +307,22 @@ async fn answered(
                 tracing::debug!(call = %call, after_ms = since.elapsed().as_millis() as u64, "not answered");
                 // Called off: no other trunk is tried, whatever this one said.
                 let why = if hung_up { End::Cancelled } else { why };
-                return Err(Box::new(unanswered(why)));
+                let retry_after = match why {
+                    // RFC 3261 §21.5.4: of the trunk; of others it is the called number's.
+                    End::Refused {
+                        status: 503,
+                        retry_after,
+                        ..
+                    } => retry_after,
+                    _ => None,
+                };
+                return Err(Down {
+                    ending: Box::new(unanswered(why)),
+                    retry_after,
+                });
             }
             Some(_) => {}
-            None => return Err(fault("SIP signalling has stopped")),
+            None => return Err(fault("SIP signalling has stopped").into()),
         }
     }
 }

@@ -14,12 +14,14 @@ use tokio::{sync::Notify, time::Instant};
 use super::sip::{Event, TrunkId};
 use crate::{
     clock::{Millis, now_ms},
-    numbers::{NumberFormat, Reach, T38Policy, Trunk, TrunkState},
+    numbers::{NumberFormat, Reach, T38Policy, Transport, Trunk, TrunkState},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// How long a trunk that could not be reached is tried after all others.
 const AVOID: Duration = Duration::from_secs(30);
+/// What a trunk's Retry-After is honoured up to: faxes wait that long where it is the only one.
+const LONGEST_REST: Duration = Duration::from_secs(300);
 /// OPTIONS without an answer, one after the other, that make a trunk down: one may be lost.
 const SILENCES: u32 = 2;
 
@@ -32,6 +34,8 @@ struct Known {
     /// When calls were placed, of the last minute.
     placed: VecDeque<Instant>,
     avoid_until: Option<Instant>,
+    /// It asked for no calls until then (Retry-After).
+    rests_until: Option<Instant>,
     /// What the registrar said last; `None`: no registration, or not asked yet.
     registered: Option<bool>,
     /// Whether it ever answered OPTIONS, and how many it left unanswered since. One that never does is
@@ -98,6 +102,7 @@ impl Trunks {
             busy: Arc::default(),
             placed: VecDeque::new(),
             avoid_until: None,
+            rests_until: None,
             registered: None,
             probed: false,
             silences: 0,
@@ -207,12 +212,21 @@ impl Trunks {
         }
     }
 
-    /// A failure of a trunk: for the status, and to try others first for a while.
+    /// A failure of a trunk: for the status, and to try others first for a while. One that asks to be left
+    /// alone so long gets no calls meanwhile (RFC 3261 §21.5.4), within our bounds.
     pub fn failed(&self, trunk_id: &str, sentence: &str, retry_after: Option<Duration>) {
         let mut known = self.known();
         if let Some(known) = known.iter_mut().find(|k| k.trunk.trunk_id == trunk_id) {
-            known.failure(sentence.to_owned(), now_ms());
-            known.avoid_until = Some(Instant::now() + retry_after.unwrap_or(AVOID));
+            let (now, now_ms) = (Instant::now(), now_ms());
+            known.failure(sentence.to_owned(), now_ms);
+            match retry_after.map(|asked| asked.min(LONGEST_REST)) {
+                None => known.avoid_until = Some(now + AVOID),
+                Some(rest) => {
+                    known.rests_until = Some(now + rest);
+                    let rest = Millis::try_from(rest.as_millis()).unwrap_or(0);
+                    known.state.rests_until = Some(now_ms + rest);
+                }
+            }
             self.changed.notify_one();
         }
     }
@@ -222,6 +236,10 @@ impl Trunks {
         let mut known = self.known();
         if let Some(known) = known.iter_mut().find(|k| k.trunk.trunk_id == trunk_id) {
             known.avoid_until = None;
+            known.rests_until = None;
+            if known.state.rests_until.take().is_some() {
+                self.changed.notify_one();
+            }
         }
     }
 
@@ -248,6 +266,7 @@ impl Known {
         self.registered = None;
         (self.probed, self.silences) = (false, 0);
         self.avoid_until = None;
+        self.rests_until = None;
         self.state = TrunkState {
             since: now_ms(),
             ..TrunkState::default()
@@ -271,7 +290,9 @@ impl Known {
             self.placed.pop_front();
         }
         let per_minute = self.trunk.calls_per_minute.unwrap_or(u32::MAX) as usize;
+        let rests = self.rests_until.is_some_and(|until| until > now);
         self.trunk.active
+            && !rests
             && self.busy() < self.trunk.channels as usize
             && self.placed.len() < per_minute
     }
@@ -294,10 +315,16 @@ impl Known {
                 self.state.registered_until = Some(now + lasts);
                 self.avoid_until = None;
             }
-            Event::RegistrationFailed { status, lost, .. } => {
-                let said = match status {
-                    Some(status) => format!("the registrar said {status}"),
-                    None => "the registrar did not answer".to_owned(),
+            Event::RegistrationFailed {
+                status,
+                error,
+                lost,
+                ..
+            } => {
+                let said = match (status, error) {
+                    (Some(status), _) => format!("the registrar said {status}"),
+                    (None, Some(why)) => format!("the registrar can't be asked: {why}"),
+                    (None, None) => "the registrar did not answer".to_owned(),
                 };
                 self.failure(said, now);
                 // A refresh that fails takes nothing away while the old registration lasts.
@@ -312,11 +339,19 @@ impl Known {
                 self.state.answered_at = Some(now);
             }
             Event::Probed {
-                answered: false, ..
+                answered: false,
+                error,
+                ..
             } => {
                 self.silences += 1;
-                if self.probed {
-                    self.failure("OPTIONS was not answered".to_owned(), now);
+                // Of a stream it is told at once: it is the connection that failed, not the question.
+                let over_stream = matches!(self.trunk.transport, Transport::Tcp | Transport::Tls);
+                if self.probed || over_stream {
+                    let why = error.clone();
+                    self.failure(
+                        why.unwrap_or_else(|| "OPTIONS was not answered".into()),
+                        now,
+                    );
                 }
             }
             _ => return,
@@ -360,6 +395,7 @@ pub(super) fn read_number(number: String, trunk: Option<&Trunk>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::numbers;
 
     fn trunk(name: &str) -> Trunk {
         Trunk {
@@ -427,7 +463,11 @@ mod tests {
         let a = trunks.take_over(&trunk("a"));
         trunks.take_over(&trunk("b"));
         let both = ids(&["a", "b"]);
-        let probed = |answered| Event::Probed { trunk: a, answered };
+        let probed = |answered| Event::Probed {
+            trunk: a,
+            answered,
+            error: None,
+        };
         let reach = || trunks.now()[0].state.reach;
         for _ in 0..5 {
             trunks.note(&probed(false));
@@ -449,6 +489,30 @@ mod tests {
     }
 
     #[test]
+    fn a_trunk_that_asks_for_rest_gets_no_calls_meanwhile_and_says_so() {
+        let trunks = Trunks::default();
+        trunks.take_over(&trunk("a"));
+        trunks.take_over(&trunk("b"));
+        let both = ids(&["a", "b"]);
+        let asked = |seconds| Some(Duration::from_secs(seconds));
+        trunks.failed("a", "a call was refused with 503", asked(120));
+        assert_eq!(trunks.usable(&both), ids(&["b"]));
+        assert!(trunks.hold("a").is_none());
+        let words = numbers::state_words(&trunks.now()[0].state, now_ms());
+        assert!(words.contains("left alone for another"), "{words}");
+        let later = |seconds| Instant::now() + Duration::from_secs(seconds);
+        assert_eq!(trunks.usable_at(&both, later(121)), both);
+        // A day is not believed.
+        trunks.failed("a", "a call was refused with 503", asked(86_400));
+        assert_eq!(trunks.usable_at(&both, later(299)), ids(&["b"]));
+        assert_eq!(trunks.usable_at(&both, later(301)), both);
+        trunks.worked("a");
+        assert_eq!(trunks.usable(&both), both);
+        let words = numbers::state_words(&trunks.now()[0].state, now_ms());
+        assert!(!words.contains("left alone"), "{words}");
+    }
+
+    #[test]
     fn a_lost_registration_is_down_whatever_options_says() {
         let trunks = Trunks::default();
         let number = trunks.take_over(&Trunk {
@@ -459,11 +523,13 @@ mod tests {
         trunks.note(&Event::Probed {
             trunk: number,
             answered: true,
+            error: None,
         });
         assert_eq!(state().reach, Reach::Unknown, "not registered yet");
         let failed = |lost| Event::RegistrationFailed {
             trunk: number,
             status: Some(403),
+            error: None,
             lost,
             retry_in: Duration::from_secs(1),
         };

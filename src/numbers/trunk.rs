@@ -101,7 +101,7 @@ pub struct Trunk {
     pub active: bool,
     /// Where it is: a name or an address.
     pub host: String,
-    /// Its SIP port, or HylaFAX's.
+    /// Its SIP port, or HylaFAX's; 0: SRV says where it is (RFC 3263), else the transport's own.
     pub port: u16,
     /// How calls go there.
     pub transport: Transport,

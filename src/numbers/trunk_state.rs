@@ -50,6 +50,8 @@ pub struct TrunkState {
     pub failure: Option<String>,
     /// When.
     pub failed_at: Option<Millis>,
+    /// Until when it asked to be left alone (Retry-After).
+    pub rests_until: Option<Millis>,
 }
 
 /// A state in words: "up for 3 h, registered for 3 h, OPTIONS answered 12 s ago".
@@ -65,6 +67,12 @@ pub fn state_words(state: &TrunkState, now: Millis) -> String {
     }
     if let Some(at) = state.answered_at {
         words.push(format!("OPTIONS answered {} ago", ago(now - at)));
+    }
+    if let Some(until) = state.rests_until.filter(|until| *until > now) {
+        words.push(format!(
+            "left alone for another {}, as it asked",
+            ago(until - now)
+        ));
     }
     if let (Some(failure), Some(at)) = (&state.failure, state.failed_at) {
         words.push(format!("last failure {} ago: {failure}", ago(now - at)));
@@ -110,13 +118,15 @@ pub async fn tell_state(
 ) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO trunk_state (trunk_id, tenant_id, node, state, since, registered_since,
-                                  registered_until, answered_at, failure, failed_at, told_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                                  registered_until, answered_at, failure, failed_at, told_at,
+                                  rests_until)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
          ON CONFLICT (trunk_id, node) DO UPDATE SET
              state = excluded.state, since = excluded.since,
              registered_since = excluded.registered_since,
              registered_until = excluded.registered_until, answered_at = excluded.answered_at,
-             failure = excluded.failure, failed_at = excluded.failed_at, told_at = excluded.told_at",
+             failure = excluded.failure, failed_at = excluded.failed_at, told_at = excluded.told_at,
+             rests_until = excluded.rests_until",
     )
     .bind(trunk_id)
     .bind(tenant_id)
@@ -129,6 +139,7 @@ pub async fn tell_state(
     .bind(state.failure.as_deref())
     .bind(state.failed_at)
     .bind(now)
+    .bind(state.rests_until)
     .execute(tx.conn())
     .await?;
     Ok(())
@@ -141,7 +152,7 @@ pub async fn tell_state(
 pub async fn told_states(store: &Store) -> Result<Vec<ToldState>, StoreError> {
     sqlx::query(
         "SELECT trunk_id, node, state, since, registered_since, registered_until, answered_at,
-                failure, failed_at, told_at
+                failure, failed_at, told_at, rests_until
          FROM trunk_state ORDER BY trunk_id, node",
     )
     .fetch_all(store.reader())
@@ -176,6 +187,7 @@ fn read(row: &AnyRow) -> Result<ToldState, StoreError> {
             answered_at: row.try_get("answered_at")?,
             failure: row.try_get("failure")?,
             failed_at: row.try_get("failed_at")?,
+            rests_until: row.try_get("rests_until")?,
         },
         told_at: row.try_get("told_at")?,
     })

@@ -89,11 +89,7 @@ pub fn trunk(targets: &[SocketAddr]) -> Trunk {
         domain: "trunk.test".into(),
         targets: targets
             .iter()
-            .map(|&addr| Target {
-                addr,
-                proto: Proto::Udp,
-                tls_name: None,
-            })
+            .map(|&addr| Target::new(addr, Proto::Udp))
             .collect(),
         user: "gateway".into(),
         auth_user: None,

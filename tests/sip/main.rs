@@ -8,5 +8,7 @@ mod loopback;
 mod peer;
 mod peers;
 mod reoffers;
+mod targets;
 mod tending;
 mod timers;
+mod tls;

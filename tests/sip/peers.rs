@@ -201,13 +201,14 @@ async fn a_503_goes_to_the_next_target_and_the_last_one_is_told() {
     assert_eq!(us.answered().await, (call, ANSWER.to_owned()));
     hang_up(&mut us, &second, call).await;
 
+    // The first is left alone for its 9 s, unless there is no other.
     us.line.dial(dial()).unwrap();
-    let invite = first.request("INVITE").await;
-    first
-        .answer(&invite, "503 Service Unavailable", "", "")
-        .await;
     let invite = second.request("INVITE").await;
     second
+        .answer(&invite, "503 Service Unavailable", "", "")
+        .await;
+    let invite = first.request("INVITE").await;
+    first
         .answer(&invite, "503 Service Unavailable", "Retry-After: 9\r\n", "")
         .await;
     let End::Refused {

@@ -507,6 +507,18 @@ impl Rig {
             .unwrap()
     }
 
+    /// `faxpost` on the rig's configuration, in a process of its own; gives what it says.
+    pub fn faxpost(&self, arguments: &[impl AsRef<std::ffi::OsStr>]) -> String {
+        let done = std::process::Command::new(env!("CARGO_BIN_EXE_faxpost"))
+            .args(["--config", &self.config_path().display().to_string()])
+            .args(arguments)
+            .output()
+            .unwrap();
+        let complaint = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "{complaint}");
+        String::from_utf8(done.stdout).unwrap()
+    }
+
     /// The rig's folder, for files of a test's own. Names that end in `.log` are shown on failure.
     #[must_use]
     pub fn folder(&self) -> &Path {

@@ -38,7 +38,7 @@ on_each_database! {
             "add trunk carrier host sip.example.net transport tls user us password hush register on \
              from 198.51.100.0/24,192.0.2.7 channels 30 per-minute 60 caller +33123456701 format plain \
              prefix 00 t38 offer priority 3 route +33 12 route + 40").await.unwrap();
-        assert!(added.contains("sip.example.net:5061 over tls"), "{added}");
+        assert!(added.contains("sip.example.net (as SRV says) over tls"), "{added}");
         assert!(added.contains("user us, with a password") && !added.contains("hush"), "{added}");
         let kept = numbers::trunk_by_name(&store, "carrier").await.unwrap().unwrap();
         let vault = Vault::open(keys).unwrap();
@@ -62,6 +62,11 @@ on_each_database! {
         assert!(kept.active && kept.password.is_none() && kept.sip_user.is_none());
         assert_eq!((kept.caller_number, kept.calls_per_minute, kept.sources.len()), (None, None, 0));
 
+        let shown = run(&store, keys, "set trunk carrier port 5071").await.unwrap();
+        assert!(shown.contains("sip.example.net:5071 over tls"), "{shown}");
+        let shown = run(&store, keys, "set trunk carrier port none").await.unwrap();
+        assert!(shown.contains("sip.example.net (as SRV says) over tls"), "{shown}");
+        assert!(run(&store, keys, "set trunk carrier port 0").await.unwrap_err().contains("port none"));
         run(&store, keys, "remove trunk carrier").await.unwrap();
         assert!(run(&store, keys, "show trunk carrier").await.unwrap_err().contains("no trunk carrier"));
         assert_eq!(run(&store, keys, "show trunks").await.unwrap(), "none");

@@ -2,25 +2,18 @@
 
 use std::{path::Path, sync::Arc};
 
-use rustls::{
-    ServerConfig,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-};
+use rustls::ServerConfig;
 use tokio_rustls::TlsAcceptor;
+
+use crate::config::pem;
 
 /// Reads the chain and the key, PEM.
 ///
 /// # Errors
 /// A sentence that names the file.
 pub fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, String> {
-    let chain = CertificateDer::pem_file_iter(certificate)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| format!("{}: {error}", certificate.display()))?;
-    if chain.is_empty() {
-        return Err(format!("{} holds no certificate", certificate.display()));
-    }
-    let key_der =
-        PrivateKeyDer::from_pem_file(key).map_err(|error| format!("{}: {error}", key.display()))?;
+    let chain = pem::certificates(certificate)?;
+    let key_der = pem::private_key(key)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

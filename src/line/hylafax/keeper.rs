@@ -64,8 +64,8 @@ impl Keeper {
     pub async fn run(mut self, inner: Arc<Inner>, stop: CancellationToken) {
         let mut failing = false;
         loop {
-            let (done, pause) = match self.session(&inner, &mut failing, &stop).await {
-                Ok(()) => (true, LOOK),
+            let (error, pause) = match self.session(&inner, &mut failing, &stop).await {
+                Ok(()) => (None, LOOK),
                 Err(error) => {
                     if !failing {
                         tracing::warn!(trunk = self.trunk.trunk_id, %error, "HylaFAX does not serve us");
@@ -73,12 +73,13 @@ impl Keeper {
                     failing = true;
                     let sentence = error.to_string();
                     inner.trunks.failed(&self.trunk.trunk_id, &sentence, None);
-                    (false, PAUSE)
+                    (Some(sentence), PAUSE)
                 }
             };
             inner.trunks.note(&Event::Probed {
                 trunk: self.number,
-                answered: done,
+                answered: error.is_none(),
+                error,
             });
             tokio::select! {
                 () = stop.cancelled() => return,

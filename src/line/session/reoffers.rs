@@ -246,7 +246,7 @@ impl Session<'_> {
         let port = socket.port().map_err(|error| error.to_string())?;
         self.fax = Some(socket);
         Ok(LocalMedia::T38 {
-            addr: (self.inner.advertised, port).into(),
+            addr: (self.inner.advertised.now(), port).into(),
         })
     }
 
@@ -258,7 +258,7 @@ impl Session<'_> {
         let port = socket.port().map_err(|error| error.to_string())?;
         self.audio = Some(socket);
         Ok(LocalMedia::Audio {
-            addr: (self.inner.advertised, port).into(),
+            addr: (self.inner.advertised.now(), port).into(),
             codecs,
         })
     }

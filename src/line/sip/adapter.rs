@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::future::Future as _;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use rsipstack::EndpointBuilder;
@@ -15,24 +17,30 @@ use rsipstack::dialog::dialog::Dialog;
 use rsipstack::dialog::dialog_layer::DialogLayer;
 use rsipstack::dialog::invite_dialog::InviteDialog;
 use rsipstack::sip::typed::Contact;
-use rsipstack::sip::{Auth, Header, HostWithPort, Param, Scheme, Uri};
+use rsipstack::sip::{Auth, Header, HostWithPort, Param, Scheme, Transport, Uri};
 use rsipstack::transaction::endpoint::{EndpointInnerRef, EndpointOption};
-use rsipstack::transport::TransportLayer;
 use rsipstack::transport::connection::SipConnection;
 use rsipstack::transport::tcp_listener::TcpListenerConnection;
+use rsipstack::transport::tls::{TlsConfig, TlsListenerConnection};
 use rsipstack::transport::udp::UdpConnection;
+use rsipstack::transport::{SipAddr, TransportLayer};
+use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use super::flows::{self, Closings, Opened};
 use super::inspector::Inspector;
 use super::message::{check_user, checked_headers, q850};
 use super::sources::{Bucket, Sources};
-use super::tending::{self, Flows};
+use super::targets::Resting;
+use super::tending;
 use super::timers::Timers;
+use super::tls::{self, Opener};
 use super::{
-    CallId, Dial, Dropped, End, Event, Fut, OfferId, Proto, ReAnswer, SipError, SipLine, Trunk,
-    TrunkId, dialing, router,
+    Advertised, CallId, Dial, Dropped, End, Event, Fut, OfferId, Proto, ReAnswer, SipError,
+    SipLine, Target, TlsSetup, Trunk, TrunkId, dialing, router,
 };
 
 /// How the signalling listens and how patient it is.
@@ -42,6 +50,8 @@ pub struct SipConfig {
     pub listen: SocketAddr,
     /// Address to write into Via and Contact when it isn't the one we listen on (NAT).
     pub advertised: Option<IpAddr>,
+    /// TLS: whom we trust, who we are, where we listen.
+    pub tls: TlsSetup,
     /// User-Agent header.
     pub user_agent: String,
     /// RFC 3261 T1; every other timer follows (timer B is 64·T1). 500 ms unless a test hurries.
@@ -66,6 +76,7 @@ impl SipConfig {
         Self {
             listen,
             advertised: None,
+            tls: TlsSetup::default(),
             user_agent: concat!("faxpost/", env!("CARGO_PKG_VERSION")).to_owned(),
             t1: Duration::from_millis(500),
             session_second: Duration::from_secs(1),
@@ -146,8 +157,17 @@ pub(super) struct Core {
     pub(super) over_rate: AtomicU64,
     pub(super) malformed: AtomicU64,
     pub(super) stop: CancellationToken,
-    /// Our own address as Via and Contact say it.
-    host: HostWithPort,
+    /// Connections over TLS.
+    pub(super) tls: Opener,
+    pub(super) opened: Opened,
+    /// Targets that failed lately.
+    pub(super) resting: Resting,
+    /// Our own address as Via and Contact say it, and our ports there.
+    advertised: Advertised,
+    port: u16,
+    tls_port: Option<u16>,
+    /// What the listeners are made of, to name them anew.
+    socket: Arc<UdpSocket>,
     tcp: bool,
     bucket: Mutex<Bucket>,
     events: mpsc::Sender<Event>,
@@ -183,7 +203,7 @@ pub async fn start(config: SipConfig) -> Result<SipAdapter, SipError> {
     let transport = TransportLayer::new(stop.clone());
 
     // The stack only warns when a listener fails, so the ports are taken or tried here.
-    let socket = tokio::net::UdpSocket::bind(config.listen)
+    let socket = UdpSocket::bind(config.listen)
         .await
         .map_err(|e| refused(config.listen, "UDP", &e))?;
     // Answers to a burst of calls come at once; what the system grants beyond its default is welcome.
@@ -191,25 +211,21 @@ pub async fn start(config: SipConfig) -> Result<SipAdapter, SipError> {
     let local = socket
         .local_addr()
         .map_err(|e| refused(config.listen, "UDP", &e))?;
-    let external = SocketAddr::new(
+    let advertised = Advertised::from(
         config
             .advertised
             .unwrap_or_else(|| SipConnection::resolve_bind_address(local).ip()),
-        local.port(),
     );
-    let udp = UdpConnection::from_socket(Arc::new(socket), Some(external), Some(stop.clone()))
-        .await
-        .map_err(|e| listen_error(local, e.to_string()))?;
-    transport.add_transport(udp.into());
+    let socket = Arc::new(socket);
+    for listener in listeners(&socket, &advertised, config.tcp, &stop).await? {
+        transport.add_transport(listener);
+    }
     if config.tcp {
         drop(std::net::TcpListener::bind(local).map_err(|e| refused(local, "TCP", &e))?);
-        let tcp = TcpListenerConnection::new(local, Some(external))
-            .await
-            .map_err(|e| listen_error(local, e.to_string()))?;
-        transport.add_transport(tcp.into());
-        // No keep-alives are sent on idle streams, so an idle stream is not a dead one.
-        transport.set_stream_idle_timeout(Duration::ZERO);
     }
+    let over_tls = listen_for_tls(&config.tls).await?;
+    // No keep-alives are sent on idle streams, so an idle stream is not a dead one.
+    transport.set_stream_idle_timeout(Duration::ZERO);
 
     let sources = Arc::new(Sources::default());
     let filter = Arc::clone(&sources);
@@ -228,13 +244,13 @@ pub async fn start(config: SipConfig) -> Result<SipAdapter, SipError> {
         .with_transport_layer(transport)
         .with_cancel_token(stop.clone())
         .with_inspector(Box::new(Inspector))
-        .with_transport_inspector(Box::new(Flows(closed.clone())))
+        .with_transport_inspector(Box::new(Closings(closed.clone())))
         .with_option(EndpointOption {
             t1: timers.t1,
             t2: timers.t2(),
             t4: timers.t4(),
             t1x64: timers.t1x64(),
-            callid_suffix: Some(external.ip().to_string()),
+            callid_suffix: Some(advertised.now().to_string()),
             ..EndpointOption::default()
         })
         .build();
@@ -250,7 +266,13 @@ pub async fn start(config: SipConfig) -> Result<SipAdapter, SipError> {
         over_rate: AtomicU64::new(0),
         malformed: AtomicU64::new(0),
         stop: stop.clone(),
-        host: external.into(),
+        tls: Opener::new(config.tls),
+        opened: Opened::default(),
+        resting: Resting::default(),
+        advertised,
+        port: local.port(),
+        tls_port: over_tls.as_ref().map(|(_, _, local)| local.port()),
+        socket,
         tcp: config.tcp,
         bucket: Mutex::new(Bucket::new(
             config.invites_per_second,
@@ -265,13 +287,68 @@ pub async fn start(config: SipConfig) -> Result<SipAdapter, SipError> {
         calls: Mutex::default(),
         next: AtomicU64::new(1),
     });
-    tokio::spawn(async move { endpoint.serve().await });
+    let mut serving = Box::pin(async move { endpoint.serve().await });
+    // The first poll starts the stack's listeners; those that are named later are only names.
+    std::future::poll_fn(|context| {
+        let _ = serving.as_mut().poll(context);
+        Poll::Ready(())
+    })
+    .await;
+    tokio::spawn(serving);
     tokio::spawn(router::run(Arc::clone(&core), incoming));
+    tokio::spawn(flows::rescue(Arc::clone(&core)));
+    if let Some((listener, acceptor, _)) = over_tls {
+        core.name_listeners().await?;
+        tokio::spawn(flows::serve(Arc::clone(&core), listener, acceptor));
+    }
     Ok(SipAdapter {
         core,
         events: Mutex::new(Some(receiver)),
         local,
     })
+}
+
+/// The listeners as the stack knows them: it writes their addresses into Via.
+async fn listeners(
+    socket: &Arc<UdpSocket>,
+    advertised: &Advertised,
+    tcp: bool,
+    stop: &CancellationToken,
+) -> Result<Vec<SipConnection>, SipError> {
+    let local = socket
+        .local_addr()
+        .map_err(|e| listen_error(([0, 0, 0, 0], 0).into(), e.to_string()))?;
+    let fault = |e: rsipstack::Error| listen_error(local, e.to_string());
+    let external = SocketAddr::new(advertised.now(), local.port());
+    let shared: Arc<UdpSocket> = Arc::clone(socket);
+    let udp = UdpConnection::from_socket(shared, Some(external), Some(stop.clone()));
+    let mut listeners: Vec<SipConnection> = vec![udp.await.map_err(fault)?.into()];
+    if tcp {
+        let tcp = TcpListenerConnection::new(local, Some(external));
+        listeners.push(tcp.await.map_err(fault)?.into());
+    }
+    Ok(listeners)
+}
+
+/// Takes the port for TLS and reads what we greet with.
+async fn listen_for_tls(
+    setup: &TlsSetup,
+) -> Result<Option<(TcpListener, TlsAcceptor, SocketAddr)>, SipError> {
+    let Some(address) = setup.listen else {
+        return Ok(None);
+    };
+    let Some((certificate, key)) = &setup.identity else {
+        let reason = "TLS needs a certificate and its key".to_owned();
+        return Err(listen_error(address, reason));
+    };
+    let acceptor = tls::acceptor(certificate, key).map_err(|e| listen_error(address, e))?;
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|e| refused(address, "TLS", &e))?;
+    let local = listener
+        .local_addr()
+        .map_err(|e| refused(address, "TLS", &e))?;
+    Ok(Some((listener, acceptor, local)))
 }
 
 fn refused(addr: SocketAddr, kind: &str, error: &io::Error) -> SipError {
@@ -296,6 +373,39 @@ impl SipAdapter {
     /// Address and port we listen on, the port known even if the configuration said 0.
     pub fn local_addr(&self) -> SocketAddr {
         self.local
+    }
+
+    /// The port we listen for TLS on, if we do.
+    pub fn tls_port(&self) -> Option<u16> {
+        self.core.tls_port
+    }
+
+    /// Our address as others know it; it follows [`advertise`](Self::advertise).
+    pub fn advertised(&self) -> Advertised {
+        self.core.advertised.clone()
+    }
+
+    /// Others reach us by another address from now on: trunks are told by a new registration. Calls that
+    /// are up keep the address that they began with.
+    ///
+    /// # Errors
+    /// The stack does not take it; the address before stays.
+    pub async fn advertise(&self, address: IpAddr) -> Result<(), SipError> {
+        let core = &self.core;
+        let before = core.advertised.now();
+        if before == address {
+            return Ok(());
+        }
+        core.advertised.set(address);
+        if let Err(error) = core.name_listeners().await {
+            core.advertised.set(before);
+            return Err(error);
+        }
+        let trunks: Vec<_> = core.all_trunks();
+        for trunk in trunks {
+            core.tend(trunk).await;
+        }
+        Ok(())
     }
 
     /// Dialogs the stack holds now: none when no call is up. For the status page and for tests.
@@ -418,21 +528,9 @@ async fn set_trunk(core: &Arc<Core>, id: TrunkId, trunk: Option<Trunk>) -> Resul
             None => trunks.remove(&id),
         };
     }
-    // The old registration goes before the new one comes: they may be of the same Contact.
-    let tended = core.tended().remove(&id);
-    if let Some(tended) = tended {
-        tended.stop.cancel();
-        if tokio::time::timeout(core.timers.t1 * 10, tended.task)
-            .await
-            .is_err()
-        {
-            tracing::warn!(trunk = %id, "the registrar did not take our registration back");
-        }
-    }
+    core.stop_tending(id).await;
     if let Some(trunk) = trunk {
-        let stop = core.stop.child_token();
-        let task = tokio::spawn(tending::run(Arc::clone(core), trunk, stop.clone()));
-        core.tended().insert(id, Tended { stop, task });
+        core.tend(trunk).await;
     }
     Ok(())
 }
@@ -445,9 +543,10 @@ impl Core {
                 "{id} is to register without a password"
             )));
         }
-        if trunk.targets.iter().any(|t| t.proto == Proto::Tls) {
-            return Err(SipError::Unsupported(format!(
-                "{id} asks for TLS, which this version can't do; use UDP or TCP"
+        let nameless = |t: &Target| t.proto == Proto::Tls && t.tls_name.is_none();
+        if trunk.targets.iter().any(nameless) {
+            return Err(SipError::Invalid(format!(
+                "{id} is to be reached over TLS without a name for its certificate"
             )));
         }
         if !self.tcp && trunk.targets.iter().any(|t| t.proto == Proto::Tcp) {
@@ -461,6 +560,82 @@ impl Core {
             return Err(SipError::Invalid(format!("{id} has no usable domain")));
         }
         Ok(())
+    }
+
+    /// Ends what is done for a trunk while nobody calls, its registration included.
+    async fn stop_tending(&self, id: TrunkId) {
+        let tended = self.tended().remove(&id);
+        if let Some(tended) = tended {
+            tended.stop.cancel();
+            if tokio::time::timeout(self.timers.t1 * 10, tended.task)
+                .await
+                .is_err()
+            {
+                tracing::warn!(trunk = %id, "the registrar did not take our registration back");
+            }
+        }
+    }
+
+    /// Registers with a trunk and asks whether it is there, from now on. What was done for it before ends
+    /// first: the old registration goes before the new one comes, as they may be of the same Contact.
+    async fn tend(self: &Arc<Self>, trunk: Arc<Trunk>) {
+        let id = trunk.id;
+        self.stop_tending(id).await;
+        let stop = self.stop.child_token();
+        let task = tokio::spawn(tending::run(Arc::clone(self), trunk, stop.clone()));
+        self.tended().insert(id, Tended { stop, task });
+    }
+
+    fn all_trunks(&self) -> Vec<Arc<Trunk>> {
+        let trunks = self.trunks.read().unwrap_or_else(PoisonError::into_inner);
+        trunks.values().cloned().collect()
+    }
+
+    /// The TLS target at an address whose trunk has calls, and how long a connection to it may take.
+    pub(super) fn target_in_use(&self, address: SocketAddr) -> Option<(Target, Duration)> {
+        let at = |target: &&Target| target.addr == address && target.proto == Proto::Tls;
+        self.all_trunks()
+            .iter()
+            .filter(|trunk| self.has_calls(trunk.id))
+            .find_map(|trunk| {
+                let target = trunk.targets.iter().find(at)?;
+                Some((target.clone(), trunk.connect_timeout))
+            })
+    }
+
+    /// Tells the stack how our listeners are called now.
+    async fn name_listeners(&self) -> Result<(), SipError> {
+        let mut listeners = listeners(&self.socket, &self.advertised, self.tcp, &self.stop).await?;
+        if self.tls_port.is_some() {
+            let external = self.listens_for_tls();
+            let local = external
+                .get_socketaddr()
+                .map_err(|e| listen_error(([0, 0, 0, 0], 0).into(), e.to_string()))?;
+            let named = TlsListenerConnection::new(local, Some(local), TlsConfig::default());
+            listeners.push(
+                named
+                    .await
+                    .map_err(|e| listen_error(local, e.to_string()))?
+                    .into(),
+            );
+        }
+        flows::rename(&self.endpoint.transport_layer, listeners);
+        Ok(())
+    }
+
+    /// Where others reach us over TLS: the SIP port stands for it where we don't listen.
+    pub(super) fn listens_for_tls(&self) -> SipAddr {
+        let port = self.tls_port.unwrap_or(self.port);
+        let address = SocketAddr::new(self.advertised.now(), port);
+        SipAddr::new(Transport::Tls, address.into())
+    }
+
+    /// Our address for a trunk, as its Contact says it.
+    fn host_for(&self, trunk: &Trunk) -> HostWithPort {
+        match tending::contact_transport(trunk) {
+            Some(Transport::Tls) => self.listens_for_tls().addr,
+            _ => SocketAddr::new(self.advertised.now(), self.port).into(),
+        }
     }
 
     fn tended(&self) -> MutexGuard<'_, HashMap<TrunkId, Tended>> {
@@ -610,7 +785,7 @@ impl Core {
                 user: trunk.user.clone(),
                 password: None,
             }),
-            host_with_port: self.host.clone(),
+            host_with_port: self.host_for(trunk),
             params: transport.into_iter().collect(),
             ..Uri::default()
         };
@@ -622,13 +797,13 @@ impl Core {
     }
 
     /// The part of it that a registrar repeats: `user@host:port`.
-    pub(super) fn contact_of_text(&self, user: &str) -> String {
-        format!("{user}@{}", self.host)
+    pub(super) fn contact_of_text(&self, trunk: &Trunk) -> String {
+        format!("{}@{}", trunk.user, self.host_for(trunk))
     }
 
     /// A new SIP Call-ID.
     pub(super) fn new_sip_id(&self) -> String {
-        format!("{}@{}", ulid::Ulid::new(), self.host.host)
+        format!("{}@{}", ulid::Ulid::new(), self.advertised.now())
     }
 }
 

@@ -32,6 +32,7 @@ pub(super) async fn ask(
     what: Ask<'_>,
     limit: Duration,
 ) -> Result<Response, String> {
+    core.reach(target, limit).await?;
     timeout(limit, exchange(core, trunk, target, cseq, what))
         .await
         .unwrap_or_else(|_| Err(format!("no answer from {}", target.addr)))
@@ -48,7 +49,6 @@ async fn exchange(
         End::Unreachable { error } => error,
         _ => "the request could not be sent".to_owned(),
     };
-    // Asked first, as the stack hides a refused connection for 64·T1.
     let destination = address(target);
     let (connection, resolved) = (core.endpoint.transport_layer)
         .lookup(&destination, None)

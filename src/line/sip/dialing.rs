@@ -9,7 +9,7 @@ use rsipstack::dialog::invite_dialog::InviteDialog;
 use rsipstack::sip::{Auth, Header, Response, Scheme, StatusCode, Transport, Uri};
 use rsipstack::transport::SipAddr;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
 use super::adapter::{Command, Core, Line, credential};
 use super::inspector::{made_up, private_route};
@@ -45,7 +45,7 @@ pub(super) async fn run(
         error: "the trunk has no address to call".into(),
     };
     let mut least = None;
-    for target in &trunk.targets {
+    for target in &core.resting.order(&trunk) {
         let mut attempted = attempt(&core, &trunk, target, &dial, &headers, least, &mut line).await;
         if let Attempt::TooBrief(seconds) = attempted {
             least = Some(seconds);
@@ -62,6 +62,7 @@ pub(super) async fn run(
                 sdp,
                 timer,
             } => {
+                core.resting.worked(target.addr);
                 core.tell(Event::Answered {
                     call: line.call,
                     sdp: sdp.clone(),
@@ -72,7 +73,14 @@ pub(super) async fn run(
                 let why = talk(&core, standing, states, &mut line).await;
                 return core.finish(line.call, Some(dialog), why).await;
             }
-            Attempt::Next(end) => why = end,
+            Attempt::Next(end) => {
+                let asked = match &end {
+                    End::Refused { retry_after, .. } => *retry_after,
+                    _ => None,
+                };
+                core.resting.failed(target.addr, asked);
+                why = end;
+            }
             Attempt::Over(end) => {
                 why = end;
                 break;
@@ -100,27 +108,12 @@ async fn attempt(
     line: &mut Line,
 ) -> Attempt {
     let start = Instant::now();
-    let destination = address(target);
-    if target.proto != Proto::Udp {
-        // The stack hides a refused connection for 64·T1; asked first, it tells at once, and keeps
-        // the connection for the INVITE.
-        let reach = timeout(
-            trunk.connect_timeout,
-            core.endpoint.transport_layer.lookup(&destination, None),
-        );
-        let reached = tokio::select! {
-            reached = reach => reached,
-            () = hung_up(&mut line.commands) => return Attempt::Over(End::Cancelled),
-        };
-        match reached {
-            Ok(Ok(_)) => {}
-            Ok(Err(e)) => return Attempt::Next(unreachable(&e)),
-            Err(_) => {
-                return Attempt::Next(End::Unreachable {
-                    error: "no connection in time".into(),
-                });
-            }
-        }
+    let reached = tokio::select! {
+        reached = core.reach(target, trunk.connect_timeout) => reached,
+        () = hung_up(&mut line.commands) => return Attempt::Over(End::Cancelled),
+    };
+    if let Err(error) = reached {
+        return Attempt::Next(End::Unreachable { error });
     }
 
     let sip_id = core.new_sip_id();

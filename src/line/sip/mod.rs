@@ -12,6 +12,7 @@
 mod adapter;
 mod ask;
 mod dialing;
+mod flows;
 mod incoming;
 mod inspector;
 mod message;
@@ -20,8 +21,10 @@ mod router;
 pub mod sdp;
 mod sources;
 mod talk;
+mod targets;
 mod tending;
 mod timers;
+mod tls;
 
 use std::fmt;
 use std::future::Future;
@@ -30,6 +33,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 pub use adapter::{SipAdapter, SipConfig, start};
+pub use tls::{TlsSetup, look_at_ca, look_at_identity};
 
 /// The directive that keeps the stack's raw messages (phone numbers) out of the log.
 pub const LOG_FILTER: &str = "rsipstack=warn";
@@ -75,19 +79,65 @@ pub enum Proto {
     Udp,
     /// A stream.
     Tcp,
-    /// A stream under TLS. [`SipLine::set_trunk`] refuses it for now.
+    /// A stream under TLS.
     Tls,
 }
 
-/// One address a trunk can be reached at; a trunk's targets are tried in order.
+/// One address a trunk can be reached at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// Address and port, resolved.
     pub addr: SocketAddr,
     /// Transport.
     pub proto: Proto,
-    /// Name that the certificate must carry.
+    /// Name that the certificate must carry; TLS needs one.
     pub tls_name: Option<String>,
+    /// Lower ones are tried first (RFC 2782).
+    pub priority: u16,
+    /// Its share of the calls among those of the same priority (RFC 2782).
+    pub weight: u16,
+}
+
+impl Target {
+    /// The only one of a trunk, or one of equals, which are tried in their order.
+    #[must_use]
+    pub fn new(addr: SocketAddr, proto: Proto) -> Self {
+        Self {
+            addr,
+            proto,
+            tls_name: None,
+            priority: 0,
+            weight: 0,
+        }
+    }
+}
+
+/// The address that others reach us by, in Via, Contact and SDP; it may change while we run.
+#[derive(Clone, Debug)]
+pub struct Advertised(std::sync::Arc<std::sync::RwLock<IpAddr>>);
+
+impl Advertised {
+    /// What it is now.
+    #[must_use]
+    pub fn now(&self) -> IpAddr {
+        *self
+            .0
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    pub(super) fn set(&self, address: IpAddr) {
+        *self
+            .0
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = address;
+    }
+}
+
+impl From<IpAddr> for Advertised {
+    fn from(address: IpAddr) -> Self {
+        Self(std::sync::Arc::new(std::sync::RwLock::new(address)))
+    }
 }
 
 /// A provider's trunk.
@@ -97,7 +147,7 @@ pub struct Trunk {
     pub id: TrunkId,
     /// Host part of the URIs we write (`sip:number@domain`).
     pub domain: String,
-    /// Where it is, in the order to try. May be empty for a trunk that only calls us.
+    /// Where it is, by priority. May be empty for a trunk that only calls us.
     pub targets: Vec<Target>,
     /// User part of our From and Contact when a call names none.
     pub user: String,
@@ -208,6 +258,8 @@ pub enum Event {
         trunk: TrunkId,
         /// SIP status; `None`: no answer.
         status: Option<u16>,
+        /// Why there was no answer, a sentence.
+        error: Option<String>,
         /// No earlier registration lasts any more.
         lost: bool,
         /// Next attempt.
@@ -217,8 +269,10 @@ pub enum Event {
     Probed {
         /// Trunk.
         trunk: TrunkId,
-        /// It answered, whatever it said.
+        /// It answered, whatever it said but 503.
         answered: bool,
+        /// Else why not, a sentence.
+        error: Option<String>,
     },
     /// A call from a trunk's source. Must be met by `ring`, `answer`, `reject` or `hangup`.
     Incoming {
@@ -350,7 +404,7 @@ pub trait SipLine: Send + Sync {
 
     /// Adds or replaces a trunk, opens the filter of sources for it, registers with it and asks it
     /// from time to time whether it is there; `None` removes it and its registration. Calls that are
-    /// up go on. Nothing happens when the trunk is as it was. Errors: TLS asked for.
+    /// up go on. Nothing happens when the trunk is as it was.
     fn set_trunk<'a>(&'a self, id: TrunkId, trunk: Option<Trunk>) -> Fut<'a, Result<(), SipError>>;
 
     /// Calls. Tries the trunk's targets in order, the next one only when the one before was

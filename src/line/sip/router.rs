@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rsipstack::dialog::dialog::Dialog;
 use rsipstack::sip::prelude::HeadersExt;
-use rsipstack::sip::{Header, Method, StatusCode};
+use rsipstack::sip::{Header, Method, Scheme, StatusCode};
 use rsipstack::transaction::{Transaction, TransactionReceiver};
 
 use super::adapter::{Core, credential};
@@ -158,7 +158,12 @@ fn new_call(core: &Arc<Core>, tx: Transaction) {
     let headers = message::extra(&request.headers);
     let timer = refresh::answer(&request.headers);
     let (sender, states) = core.layer.new_dialog_state_channel();
-    let contact = core.contact_of(&trunk).uri;
+    let mut contact = core.contact_of(&trunk).uri;
+    if request.uri.scheme == Some(Scheme::Sips) {
+        // RFC 3261 §12.1.1: what came as SIPS is answered as SIPS, which says TLS by itself.
+        contact.scheme = Some(Scheme::Sips);
+        contact.params.clear();
+    }
     let dialog =
         match core
             .layer

@@ -177,23 +177,19 @@ impl Bucket {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::time::Duration;
 
     use super::super::{Proto, Target};
     use super::*;
 
-    fn trunk(id: u32, targets: &[&str], nets: &[(&str, u8)]) -> Trunk {
+    pub(in super::super) fn trunk(id: u32, targets: &[&str], nets: &[(&str, u8)]) -> Trunk {
         Trunk {
             id: TrunkId(id),
             domain: "example.net".into(),
             targets: targets
                 .iter()
-                .map(|t| Target {
-                    addr: t.parse().unwrap(),
-                    proto: Proto::Udp,
-                    tls_name: None,
-                })
+                .map(|t| Target::new(t.parse().unwrap(), Proto::Udp))
                 .collect(),
             user: "u".into(),
             auth_user: None,

@@ -12,8 +12,6 @@ use std::time::Duration;
 use rsipstack::sip::headers::untyped::Expires;
 use rsipstack::sip::prelude::HeadersExt;
 use rsipstack::sip::{Header, Method, Response};
-use rsipstack::transport::connection::TransportEvent;
-use tokio::sync::broadcast;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -53,13 +51,15 @@ fn about(pause: Duration) -> Duration {
 async fn probe(core: &Core, trunk: &Trunk, every: Duration, stop: &CancellationToken) {
     let (sip_id, mut cseq) = (core.new_sip_id(), 0);
     loop {
-        let answered = tokio::select! {
-            answered = probe_once(core, trunk, &sip_id, &mut cseq) => answered,
+        let probed = tokio::select! {
+            probed = probe_once(core, trunk, &sip_id, &mut cseq) => probed,
             () = stop.cancelled() => return,
         };
+        let answered = probed.is_ok();
         core.tell(Event::Probed {
             trunk: trunk.id,
             answered,
+            error: probed.err(),
         })
         .await;
         // Silence may be one lost datagram: ask again soon.
@@ -71,11 +71,18 @@ async fn probe(core: &Core, trunk: &Trunk, every: Duration, stop: &CancellationT
     }
 }
 
-/// Whether any target answers: whatever it says but 503, "I am here" (RFC 3261 §11.2) is in it.
-async fn probe_once(core: &Core, trunk: &Trunk, sip_id: &str, cseq: &mut u32) -> bool {
+/// Whether any target answers: whatever it says but 503, "I am here" (RFC 3261 §11.2) is in it. The error
+/// is a sentence about the last of them.
+async fn probe_once(
+    core: &Core,
+    trunk: &Trunk,
+    sip_id: &str,
+    cseq: &mut u32,
+) -> Result<(), String> {
     // Timer E has sent it several times by then.
     let limit = core.timers.t1 * 12;
-    for target in &trunk.targets {
+    let mut why = Err("it has no address".to_owned());
+    for target in &core.resting.order(trunk) {
         let what = Ask {
             method: Method::Options,
             sip_id,
@@ -85,11 +92,19 @@ async fn probe_once(core: &Core, trunk: &Trunk, sip_id: &str, cseq: &mut u32) ->
             ],
         };
         match ask(core, trunk, target, cseq, what, limit).await {
-            Ok(response) if response.status_code.code() != 503 => return true,
-            _ => {}
+            Ok(response) if response.status_code.code() != 503 => {
+                core.resting.worked(target.addr);
+                return Ok(());
+            }
+            Ok(response) => {
+                core.resting.failed(target.addr, retry_after(&response));
+                why = Err("OPTIONS was answered with 503".to_owned());
+            }
+            // Not counted against it: there are servers that take calls and know no OPTIONS.
+            Err(sentence) => why = Err(sentence),
         }
     }
-    false
+    why
 }
 
 /// What became of one REGISTER.
@@ -98,7 +113,8 @@ enum Outcome {
     /// 423: ask for this at least (RFC 3261 §10.2.8).
     TooBrief(Duration),
     Refused(u16, Option<Duration>),
-    Silent,
+    /// A sentence.
+    Silent(String),
 }
 
 struct Registration<'a> {
@@ -147,7 +163,8 @@ impl<'a> Registration<'a> {
                     () = sleep_until(next) => break,
                     () = sleep_until(lapses.unwrap_or(next)), if lapses.is_some() => {
                         self.until = None;
-                        self.tell_failure(None, next.duration_since(Instant::now())).await;
+                        let lapsed = Some("the registration has lapsed".to_owned());
+                        self.tell_failure(None, lapsed, next.duration_since(Instant::now())).await;
                     }
                     Ok(closed) = flows.recv() => {
                         let ours = self.trunk.targets.iter().any(|target| target.addr == closed);
@@ -199,23 +216,25 @@ impl<'a> Registration<'a> {
         };
         self.failures += 1;
         pause = about(pause);
-        let status = match outcome {
-            Outcome::Refused(status, _) => Some(status),
-            Outcome::TooBrief(_) => Some(423),
-            _ => None,
+        let (status, error) = match outcome {
+            Outcome::Refused(status, _) => (Some(status), None),
+            Outcome::TooBrief(_) => (Some(423), None),
+            Outcome::Silent(sentence) => (None, Some(sentence)),
+            Outcome::Granted(..) => (None, None),
         };
         if self.until.is_some_and(|until| until <= Instant::now()) {
             self.until = None;
         }
-        self.tell_failure(status, pause).await;
+        self.tell_failure(status, error, pause).await;
         pause
     }
 
-    async fn tell_failure(&self, status: Option<u16>, retry_in: Duration) {
+    async fn tell_failure(&self, status: Option<u16>, error: Option<String>, retry_in: Duration) {
         self.core
             .tell(Event::RegistrationFailed {
                 trunk: self.trunk.id,
                 status,
+                error,
                 lost: self.until.is_none(),
                 retry_in,
             })
@@ -223,13 +242,13 @@ impl<'a> Registration<'a> {
     }
 
     async fn register(&mut self) -> Outcome {
-        let Ok(response) = self.send(self.lifetime).await else {
-            return Outcome::Silent;
+        let response = match self.send(self.lifetime).await {
+            Ok(response) => response,
+            Err(sentence) => return Outcome::Silent(sentence),
         };
         match response.status_code.code() {
             200..=299 => {
-                let user = &self.trunk.user;
-                let ours = self.core.contact_of_text(user);
+                let ours = self.core.contact_of_text(self.trunk);
                 let lasts = granted(&response, &ours).unwrap_or(self.lifetime);
                 Outcome::Granted(lasts, seen_at(&response))
             }
@@ -241,8 +260,8 @@ impl<'a> Registration<'a> {
     /// Asks the targets in order; one that can't be reached leaves it to the next.
     async fn send(&mut self, lifetime: Duration) -> Result<Response, String> {
         let limit = self.core.timers.t1x64().min(self.trunk.connect_timeout * 2);
-        let mut why = Err("the trunk has no address".to_owned());
-        for target in &self.trunk.targets {
+        let mut why = Err("it has no address".to_owned());
+        for target in &self.core.resting.order(self.trunk) {
             let expires = u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX);
             let what = Ask {
                 method: Method::Register,
@@ -253,8 +272,16 @@ impl<'a> Registration<'a> {
                 ],
             };
             why = ask(self.core, self.trunk, target, &mut self.cseq, what, limit).await;
-            if why.is_ok() {
-                break;
+            match &why {
+                // RFC 3263 §4.3: 503 is as good as silence.
+                Ok(response) if response.status_code.code() == 503 => {
+                    self.core.resting.failed(target.addr, retry_after(response));
+                }
+                Ok(_) => {
+                    self.core.resting.worked(target.addr);
+                    break;
+                }
+                Err(_) => self.core.resting.failed(target.addr, None),
             }
         }
         why
@@ -303,23 +330,6 @@ fn seen_at(response: &Response) -> Option<SocketAddr> {
     };
     let ip = param("received")?.trim_matches(['[', ']']).parse().ok()?;
     Some(SocketAddr::new(ip, param("rport")?.parse().ok()?))
-}
-
-/// Tells the registrations which connections have closed: the stack brings nothing back by itself.
-pub(super) struct Flows(pub(super) broadcast::Sender<SocketAddr>);
-
-#[async_trait::async_trait]
-impl rsipstack::transaction::endpoint::TransportEventInspector for Flows {
-    async fn handle(&self, event: TransportEvent) -> Option<TransportEvent> {
-        if let TransportEvent::Closed(connection) = &event
-            && let Some(remote) = connection.get_remote_addr()
-            && let Ok(address) = remote.get_socketaddr()
-        {
-            // Nobody registers: nobody needs to know.
-            let _ = self.0.send(address);
-        }
-        Some(event)
-    }
 }
 
 /// The transport that a Contact must name when it isn't UDP (RFC 3261 §19.1.1).
