@@ -174,3 +174,60 @@ fn every_fault_is_named_with_file_line_and_remedy() {
     assert!(!well);
     assert_says(&said, "Make one with `faxpost init`");
 }
+
+/// What `check` says of a `[sip]` section.
+fn judged(sip: &str) -> (bool, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("faxpost.toml");
+    let data = dir.path().join("data").display().to_string();
+    fs::write(&config, format!("data_dir = {data:?}\n[sip]\n{sip}\n")).unwrap();
+    faxpost(&config, &["check"])
+}
+
+#[test]
+fn what_others_reach_us_by_is_judged() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let pem = |name: &str| format!("{root}/testdata/tls/sip/{name}");
+    let tls = |key: &str| {
+        format!(
+            "tls_certificate = {:?}\ntls_key = {:?}\ntls_ca = {:?}",
+            pem("trunk.pem"),
+            pem(key),
+            pem("ca.pem")
+        )
+    };
+    for (sip, words) in [
+        (
+            "media_port_min = 40001\nmedia_port_max = 40002",
+            "sip.media_port_max: from 40001 to 40002 there is no room for one call",
+        ),
+        (
+            "listen = \"127.0.0.1:5060\"\nmedia_port_min = 5000\nmedia_port_max = 5099",
+            "holds SIP's own port, 5060. Move one",
+        ),
+        (
+            "listen = \"127.0.0.1:5060\"\nadvertised = \"203.0.113.7\"",
+            "faxpost.toml:4: sip.advertised: others are told 203.0.113.7, but SIP listens on 127.0.0.1",
+        ),
+        (
+            "advertised = \"nowhere.test\"\ndns = \"127.0.0.1:1\"",
+            "sip.advertised: DNS gives no address of nowhere.test",
+        ),
+        (&tls("ca.pem"), "PKCS#8"),
+        (&tls("other-key.pem"), "sip.tls_certificate: "),
+    ] {
+        let (well, said) = judged(sip);
+        assert!(!well, "{said}");
+        assert_says(&said, words);
+    }
+    let (well, said) = judged(&tls("trunk-key.pem"));
+    assert!(well, "{said}");
+    for words in [
+        "ok       certificate for SIP",
+        "ok       CAs of trunks",
+        "ok       media ports: 40000 to 41999, 500 calls",
+        "ok       address for others: 127.0.0.1 (only programs on this machine reach it",
+    ] {
+        assert_says(&said, words);
+    }
+}

@@ -43,6 +43,9 @@ pub(super) struct Args {
     /// First UDP port for media; 200 are used.
     #[arg(long, default_value_t = 42_000)]
     media_port: u16,
+    /// Name this address for our media, as a machine behind a NAT names one that others can't see.
+    #[arg(long, value_name = "ADDRESS")]
+    media_address: Option<std::net::IpAddr>,
     /// Our number: what the other side's display shows (CSI, TSI).
     #[arg(long, default_value = "+33123456789")]
     ident: String,
@@ -93,7 +96,7 @@ async fn start(args: &Args) -> anyhow::Result<SipFaxLine> {
     config.sip.media_port_max = args.media_port.saturating_add(199);
     config.line.speed = args.speed;
     config.line.workers = 1;
-    let line = signalling::start(&config, None).await?;
+    let line = signalling::start_naming(&config, None, args.media_address).await?;
     line.set_trunks(&[Trunk {
         trunk_id: PEER.into(),
         channels: 32,

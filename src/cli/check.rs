@@ -59,6 +59,8 @@ pub(super) async fn run(path: &Path) -> anyhow::Result<()> {
         );
     }
     certificates(&mut report, path, &config);
+    report.say("media ports", media_ports(path, &config));
+    report.say("address for others", address(path, &config).await);
     for kind in [Kind::Paper, Kind::Line] {
         let tried = worker::try_sandbox(&Program::this(), kind).await;
         report.say(
@@ -72,6 +74,101 @@ pub(super) async fn run(path: &Path) -> anyhow::Result<()> {
         bail!("{} to mend", report.faults);
     }
     Ok(())
+}
+
+/// Whether calls find a port each for audio and for T.38.
+fn media_ports(path: &Path, config: &Config) -> Result<String, String> {
+    let (min, max) = (config.sip.media_port_min, config.sip.media_port_max);
+    let place = |setting| config::place(path, setting);
+    // RFC 3550 §11: the even ones.
+    let even: Vec<u16> = (min..=max).filter(|port| port % 2 == 0).collect();
+    let calls = even.len() / 2;
+    if calls == 0 {
+        return Err(format!(
+            "{}: from {min} to {max} there is no room for one call, which takes two even ports. Widen the range.",
+            place("sip.media_port_max")
+        ));
+    }
+    if (min..=max).contains(&config.sip.listen.port()) {
+        return Err(format!(
+            "{}: the range from {min} to {max} holds SIP's own port, {}. Move one of them.",
+            place("sip.media_port_min"),
+            config.sip.listen.port()
+        ));
+    }
+    let ip = config.sip.listen.ip();
+    let free = |port: &&u16| std::net::UdpSocket::bind((ip, **port)).is_ok();
+    let free = even.iter().filter(free).count();
+    if free == 0 {
+        return Err(format!(
+            "{}: none of the ports from {min} to {max} can be had on {ip}. Take others, or an address of this \
+             machine as sip.listen.",
+            place("sip.media_port_min")
+        ));
+    }
+    let places = config.line.workers * line::CALLS_PER_WORKER;
+    let mut note = format!("{min} to {max}, {calls} calls");
+    if calls < places {
+        note +=
+            &format!(", fewer than the {places} of the line workers: more are refused with 503");
+    }
+    if free < even.len() {
+        note += &format!("; {} of {} are in use now", even.len() - free, even.len());
+    }
+    Ok(note)
+}
+
+/// Whether others can reach what we tell them to reach us by.
+async fn address(path: &Path, config: &Config) -> Result<String, String> {
+    let listen = config.sip.listen.ip();
+    let Some(name) = &config.sip.advertised else {
+        return Ok(match kind(listen) {
+            Some(kind) => {
+                format!("{listen} ({kind}; if the provider is beyond a NAT, set sip.advertised)")
+            }
+            None => listen.to_string(),
+        });
+    };
+    let place = || config::place(path, "sip.advertised");
+    let resolver = line::Resolver::new(config.sip.dns, listen);
+    let address = resolver.address(name).await.map_err(|error| {
+        format!(
+            "{}: {error}. Write the address itself, or mend the name.",
+            place()
+        )
+    })?;
+    if listen.is_loopback() && !address.is_loopback() {
+        return Err(format!(
+            "{}: others are told {address}, but SIP listens on {listen}, where nobody reaches it. Set sip.listen \
+             to the address of this machine that the NAT forwards to.",
+            place()
+        ));
+    }
+    let named = if *name == address.to_string() {
+        name.clone()
+    } else {
+        format!("{name}, now {address}")
+    };
+    Ok(match kind(address) {
+        Some(kind) => format!("{named} ({kind})"),
+        None => named,
+    })
+}
+
+/// Whom an address can't be reached by.
+fn kind(address: std::net::IpAddr) -> Option<&'static str> {
+    let std::net::IpAddr::V4(address) = address else {
+        return None;
+    };
+    // RFC 1918, RFC 6598.
+    let shared = address.octets()[0] == 100 && address.octets()[1] & 0xc0 == 64;
+    if address.is_loopback() {
+        Some("only programs on this machine reach it")
+    } else if address.is_private() || shared || address.is_link_local() {
+        Some("a private address: there is no way to it from the internet")
+    } else {
+        None
+    }
 }
 
 /// What stands between us and a TLS handshake.

@@ -12,7 +12,7 @@ use crate::{
     config::{Config, Sip},
     line::{
         self, Resolver, SipFaxLine,
-        sip::{self, SipAdapter, TlsSetup},
+        sip::{self, Advertised, SipAdapter, TlsSetup},
     },
     vault::Vault,
     worker::Program,
@@ -25,6 +25,15 @@ const ADDRESS_EVERY: Duration = Duration::from_secs(60);
 pub(super) async fn start(
     config: &Config,
     vault: Option<Arc<Vault>>,
+) -> anyhow::Result<SipFaxLine> {
+    start_naming(config, vault, None).await
+}
+
+/// As [`start`], with another address in SDP than in SIP.
+pub(super) async fn start_naming(
+    config: &Config,
+    vault: Option<Arc<Vault>>,
+    media_address: Option<IpAddr>,
 ) -> anyhow::Result<SipFaxLine> {
     let media_ip: IpAddr = config.sip.listen.ip();
     let resolver = Resolver::new(config.sip.dns, media_ip);
@@ -50,7 +59,7 @@ pub(super) async fn start(
         tokio::spawn(follow_address(name.clone(), adapter, resolver));
     }
     SipFaxLine::start(line::Setup {
-        advertised: adapter.advertised(),
+        advertised: media_address.map_or_else(|| adapter.advertised(), Advertised::from),
         resolver,
         sip: adapter,
         media_ip,

@@ -58,6 +58,10 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<()> {
         }
     }
     println!(
+        "Calls that found no free media port: {}",
+        status["wanting_ports"]
+    );
+    println!(
         "SIP packets from strangers, unanswered: {}",
         status["strangers"]
     );

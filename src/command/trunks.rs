@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     clock::{Millis, now_ms},
-    numbers::{self, NumberFormat, Route, T38Policy, ToldState, Transport, Trunk},
+    numbers::{self, MediaFrom, NumberFormat, Route, T38Policy, ToldState, Transport, Trunk},
     store::Store,
     vault::Vault,
 };
@@ -21,7 +21,7 @@ const REGISTER_RANGE: std::ops::RangeInclusive<u32> = 60..=86_400;
 /// A gateway that has told nothing for so long is not running.
 const STALE: Millis = 150_000;
 const OPTIONS: &str = "host, port, transport, user, password, modem, register, from, channels, per-minute, \
-                       caller, format, prefix, t38, priority, route or no-route";
+                       caller, format, prefix, t38, media, priority, route or no-route";
 
 /// `add trunk NAME host|hylafax HOST [OPTION ...]`
 pub(super) async fn add(
@@ -239,6 +239,13 @@ fn settings(trunk: &Trunk) -> String {
             }
         ),
         format!("t38: {}", trunk.t38.name()),
+        format!(
+            "media from: {}",
+            match trunk.media {
+                MediaFrom::Signalled => "the address that it signals",
+                MediaFrom::Nat => "whoever sends first (it is behind a NAT)",
+            }
+        ),
         format!("priority: {}", trunk.priority),
         format!("routes: {routes}"),
     ];
@@ -310,6 +317,7 @@ fn change(
         "format" => trunk.number_format = one_of::<NumberFormat>(line, "e164 or plain")?,
         "prefix" => trunk.dial_prefix = dial_prefix(line)?,
         "t38" => trunk.t38 = one_of::<T38Policy>(line, "offer, wait or never")?,
+        "media" => trunk.media = one_of::<MediaFrom>(line, "signalled or nat")?,
         "priority" => trunk.priority = whole(line)?,
         "route" => {
             let prefix = route_prefix(line)?;

@@ -191,6 +191,12 @@ impl SipFaxLine {
         self.inner.sip.dropped()
     }
 
+    /// How often a call wanted a media port and all were in use, since the start.
+    #[must_use]
+    pub fn wanting_ports(&self) -> u64 {
+        self.inner.ports.wanting()
+    }
+
     /// Calls in progress, both ways.
     #[must_use]
     pub fn calls(&self) -> usize {

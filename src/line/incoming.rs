@@ -34,7 +34,7 @@ pub(super) async fn run(
     mut events: mpsc::UnboundedReceiver<Event>,
     hang_up: mpsc::UnboundedReceiver<()>,
 ) -> Option<CallEnding> {
-    let policy = inner.trunks.t38_policy(&offered.trunk_id);
+    let (policy, media_from) = inner.trunks.policies(&offered.trunk_id);
     let theirs = if sdp.is_empty() {
         None
     } else {
@@ -99,6 +99,7 @@ pub(super) async fn run(
         v17: true,
         max_rate: MAX_RATE,
         caller: false,
+        media_from,
         accepts_t38: policy != T38Policy::Never,
         offer_t38_after: (policy != T38Policy::Never).then_some(OFFER_T38_AFTER),
     };
@@ -146,7 +147,11 @@ impl Room {
             },
             NoWorker::Start(_) | NoWorker::Gone => fault(&error),
         })?;
-        let socket = inner.ports.bind().map_err(|error| fault(&error))?;
+        // No circuit available (Q.850 cause 34): all ports of the range are in calls.
+        let socket = inner.ports.bind().map_err(|error| NoRoom {
+            q850: 34,
+            ..fault(&error)
+        })?;
         let port = socket.port().map_err(|error| fault(&error))?;
         let addr = (inner.advertised.now(), port).into();
         let mut local = Local::new(crate::clock::now_ms().unsigned_abs());

@@ -71,6 +71,12 @@ impl Lines {
         self.sip.dropped()
     }
 
+    /// How often a call wanted a media port and all were in use, since the start.
+    #[must_use]
+    pub fn wanting_ports(&self) -> u64 {
+        self.sip.wanting_ports()
+    }
+
     /// Calls in progress.
     #[must_use]
     pub fn calls(&self) -> usize {

@@ -4,11 +4,17 @@ use std::{
     io,
     net::{IpAddr, SocketAddr, UdpSocket},
     os::fd::OwnedFd,
-    sync::atomic::{AtomicU16, Ordering},
+    sync::atomic::{AtomicU16, AtomicU64, Ordering},
 };
+
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, sockopt};
+
+use crate::numbers::MediaFrom;
 
 /// More packets than a socket's buffer holds: those that came before it was connected are among the first.
 const MOST_QUEUED: usize = 1 << 16;
+/// Packets of strangers to one port after which nobody listens to them any more: it is a flood.
+const MOST_STRANGERS: u32 = 1000;
 
 /// The UDP ports for media.
 #[derive(Debug)]
@@ -17,6 +23,8 @@ pub(super) struct Ports {
     min: u16,
     max: u16,
     next: AtomicU16,
+    /// How often there was none.
+    wanting: AtomicU64,
 }
 
 /// No port of the range is free.
@@ -42,6 +50,7 @@ impl Ports {
             min: min & !1, // RFC 3550 §11: RTP takes the even port
             max,
             next: AtomicU16::new(min & !1),
+            wanting: AtomicU64::new(0),
         }
     }
 
@@ -61,11 +70,52 @@ impl Ports {
                 return Ok(MediaSocket { socket });
             }
         }
+        self.wanting.fetch_add(1, Ordering::Relaxed);
         Err(NoPort {
             ip: self.ip,
             min: self.min,
             max: self.max,
         })
+    }
+}
+
+impl Ports {
+    /// How often a call wanted a port and there was none.
+    pub fn wanting(&self) -> u64 {
+        self.wanting.load(Ordering::Relaxed)
+    }
+}
+
+/// Whether media that come from `source` are those of a peer that signalled another address.
+pub(super) fn may_be(policy: MediaFrom, signalled: SocketAddr, source: SocketAddr) -> bool {
+    match policy {
+        // Its own machine, by another port: RFC 4961 asks for one port both ways, and not all keep to it.
+        MediaFrom::Signalled => signalled.ip().to_canonical() == source.ip().to_canonical(),
+        MediaFrom::Nat => true,
+    }
+}
+
+/// Who else sends to a media port. The system gives a connected socket its peer's packets and this one all
+/// others, so nothing of a stranger's ever reaches a worker.
+pub(super) struct Ear {
+    socket: tokio::net::UdpSocket,
+    heard: u32,
+}
+
+impl Ear {
+    /// The next stranger; never, once there were too many.
+    pub async fn stranger(&mut self) -> SocketAddr {
+        let mut octet = [0];
+        while self.heard < MOST_STRANGERS {
+            match self.socket.recv_from(&mut octet).await {
+                Ok((_, from)) => {
+                    self.heard += 1;
+                    return from;
+                }
+                Err(_) => self.heard += 1,
+            }
+        }
+        std::future::pending().await
     }
 }
 
@@ -120,6 +170,26 @@ impl MediaSocket {
         self.socket.connect(nobody)
     }
 
+    /// An ear for others than the peer, beside a socket that is connected. Two sockets may have one port when
+    /// both say so, and ours says so only now: no third one gets the port, as it was bound alone.
+    pub fn ear(&self) -> io::Result<Ear> {
+        let ours = self.socket.local_addr()?;
+        let family = if ours.is_ipv4() {
+            AddressFamily::INET
+        } else {
+            AddressFamily::INET6
+        };
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let ear = socket_with(family, SocketType::DGRAM, flags, None)?;
+        sockopt::set_socket_reuseport(&self.socket, true)?;
+        sockopt::set_socket_reuseport(&ear, true)?;
+        bind(&ear, &ours)?;
+        Ok(Ear {
+            socket: tokio::net::UdpSocket::from_std(ear.into())?,
+            heard: 0,
+        })
+    }
+
     /// As [`MediaSocket::take_from`], and gives the descriptor that a worker is handed.
     pub fn connect(&self, peer: SocketAddr) -> io::Result<OwnedFd> {
         self.take_from(peer)?;
@@ -162,6 +232,56 @@ mod tests {
         worker.peek(&mut [0; 8]).unwrap();
         drop(media.connect(peer.local_addr().unwrap()).unwrap());
         assert_eq!(worker.recv(&mut heard).unwrap(), 4);
+    }
+
+    #[tokio::test]
+    async fn a_stranger_is_told_of_and_heard_only_when_it_is_the_peer() {
+        let ports = Ports::new(IpAddr::from([127, 0, 0, 1]), 47_420, 47_423);
+        let media = ports.bind().unwrap();
+        let ours = SocketAddr::from(([127, 0, 0, 1], media.port().unwrap()));
+        let (peer, other) = (
+            UdpSocket::bind("127.0.0.1:0").unwrap(),
+            UdpSocket::bind("127.0.0.1:0").unwrap(),
+        );
+        let worker = UdpSocket::from(media.connect(peer.local_addr().unwrap()).unwrap());
+        let mut ear = media.ear().unwrap();
+        // The port is taken all the same: the next call has another, and then there is none.
+        let second = ports.bind().unwrap();
+        assert_ne!(second.port().unwrap(), ours.port());
+        assert!(ports.bind().is_err());
+        assert_eq!(ports.wanting(), 1);
+
+        for _ in 0..20 {
+            peer.send_to(b"peer", ours).unwrap();
+            other.send_to(b"other", ours).unwrap();
+        }
+        assert_eq!(ear.stranger().await, other.local_addr().unwrap());
+        worker.set_nonblocking(true).unwrap();
+        let mut heard = [0; 8];
+        while let Ok(octets) = worker.recv(&mut heard) {
+            assert_eq!(&heard[..octets], b"peer");
+        }
+        // Approved: the descriptor that the worker has hears it from now on.
+        media.take_from(other.local_addr().unwrap()).unwrap();
+        drop(ear);
+        other.send_to(b"other", ours).unwrap();
+        worker.set_nonblocking(false).unwrap();
+        let octets = worker.recv(&mut heard).unwrap();
+        assert_eq!(&heard[..octets], b"other");
+    }
+
+    #[test]
+    fn media_come_from_the_signalled_machine_unless_the_trunk_says_otherwise() {
+        let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let signalled = at("192.0.2.1:4000");
+        for (policy, source, fits) in [
+            (MediaFrom::Signalled, "192.0.2.1:4002", true),
+            (MediaFrom::Signalled, "[::ffff:192.0.2.1]:4002", true),
+            (MediaFrom::Signalled, "198.51.100.1:4000", false),
+            (MediaFrom::Nat, "198.51.100.1:4000", true),
+        ] {
+            assert_eq!(may_be(policy, signalled, at(source)), fits, "{source}");
+        }
     }
 
     #[test]

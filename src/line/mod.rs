@@ -33,6 +33,8 @@ pub use lines::Lines;
 pub use resolve::Resolver;
 pub use trunks::TrunkNow;
 
+pub use protocol::CALLS_PER_WORKER;
+
 /// A call to place: everything is settled, the header line is drawn.
 #[derive(Clone, Debug)]
 pub struct CallOrder {

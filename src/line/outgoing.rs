@@ -265,6 +265,7 @@ async fn carry(
         v17: order.v17,
         max_rate: order.max_rate,
         caller: true,
+        media_from: channel.trunk.media,
         accepts_t38: t38,
         offer_t38_after: t38.then_some(OFFER_T38_AFTER),
     };

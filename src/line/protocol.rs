@@ -113,6 +113,11 @@ pub enum FromWorker {
         /// The call.
         call: u64,
     },
+    /// The first packet came on these media: the peer is where we hear it.
+    MediaHeard {
+        /// The call.
+        call: u64,
+    },
     /// DCS went out or came in.
     Negotiated {
         /// The call.
@@ -210,6 +215,7 @@ impl FromWorker {
     pub fn call(&self) -> u64 {
         match self {
             Self::FaxHeard { call }
+            | Self::MediaHeard { call }
             | Self::Negotiated { call, .. }
             | Self::PageDataNext { call, .. }
             | Self::PageStarted { call, .. }

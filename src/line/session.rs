@@ -3,7 +3,7 @@
 
 mod reoffers;
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use tokio::{
     sync::mpsc,
@@ -13,7 +13,7 @@ use tokio::{
 use super::{
     CallEnding, Media, Negotiated, PageVerdict,
     calls::Inner,
-    media::MediaSocket,
+    media::{self, Ear, MediaSocket},
     protocol::{FromWorker, Role, ToWorker},
     sip::{
         CallId, End, Event, OfferId, ReAnswer,
@@ -21,6 +21,7 @@ use super::{
     },
     workers::{WorkerCall, WorkerEvent},
 };
+use crate::numbers::MediaFrom;
 
 /// How long a worker may take to end a call that was hung up, clock time.
 const END_LIMIT: Duration = Duration::from_secs(10);
@@ -49,6 +50,10 @@ pub(super) struct Session<'a> {
     /// Kept while the peer may still send to it, and for a way back.
     audio: Option<MediaSocket>,
     fax: Option<MediaSocket>,
+    /// Where the peer said that its media are, and who else sends to ours until it is heard.
+    peer: SocketAddr,
+    ear: Option<Ear>,
+    media_from: MediaFrom,
     /// What of the peer's offer we accepted; its ACK is awaited.
     pending: Option<(OfferId, RemoteMedia)>,
     accepts_t38: bool,
@@ -86,6 +91,8 @@ pub(super) struct Begin {
     pub v17: bool,
     pub max_rate: u32,
     pub caller: bool,
+    /// Whom media are taken from.
+    pub media_from: MediaFrom,
     /// The peer's re-INVITE to T.38 is accepted.
     pub accepts_t38: bool,
     /// Line time after which we offer T.38 ourselves; `None`: never.
@@ -136,8 +143,11 @@ impl<'a> Session<'a> {
             local: begin.local,
             media,
             law,
+            ear: open_ear(audio.as_ref().or(fax.as_ref())),
             audio,
             fax,
+            peer: begin.remote.addr(),
+            media_from: begin.media_from,
             pending: None,
             accepts_t38: begin.accepts_t38,
             offer_at: begin
@@ -185,6 +195,7 @@ impl<'a> Session<'a> {
                 }
                 Some(()) = self.hang_up.recv(), if !self.hanging_up => self.fail("we hung up").await,
                 () = until(self.offer_at) => self.offer_t38(),
+                source = stranger(&mut self.ear) => self.approve(source),
                 done = finished(&mut self.reoffer) => {
                     if let Some(step) = self.reoffered(done.unwrap_or(ReAnswer::Gone)).await {
                         return step;
@@ -226,6 +237,11 @@ impl<'a> Session<'a> {
         match said {
             FromWorker::FaxHeard { .. } => {
                 self.fax_heard = true;
+                None
+            }
+            FromWorker::MediaHeard { .. } => {
+                // It is where it said: nobody else is listened to.
+                self.ear = None;
                 None
             }
             FromWorker::Negotiated { ref what, .. } => {
@@ -298,6 +314,28 @@ impl<'a> Session<'a> {
         Some(Step::Worker(held))
     }
 
+    /// Somebody sends to our media's port, and the peer was not heard yet. What it sends reaches the worker,
+    /// and what we send reaches it, only from here on.
+    fn approve(&mut self, source: SocketAddr) {
+        if !media::may_be(self.media_from, self.peer, source) {
+            return;
+        }
+        let socket = match self.media {
+            Media::T38 => self.fax.as_ref(),
+            Media::G711 => self.audio.as_ref(),
+        };
+        match socket.map(|socket| socket.take_from(source)) {
+            Some(Ok(())) => {
+                tracing::info!(call = %self.call, "media come from elsewhere than signalled, and are taken");
+                self.ear = None;
+            }
+            Some(Err(error)) => {
+                tracing::warn!(call = %self.call, %error, "the peer's media can't be taken");
+            }
+            None => {}
+        }
+    }
+
     fn ended(&mut self, t30: Option<u32>, pages: Vec<(u32, super::Verdict, String)>) -> Step {
         self.inner.sip.hangup(self.call, None);
         self.inner.forget(self.call);
@@ -320,6 +358,23 @@ impl<'a> Session<'a> {
             own_fault: self.own_fault.take(),
             hylafax: None,
         }))
+    }
+}
+
+/// Without one the signalled address alone is heard, as most peers want it.
+fn open_ear(socket: Option<&MediaSocket>) -> Option<Ear> {
+    socket?
+        .ear()
+        .inspect_err(
+            |error| tracing::warn!(%error, "media are taken from the signalled address alone"),
+        )
+        .ok()
+}
+
+async fn stranger(ear: &mut Option<Ear>) -> SocketAddr {
+    match ear {
+        Some(ear) => ear.stranger().await,
+        None => std::future::pending().await,
     }
 }
 

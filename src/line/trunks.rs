@@ -14,7 +14,7 @@ use tokio::{sync::Notify, time::Instant};
 use super::sip::{Event, TrunkId};
 use crate::{
     clock::{Millis, now_ms},
-    numbers::{NumberFormat, Reach, T38Policy, Transport, Trunk, TrunkState},
+    numbers::{MediaFrom, NumberFormat, Reach, T38Policy, Transport, Trunk, TrunkState},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -190,11 +190,14 @@ impl Trunks {
         Some(known.channel())
     }
 
-    /// What a trunk is offered of T.38; one that we don't know gets what trunks get by default.
-    pub fn t38_policy(&self, trunk_id: &str) -> T38Policy {
+    /// What a trunk is offered of T.38, and whom its media are taken from; one that we don't know gets what
+    /// trunks get by default.
+    pub fn policies(&self, trunk_id: &str) -> (T38Policy, MediaFrom) {
         let known = self.known();
         let known = known.iter().find(|k| k.trunk.trunk_id == trunk_id);
-        known.map_or(T38Policy::Wait, |known| known.trunk.t38)
+        known.map_or((T38Policy::Wait, MediaFrom::Signalled), |known| {
+            (known.trunk.t38, known.trunk.media)
+        })
     }
 
     /// Takes in what the signalling says about a trunk.

@@ -12,7 +12,7 @@ pub use did::{
     recipients_of,
 };
 pub use trunk::{
-    NumberFormat, Route, T38Policy, Transport, Trunk, add_trunk, change_trunk, network,
+    MediaFrom, NumberFormat, Route, T38Policy, Transport, Trunk, add_trunk, change_trunk, network,
     remove_trunk, trunk_by_name, trunks, trunks_for,
 };
 pub use trunk_state::{Reach, ToldState, TrunkState, ago, state_words, tell_state, told_states};

@@ -34,6 +34,15 @@ pub enum Transport {
     Hylafax,
 }
 
+/// Whom the media of a trunk's calls are taken from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MediaFrom {
+    /// The machine that its SDP names, by whatever port.
+    Signalled,
+    /// Whoever sends first: for a trunk behind a NAT, whose SDP names an address that we can't see.
+    Nat,
+}
+
 /// How a trunk writes numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum NumberFormat {
@@ -69,6 +78,7 @@ macro_rules! words {
 
 words!(T38Policy, "t38", "offer" => Offer, "wait" => Wait, "never" => Never);
 words!(Transport, "transport", "udp" => Udp, "tcp" => Tcp, "tls" => Tls, "hylafax" => Hylafax);
+words!(MediaFrom, "media", "signalled" => Signalled, "nat" => Nat);
 words!(NumberFormat, "number_format", "e164" => E164, "plain" => Plain);
 
 fn unknown(column: &'static str, value: impl ToString) -> StoreError {
@@ -127,6 +137,8 @@ pub struct Trunk {
     pub dial_prefix: String,
     /// T.38.
     pub t38: T38Policy,
+    /// Whom media are taken from.
+    pub media: MediaFrom,
     /// Lower is tried first.
     pub priority: i64,
     /// What it takes; none: every number at no cost.
@@ -167,6 +179,7 @@ impl Trunk {
             number_format: NumberFormat::E164,
             dial_prefix: String::new(),
             t38: T38Policy::Wait,
+            media: MediaFrom::Signalled,
             priority: 0,
             routes: Vec::new(),
             created_at: now_ms(),
@@ -237,7 +250,7 @@ pub fn network(text: &str) -> Option<(IpAddr, u8)> {
 
 const COLUMNS: &str = "trunk_id, tenant_id, name, active, host, port, transport, sip_user,
      password_sealed, modem, register_s, sources, channels, calls_per_minute, caller_number, number_format,
-     dial_prefix, t38, priority, created_at";
+     dial_prefix, t38, media, priority, created_at";
 
 fn count(column: &'static str, value: i64) -> Result<u32, StoreError> {
     u32::try_from(value).map_err(|_| unknown(column, value))
@@ -276,6 +289,7 @@ fn read(row: &AnyRow) -> Result<Trunk, StoreError> {
         number_format: row.try_get::<String, _>("number_format")?.parse()?,
         dial_prefix: row.try_get("dial_prefix")?,
         t38: row.try_get::<String, _>("t38")?.parse()?,
+        media: row.try_get::<String, _>("media")?.parse()?,
         priority: row.try_get("priority")?,
         routes: Vec::new(),
         created_at: row.try_get("created_at")?,
@@ -330,8 +344,8 @@ pub async fn add_trunk(tx: &mut Tx, trunk: &Trunk) -> Result<(), StoreError> {
     // What the table wants filled; the rest of the columns follows as a change.
     sqlx::query(
         "INSERT INTO trunk (trunk_id, tenant_id, name, active, host, port, transport, sources,
-                            channels, number_format, dial_prefix, t38, priority, created_at)
-         VALUES ($1, $2, $3, 1, $4, 0, $5, '', 0, $6, '', $7, 0, $8)",
+                            channels, number_format, dial_prefix, t38, priority, created_at, media)
+         VALUES ($1, $2, $3, 1, $4, 0, $5, '', 0, $6, '', $7, 0, $8, $9)",
     )
     .bind(&trunk.trunk_id)
     .bind(&trunk.tenant_id)
@@ -341,6 +355,7 @@ pub async fn add_trunk(tx: &mut Tx, trunk: &Trunk) -> Result<(), StoreError> {
     .bind(trunk.number_format.name())
     .bind(trunk.t38.name())
     .bind(trunk.created_at)
+    .bind(trunk.media.name())
     .execute(tx.conn())
     .await?;
     change_trunk(tx, trunk).await
@@ -355,7 +370,7 @@ pub async fn change_trunk(tx: &mut Tx, trunk: &Trunk) -> Result<(), StoreError> 
         "UPDATE trunk SET name = $3, active = $4, host = $5, port = $6, transport = $7, sip_user = $8,
                 password_sealed = $9, register_s = $10, sources = $11, channels = $12,
                 calls_per_minute = $13, caller_number = $14, number_format = $15, dial_prefix = $16,
-                t38 = $17, priority = $18, modem = $19
+                t38 = $17, priority = $18, modem = $19, media = $20
          WHERE tenant_id = $1 AND trunk_id = $2",
     )
     .bind(&trunk.tenant_id)
@@ -377,6 +392,7 @@ pub async fn change_trunk(tx: &mut Tx, trunk: &Trunk) -> Result<(), StoreError> 
     .bind(trunk.t38.name())
     .bind(trunk.priority)
     .bind(trunk.modem.as_deref())
+    .bind(trunk.media.name())
     .execute(tx.conn())
     .await?;
     if done.rows_affected() != 1 {

@@ -60,6 +60,8 @@ pub struct Status {
     pub trunks: Vec<TrunkLine>,
     /// Packets from addresses of no trunk, which got no answer.
     pub strangers: u64,
+    /// Calls that wanted a media port when all were in use.
+    pub wanting_ports: u64,
 }
 
 /// A trunk at a glance.
@@ -130,6 +132,7 @@ async fn read(page: &Page) -> Result<Status, StoreError> {
         outbox: relay::status(&page.store).await?,
         trunks,
         strangers: page.line.dropped().unlisted_source,
+        wanting_ports: page.line.wanting_ports(),
     })
 }
 

@@ -342,3 +342,62 @@ async fn strangers_get_silence_and_are_counted() {
         "{told}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn media_of_a_trunk_behind_a_nat_are_taken_from_where_they_come() {
+    // The far end names an address for its media that nothing comes from.
+    let hidden = ["--media-address", "127.0.0.77"];
+    let mut rig = Rig::builder().far_end(&hidden).start().await;
+    rig.admin("remove trunk \"far end\"");
+    let port = rig.far_address().port();
+    let shown = rig.admin(&format!(
+        "add trunk hidden host 127.0.0.1 port {port} media nat"
+    ));
+    assert!(shown.contains("whoever sends first"), "{shown}");
+    rig.until("the trunk is up", async || {
+        let shown = rig.admin("show trunk hidden");
+        shown.contains("up for").then_some(())
+    })
+    .await;
+    one_fax(&rig, "To behind a NAT").await;
+    let caller = rig.call_in(&fax::pages(1), &hidden);
+    assert_eq!(rig.wait_faxes(1).await.len(), 1);
+    drop(caller);
+    assert!(
+        rig.logs()
+            .contains("media come from elsewhere than signalled")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_finds_no_media_port_is_refused_and_counted() {
+    let mut rig = Rig::builder().start().await;
+    // The ports are the gateway's until it stops; then somebody else has them all.
+    let first = rig.media_port();
+    rig.stop().await;
+    let taken: Vec<_> = (first..first + 200)
+        .filter_map(|port| std::net::UdpSocket::bind(local(port)).ok())
+        .collect();
+    assert!(taken.len() >= 100);
+    rig.restart().await;
+    let caller = rig.call_in(&fax::pages(1), &[]);
+    rig.until("it is counted", async || {
+        rig.status().await["wanting_ports"]
+            .as_u64()
+            .filter(|n| *n > 0)
+    })
+    .await;
+    rig.until("the log says what to do", async || {
+        rig.logs()
+            .contains("widen sip.media_port_min")
+            .then_some(())
+    })
+    .await;
+    drop(caller);
+    let told = rig.faxpost(&["status"]);
+    assert!(told.contains("found no free media port"), "{told}");
+    let faxes = rig
+        .count("SELECT CAST(COUNT(*) AS BIGINT) FROM received_fax")
+        .await;
+    assert_eq!(faxes, 0, "it was never answered");
+}

@@ -256,3 +256,33 @@ async fn a_trunk_that_is_removed_or_moved_keeps_its_calls() {
     }
     us.nothing_left().await;
 }
+
+#[tokio::test]
+async fn another_address_of_ours_is_registered_and_the_old_one_taken_back() {
+    let (mut us, peer) = registrar().await;
+    let request = peer.request("REGISTER").await;
+    grant(&us, &peer, &request, 60).await;
+    registered(&mut us).await;
+    let old = contact(&us);
+    let line = us.line.clone();
+    let change = tokio::spawn(async move { line.advertise([127, 0, 0, 3].into()).await });
+    let removal = peer.request("REGISTER").await;
+    assert_eq!(
+        (removal.header("Expires"), removal.header("Contact")),
+        (Some("0"), Some(old.as_str()))
+    );
+    peer.answer(&removal, "200 OK", "", "").await;
+    change.await.unwrap().unwrap();
+    let anew = peer.request("REGISTER").await;
+    let now = format!("127.0.0.3:{}", us.addr().port());
+    assert_eq!(
+        anew.header("Contact"),
+        Some(format!("<sip:gateway@{now}>").as_str())
+    );
+    assert!(anew.header("Via").unwrap().contains(&now), "{anew:?}");
+    assert_eq!(us.line.advertised().now().to_string(), "127.0.0.3");
+    us.line.dial(dial()).unwrap();
+    let invite = peer.request("INVITE").await;
+    assert!(invite.header("Via").unwrap().contains(&now), "{invite:?}");
+    assert!(invite.header("Contact").unwrap().contains(&now));
+}

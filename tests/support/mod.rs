@@ -480,6 +480,12 @@ impl Rig {
         self.sip
     }
 
+    /// The first of the gateway's 200 media ports.
+    #[must_use]
+    pub fn media_port(&self) -> u16 {
+        self.media
+    }
+
     /// `faxpost admin` on the rig's configuration, in a process of its own; gives what it says.
     pub fn admin(&self, words: &str) -> String {
         let done = self.admin_output(words);

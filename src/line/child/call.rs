@@ -40,6 +40,8 @@ pub(super) struct Call {
     due: Instant,
     /// A fax was heard, on any of the call's media.
     heard: bool,
+    /// The peer was heard on the media as they are now.
+    arrives: bool,
     /// How far the page on the line is, as last told: its number and per cent.
     progress: Option<(u32, u8)>,
     /// Dead when the call is.
@@ -117,6 +119,7 @@ impl Call {
             step,
             due: ticker.next_beat(step),
             heard: false,
+            arrives: false,
             progress: None,
             _alive: ways.alive,
         })
@@ -129,12 +132,17 @@ impl Call {
                 let work = self.media.take()?.into_work().ok()?;
                 let media = Media::open(&setup, fd, &self.station, work, self.caller).ok()?;
                 self.media = Some(media);
+                self.arrives = false;
             }
             Ok(Order::Go) => self.media.as_mut()?.call().go(),
             Ok(Order::HangUp) | Err(mpsc::TryRecvError::Disconnected) => {
                 self.media.as_mut()?.call().terminate();
             }
-            Ok(Order::Adjust(setup)) => self.media.as_mut()?.adjust(&setup),
+            Ok(Order::Adjust(setup)) => {
+                // It may have moved, too.
+                self.arrives = false;
+                self.media.as_mut()?.adjust(&setup);
+            }
             Err(mpsc::TryRecvError::Empty) => {}
         }
         self.media.as_mut()
@@ -202,7 +210,11 @@ impl Ticked for Call {
             self.voice.not_begun();
             return false;
         };
-        media.tick();
+        if media.tick() && !self.arrives {
+            self.arrives = true;
+            let call = self.voice.call;
+            self.voice.say(&FromWorker::MediaHeard { call });
+        }
         if let Some(ending) = self.tell_events() {
             let said = farewell(self.voice.call, ending, self.heard);
             self.voice.say(&said);

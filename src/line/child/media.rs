@@ -112,9 +112,10 @@ impl Media {
         }
     }
 
-    /// A tick of line time: what came in, a step, what goes out.
-    pub fn tick(&mut self) {
+    /// A tick of line time: what came in, a step, what goes out. Tells whether anything came in.
+    pub fn tick(&mut self) -> bool {
         let mut buffer = [0_u8; 2048];
+        let mut heard = false;
         match self {
             Self::Audio {
                 endpoint,
@@ -127,12 +128,13 @@ impl Media {
                         break;
                     };
                     if let Some(packet) = rtp::read(&buffer[..length]) {
+                        heard = true;
                         jitter.put(&packet);
                     }
                 }
-                let heard = jitter.take();
+                let played = jitter.take();
                 let mut said = [0_i16; TICK_SAMPLES];
-                endpoint.tick(heard.as_ref(), &mut said);
+                endpoint.tick(played.as_ref(), &mut said);
                 // What the network does not take is lost as any packet may be.
                 let _ = socket.send(&sender.packet(&said));
             }
@@ -147,6 +149,7 @@ impl Media {
                         break;
                     };
                     if let Ok(packets) = receiver.packets(&buffer[..length]) {
+                        heard = true;
                         for (seq, ifp) in packets {
                             endpoint.rx_ifp(seq, &ifp);
                         }
@@ -164,6 +167,7 @@ impl Media {
                 }
             }
         }
+        heard
     }
 }
 

@@ -3,7 +3,7 @@
 //! What stands is left only for what both sides have agreed on: a refusal, of theirs or of ours, changes
 //! nothing (RFC 3261 §14.1). Once page data flows the fax stays on its kind of media, which may still move.
 
-use super::{Session, Step};
+use super::{Session, Step, open_ear};
 use crate::line::{
     Media,
     protocol::{MediaSetup, ToWorker},
@@ -206,11 +206,19 @@ impl Session<'_> {
             Media::G711 => self.audio.as_ref()?,
         };
         let goes_on = media == self.media;
-        let connected = if goes_on {
+        let moved = !goes_on || remote.addr() != self.peer;
+        let connected = if !goes_on {
+            socket.connect(remote.addr()).map(|fd| vec![fd])
+        } else if moved {
             socket.follow(remote.addr()).map(|()| Vec::new())
         } else {
-            socket.connect(remote.addr()).map(|fd| vec![fd])
+            // It may be heard elsewhere than it signals, and stays so.
+            Ok(Vec::new())
         };
+        if moved {
+            self.peer = remote.addr();
+            self.ear = open_ear(Some(socket));
+        }
         let fds = match connected {
             Ok(fds) => fds,
             Err(error) => {

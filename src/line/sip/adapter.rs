@@ -26,7 +26,7 @@ use rsipstack::transport::udp::UdpConnection;
 use rsipstack::transport::{SipAddr, TransportLayer};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{broadcast, mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
@@ -396,16 +396,28 @@ impl SipAdapter {
         if before == address {
             return Ok(());
         }
+        let trunks = core.all_trunks();
+        // The registrations under the old address go while it still stands in our Contact.
+        let ids = trunks.iter().map(|trunk| trunk.id);
+        let mut endings: JoinSet<()> = ids
+            .map(|id| {
+                let core = Arc::clone(core);
+                async move { core.stop_tending(id).await }
+            })
+            .collect();
+        while endings.join_next().await.is_some() {}
         core.advertised.set(address);
-        if let Err(error) = core.name_listeners().await {
+        let named = core.name_listeners().await;
+        if named.is_err() {
             core.advertised.set(before);
-            return Err(error);
         }
-        let trunks: Vec<_> = core.all_trunks();
         for trunk in trunks {
-            core.tend(trunk).await;
+            // Unless it was removed or changed meanwhile.
+            if core.trunk(trunk.id).as_ref() == Some(&trunk) {
+                core.tend(trunk).await;
+            }
         }
-        Ok(())
+        named
     }
 
     /// Dialogs the stack holds now: none when no call is up. For the status page and for tests.
