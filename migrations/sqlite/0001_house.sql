@@ -327,6 +327,7 @@ CREATE TABLE outbox (
     mail_id     TEXT PRIMARY KEY,
     tenant_id   TEXT NOT NULL,
     purpose     TEXT NOT NULL UNIQUE,     -- 'report:<submission>', 'fax:<received>:<address>': one mail for each
+    about       TEXT NOT NULL,            -- the submission or the received fax that it tells of; '' for what is handed on
     message_id  TEXT NOT NULL,            -- fixed before the first try: a repeat is recognisable
     return_path TEXT NOT NULL,            -- '' for <>
     recipient   TEXT NOT NULL,
@@ -342,3 +343,4 @@ CREATE TABLE outbox (
     sent_at     BIGINT
 );
 CREATE INDEX outbox_due ON outbox (state, run_at);
+CREATE INDEX outbox_about ON outbox (tenant_id, about);

@@ -67,6 +67,7 @@ impl Postmaster {
                 now_ms() / REPEATS_WITHIN_MS,
                 mark(&mail.message)
             ),
+            about: String::new(),
             message_id: format!("{id}@postmaster"),
             return_path: return_path.unwrap_or_default(),
             recipient,

@@ -256,6 +256,7 @@ pub(super) async fn close(
             &NewMail {
                 tenant_id: tenant_id.to_owned(),
                 purpose: format!("{DELIVERY_PREFIX}{received_id}:{recipient}"),
+                about: received_id.to_owned(),
                 message_id: format!("{received_id}.{}@{hostname}", short_digest(&recipient)),
                 return_path: String::new(),
                 recipient,
@@ -305,7 +306,7 @@ pub(super) async fn settle_deliveries(
 ) -> Result<usize, StoreError> {
     const OPEN: &str = "'compose', 'ready', 'sending'";
     const MAILS: &str = "SELECT 1 FROM outbox WHERE outbox.tenant_id = received_fax.tenant_id
-                         AND outbox.purpose LIKE 'fax:' || received_fax.received_id || ':%'";
+                         AND outbox.about = received_fax.received_id";
     let mut tx = store.begin().await?;
     let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
         "UPDATE received_fax

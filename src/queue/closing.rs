@@ -102,7 +102,7 @@ async fn close_submission(
         return Ok(());
     }
     let now = now_ms();
-    sqlx::query(
+    let closed = sqlx::query(
         "UPDATE submission SET closed_at = $1
          WHERE tenant_id = $2 AND submission_id = $3 AND closed_at IS NULL",
     )
@@ -111,6 +111,9 @@ async fn close_submission(
     .bind(submission_id)
     .execute(tx.conn())
     .await?;
+    if closed.rows_affected() == 0 {
+        return Ok(());
+    }
     let report_to: String = sqlx::query_scalar(
         "SELECT report_to FROM submission WHERE tenant_id = $1 AND submission_id = $2",
     )
@@ -124,6 +127,7 @@ async fn close_submission(
         &NewMail {
             tenant_id: tenant_id.to_owned(),
             purpose: report_purpose(submission_id),
+            about: submission_id.to_owned(),
             message_id: format!("{submission_id}.report@{hostname}"),
             return_path: String::new(), // RFC 3834 §3.3
             recipient: report_to,

@@ -17,6 +17,8 @@ pub struct NewMail {
     pub tenant_id: String,
     /// What it is for, `report:<submission>`: there is one mail for each purpose.
     pub purpose: String,
+    /// What it tells of: a submission, a received fax; empty for what is handed on.
+    pub about: String,
     /// Its Message-ID without brackets, fixed now.
     pub message_id: String,
     /// MAIL FROM; empty for `<>`.
@@ -78,14 +80,15 @@ pub(super) struct Claimed {
 pub async fn enqueue(tx: &mut Tx, mail: &NewMail) -> Result<bool, StoreError> {
     let now = now_ms();
     let done = sqlx::query(
-        "INSERT INTO outbox (mail_id, tenant_id, purpose, message_id, return_path, recipient, state,
+        "INSERT INTO outbox (mail_id, tenant_id, purpose, about, message_id, return_path, recipient, state,
                              tries, run_at, deadline, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, 'compose', 0, $7, $8, $9)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 'compose', 0, $8, $9, $10)
          ON CONFLICT (purpose) DO NOTHING",
     )
     .bind(new_id())
     .bind(&mail.tenant_id)
     .bind(&mail.purpose)
+    .bind(&mail.about)
     .bind(&mail.message_id)
     .bind(&mail.return_path)
     .bind(&mail.recipient)
@@ -384,12 +387,39 @@ pub(super) async fn failed(
     Ok(done.rows_affected() == 1)
 }
 
+/// Forgets mails that were sent and were due before `before`, or dropped before it, at most `limit`: their content is gone
+/// already, and who owed them has settled. How many there were.
+pub(super) async fn forget(store: &Store, before: Millis, limit: i64) -> Result<usize, StoreError> {
+    const OVER: &str = "state IN ('sent', 'dropped') AND run_at <= $1";
+    let due: Option<String> = sqlx::query_scalar(AssertSqlSafe(format!(
+        "SELECT mail_id FROM outbox WHERE {OVER} LIMIT 1"
+    )))
+    .bind(before)
+    .fetch_optional(store.reader())
+    .await?;
+    if due.is_none() {
+        return Ok(0);
+    }
+    let mut tx = store.begin().await?;
+    let done = sqlx::query(AssertSqlSafe(format!(
+        "DELETE FROM outbox WHERE {OVER} AND mail_id IN (
+             SELECT mail_id FROM outbox WHERE {OVER} ORDER BY run_at, mail_id LIMIT $2)"
+    )))
+    .bind(before)
+    .bind(limit)
+    .execute(tx.conn())
+    .await?;
+    tx.commit().await?;
+    Ok(usize::try_from(done.rows_affected()).unwrap_or(usize::MAX))
+}
+
 /// Ends mails that were given up before `before`, at most `limit`: the custody of their content is done.
 /// How many there were.
 pub(super) async fn drop_overdue(
     store: &Store,
     custody: &Custody,
     before: Millis,
+    now: Millis,
     limit: i64,
 ) -> Result<usize, StoreError> {
     const OVERDUE: &str = "state = 'failed' AND run_at <= $1";
@@ -406,13 +436,14 @@ pub(super) async fn drop_overdue(
     let mut tx = store.begin().await?;
     // The outer condition makes it a claim, as above.
     let rows = sqlx::query(AssertSqlSafe(format!(
-        "UPDATE outbox SET state = 'dropped'
+        "UPDATE outbox SET state = 'dropped', run_at = $3
          WHERE {OVERDUE} AND mail_id IN (
              SELECT mail_id FROM outbox WHERE {OVERDUE} ORDER BY run_at, mail_id LIMIT $2)
          RETURNING tenant_id, mail_id, custody_id"
     )))
     .bind(before)
     .bind(limit)
+    .bind(now)
     .fetch_all(tx.conn())
     .await?;
     let mut ids = Vec::new();

@@ -81,7 +81,7 @@ impl Relay {
                     taken_back = true;
                 }
                 self.pass(now_ms, &stop).await?;
-                self.drop_overdue(now_ms()).await?;
+                self.end_old(now_ms()).await?;
                 outbox::next_due(&store).await
             };
             let due = match next.await {
@@ -102,12 +102,15 @@ impl Relay {
         }
     }
 
-    /// Ends what was given up long ago.
-    pub(super) async fn drop_overdue(&self, now: Millis) -> Result<(), StoreError> {
+    /// Ends what was given up long ago, and forgets what is over since long.
+    pub(super) async fn end_old(&self, now: Millis) -> Result<(), StoreError> {
         const LOT: i64 = 64;
         let shared = &self.shared;
         let before = now - shared.retention.undelivered_ms();
-        let once = || outbox::drop_overdue(&shared.store, &shared.custody, before, LOT);
+        let once = || outbox::drop_overdue(&shared.store, &shared.custody, before, now, LOT);
+        while outbox::again(once).await? > 0 {}
+        let before = now - shared.retention.settled_ms();
+        let once = || outbox::forget(&shared.store, before, LOT);
         while outbox::again(once).await? > 0 {}
         Ok(())
     }

@@ -61,6 +61,7 @@ impl House {
         let mail = NewMail {
             tenant_id: TENANT.into(),
             purpose: format!("test:{name}"),
+            about: String::new(),
             message_id: format!("{name}@localhost"),
             return_path: String::new(),
             recipient: format!("{name}@example.com"),
@@ -76,6 +77,7 @@ impl House {
         let mail = NewMail {
             tenant_id: TENANT.into(),
             purpose: format!("test:{name}"),
+            about: String::new(),
             message_id: format!("{name}@localhost"),
             return_path: String::new(),
             recipient: format!("{name}@example.com"),
@@ -181,6 +183,7 @@ on_each_database! {
         let again = NewMail {
             tenant_id: TENANT.into(),
             purpose: "test:one".into(),
+            about: String::new(),
             message_id: "other@localhost".into(),
             return_path: String::new(),
             recipient: "b@example.com".into(),
@@ -256,7 +259,7 @@ on_each_database! {
         assert_eq!(house.row(&written).await.0, "sent");
         let failed_at = house.now();
         let month = 30 * 24 * HOUR;
-        house.relay.drop_overdue(failed_at + month - 1).await.unwrap();
+        house.relay.end_old(failed_at + month - 1).await.unwrap();
         let status_of = async |house: &House| {
             let status = status(&house.store).await.unwrap();
             (status.ready, status.failed, status.dropped)
@@ -264,10 +267,21 @@ on_each_database! {
         assert_eq!(status_of(&house).await, (0, 2, 0));
         assert!(!house.row(&refused).await.3, "it is kept");
         for _ in 0..2 {
-            house.relay.drop_overdue(failed_at + month).await.unwrap();
+            house.relay.end_old(failed_at + month).await.unwrap();
             assert_eq!(status_of(&house).await, (0, 0, 2));
             assert_eq!(house.row(&refused).await, row("dropped", 1, "550 5.1.1 unknown", true));
         }
+        // What is over is known for another month.
+        let known = async |house: &House| -> i64 {
+            sqlx::query_scalar("SELECT CAST(COUNT(*) AS BIGINT) FROM outbox")
+                .fetch_one(house.store.reader())
+                .await
+                .unwrap()
+        };
+        house.relay.end_old(failed_at + 2 * month - 1).await.unwrap();
+        assert_eq!(known(&house).await, 2, "the one that was sent is forgotten");
+        house.relay.end_old(failed_at + 2 * month).await.unwrap();
+        assert_eq!(known(&house).await, 0);
         // With nothing open its day ends: rows, key and segments.
         let swept = house.custody.sweep_at(&house.store, now_ms() + month).await.unwrap();
         assert_eq!(swept.days.len(), 1);
@@ -389,6 +403,7 @@ on_each_database! {
         let mail = NewMail {
             tenant_id: TENANT.into(),
             purpose: "test:draft".into(),
+            about: String::new(),
             message_id: "d@localhost".into(),
             return_path: String::new(),
             recipient: "d@example.com".into(),
