@@ -130,7 +130,10 @@ pub fn drawn(document: &[u8]) -> anyhow::Result<FaxPage> {
         bytes: document.to_vec(),
         password: None,
     };
-    let limits = Limits { max_pages: 2 };
+    let limits = Limits {
+        max_pages: 2,
+        ..Limits::default()
+    };
     let mut done = render(&input, &PageSetup::a4_fine(), &limits, &mut |_, _| {})?;
     anyhow::ensure!(done.pages.len() == 1, "the document has one page");
     done.pages.pop().context("a page")

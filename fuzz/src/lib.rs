@@ -15,6 +15,7 @@ pub type Target = (&'static str, fn(&[u8]));
 pub const TARGETS: &[Target] = &[
     ("t4", page::t4),
     ("tiff", page::tiff),
+    ("picture", page::picture),
     ("udptl", media::udptl),
     ("rtp", media::rtp),
     ("sdp", media::sdp),

@@ -1,5 +1,6 @@
 //! Coded pages and the files they come in.
 
+use faxpost_paper::{Input, Limits, PageSetup, render};
 use faxpost_t4::{Coding, MAX_HEIGHT, decode, decode_tolerant, encode, tiff};
 
 use crate::choice;
@@ -54,5 +55,27 @@ pub fn tiff(data: &[u8]) {
             one.decode().ok() == other.decode().ok(),
             "a page changed by being written"
         );
+    }
+}
+
+/// A picture gives whole pages of the set-up, or a sentence.
+pub fn picture(data: &[u8]) {
+    let input = Input::Picture {
+        name: "p".to_owned(),
+        bytes: data.to_vec(),
+        shown: false,
+    };
+    let setup = PageSetup::a4_fine();
+    let limits = Limits {
+        max_pages: 2,
+        max_pixels: 1 << 20,
+    };
+    let Ok(rendered) = render(&input, &setup, &limits, &mut |_, _| ()) else {
+        return;
+    };
+    assert!(rendered.pages.len() <= 2);
+    for page in &rendered.pages {
+        assert_eq!((page.width, page.height), (1728, 2287));
+        assert!(page.decode().is_ok(), "a page that can't be read");
     }
 }

@@ -107,6 +107,11 @@ fn note(note: &Note, language: Language) -> String {
         Note::CharactersMissing { count } => format!(
             "{count} caractères n'existent dans aucune police ici et ont été dessinés comme des carrés"
         ),
+        Note::LeftOut => {
+            "c'est une petite image dans le texte, comme un logo ou une signature\u{a0}; elle n'a pas été envoyée"
+                .to_owned()
+        }
+        Note::Animation => "l'image est animée\u{a0}; seul son premier instant est sur la page".to_owned(),
         Note::PictureMissing => "une image du document n'a pas pu être lue et manque".to_owned(),
         Note::AnnotationMissing => {
             "un champ de formulaire ou un commentaire n'a pas pu être dessiné".to_owned()
@@ -164,6 +169,11 @@ fn reason_fr(reason: Reason) -> String {
         }
         Reason::EncryptionBroken => "son chiffrement est abîmé",
         Reason::EncryptionUnknown => "son chiffrement est d'un type peu courant",
+        Reason::NotPicture => "ce n'est pas une image JPEG, PNG, GIF, WebP, BMP ou TIFF",
+        Reason::PictureKind => {
+            "c'est une sorte de fichier d'image qui n'est pas lue\u{a0}; enregistrez-la en JPEG ou PNG"
+        }
+        Reason::PictureSize => "l'image a trop de pixels\u{a0}; 100 millions sont acceptés",
         Reason::NotDrawn => "il n'a pas pu être dessiné",
     };
     said.to_owned()

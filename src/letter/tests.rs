@@ -407,6 +407,8 @@ fn what_belongs_to_a_result_is_kept_as_data_and_told_in_the_readers_language() {
         Note::FontUnreadable,
         Note::CharactersMissing { count: 2 },
         Note::PictureMissing,
+        Note::LeftOut,
+        Note::Animation,
         Note::AnnotationMissing,
         Note::Reduced {
             page: 1,

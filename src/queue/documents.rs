@@ -29,6 +29,11 @@ pub(super) struct Document {
 pub(super) enum Kind {
     /// A PDF.
     Pdf,
+    /// A picture.
+    Picture {
+        /// The mail shows it within its text.
+        shown: bool,
+    },
     /// Plain text, already UTF-8.
     Text,
 }
@@ -73,14 +78,6 @@ pub(super) fn read(message: &[u8]) -> Result<Contents, Unfit> {
                 None => kind.ctype().to_ascii_lowercase(),
             },
         );
-        // A picture that the HTML body shows by its Content-ID is part of the letter's look (a logo, a
-        // signature), not a document. Some mail programs send documents inline with a Content-ID too.
-        if part.content_id().is_some()
-            && matches!(part.body, PartType::InlineBinary(_))
-            && media_type.starts_with("image/")
-        {
-            continue;
-        }
         let name = part
             .attachment_name()
             .map_or_else(|| format!("attachment {}", index + 1), str::to_owned);
@@ -90,6 +87,13 @@ pub(super) fn read(message: &[u8]) -> Result<Contents, Unfit> {
             || name.to_ascii_lowercase().ends_with(".pdf")
         {
             Kind::Pdf
+        } else if faxpost_paper::is_picture(bytes) {
+            // Shown by the HTML body by its Content-ID (RFC 2392). Some mail programs send documents inline
+            // with a Content-ID too, so it is only a hint: the picture's size decides.
+            Kind::Picture {
+                shown: part.content_id().is_some()
+                    && matches!(part.body, PartType::InlineBinary(_)),
+            }
         } else if matches!(part.body, PartType::Text(_)) && media_type == "text/plain" {
             Kind::Text
         } else {
@@ -138,14 +142,18 @@ mod tests {
     }
 
     #[test]
-    fn an_inline_document_is_a_document_and_an_inline_picture_is_not() {
+    fn an_inline_document_is_a_document_and_an_inline_picture_is_shown() {
         let contents = read(&mail(
             "--b\r\nContent-Type: application/pdf; name=\"a.pdf\"\r\nContent-Disposition: inline; filename=\"a.pdf\"\r\nContent-ID: <a@x>\r\n\r\n%PDF-1.4 a\r\n\
-             --b\r\nContent-Type: image/png; name=\"logo.png\"\r\nContent-Disposition: inline; filename=\"logo.png\"\r\nContent-ID: <l@x>\r\n\r\nPNG\r\n",
+             --b\r\nContent-Type: image/gif; name=\"logo.gif\"\r\nContent-Disposition: inline; filename=\"logo.gif\"\r\nContent-ID: <l@x>\r\n\r\nGIF89a\r\n\
+             --b\r\nContent-Type: image/gif; name=\"scan.gif\"\r\nContent-Disposition: attachment; filename=\"scan.gif\"\r\n\r\nGIF89a\r\n",
         ))
         .expect("contents");
         let names: Vec<_> = contents.documents.iter().map(|d| d.name.as_str()).collect();
-        assert_eq!(names, ["a.pdf"]);
+        assert_eq!(names, ["a.pdf", "logo.gif", "scan.gif"]);
+        let kinds: Vec<_> = contents.documents.iter().map(|d| d.kind).collect();
+        let picture = |shown| Kind::Picture { shown };
+        assert_eq!(kinds, [Kind::Pdf, picture(true), picture(false)]);
     }
 
     #[test]

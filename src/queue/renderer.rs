@@ -14,7 +14,7 @@ use super::{
     Inner, claim,
     claim::Job,
     closing::{self, Closing},
-    documents::{self, Contents, Kind, Unfit},
+    documents::{self, Contents, Document, Kind, Unfit},
     heads, jobs, moves, pages, profiles, routes,
     state::State,
 };
@@ -257,9 +257,10 @@ async fn prepare(queue: &Inner, jobs: &[Job]) -> Result<(Rendition, Contents), F
         return Ok((rendition, contents));
     }
     let (drawn, notes) = draw(queue, &contents, &setup, &settings).await?;
-    if drawn.is_empty() && !contents.documents.is_empty() {
+    let sent = |document: &&Document| document.kind != Kind::Picture { shown: true };
+    if drawn.is_empty() && contents.documents.iter().any(|document| sent(&document)) {
         // A cover alone would be called sent, and the document with it.
-        let names = contents.documents.iter();
+        let names = contents.documents.iter().filter(sent);
         let names = names.map(|document| document.name.clone()).collect();
         return Err(Failure::Mail {
             outcome: "attachment-unreadable",
@@ -337,6 +338,11 @@ async fn draw(
                 bytes: document.bytes.clone(),
                 password: None,
             },
+            Kind::Picture { shown } => Input::Picture {
+                name: document.name.clone(),
+                bytes: document.bytes.clone(),
+                shown,
+            },
             Kind::Text => Input::Text {
                 name: document.name.clone(),
                 text: String::from_utf8_lossy(&document.bytes).into_owned(),
@@ -349,6 +355,7 @@ async fn draw(
             setup: *setup,
             limits: Limits {
                 max_pages: queue.max_pages,
+                ..Limits::default()
             },
         };
         let done = queue

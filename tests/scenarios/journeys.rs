@@ -1,7 +1,7 @@
 //! A mail becomes a fax, a fax becomes a mail.
 
 use faxpost::people::Language;
-use faxpost_t4::Resolution;
+use faxpost_t4::{Bitmap, Coding, FaxPage, Resolution, tiff};
 
 use crate::support::{ALICE, FAR_NUMBER, OUR_NUMBER, Rig, SAMPLE_PDF, fax, letters};
 
@@ -48,6 +48,26 @@ async fn a_mail_becomes_a_fax_and_its_report() {
         .expect("a picture of the first page");
     assert!(picture.starts_with(b"\x89PNG"));
     rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_of_another_fax_goes_out_pixel_by_pixel() {
+    let rig = Rig::builder().start().await;
+    // What a scanner or a T.37 machine mails: TIFF-F, here in MH.
+    let mut map = Bitmap::new(1728, 2287);
+    for y in 200..2200 {
+        for x in (y % 50..1728).step_by(50) {
+            map.set_black(x, y);
+        }
+    }
+    let scan = tiff::write(&[FaxPage::encode(&map, Resolution::Fine, Coding::Mh)]).unwrap();
+    let message = letters::message("Scan", "Text.", &[("image/tiff", "scan.tif", &scan)]);
+    rig.mail(&[FAR_NUMBER], &message).await;
+    let report = rig.wait_report("Scan").await;
+    report.assert_says("Pages: 2 of 2 confirmed");
+    let page = rig.far_fax(1).await[1].decode().unwrap();
+    // Above them is the header line.
+    assert!((100..2287).all(|y| page.row(y) == map.row(y)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

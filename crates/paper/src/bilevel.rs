@@ -6,6 +6,8 @@
 //! darkest pixel near; ink is what is darker than a level between the two. So text in light
 //! colours, on grey and in white on dark all come out, where one level for the page loses some.
 
+use std::ops::Range;
+
 use faxpost_t4::{Bitmap, Resolution};
 
 use crate::grey::{Grey, pack};
@@ -31,8 +33,26 @@ const LEVEL: u16 = 66;
 pub(crate) fn to_bitmap(grey: &Grey, resolution: Resolution) -> Bitmap {
     let cells = Cells::of(grey, resolution);
     let tone = tone::find(grey, &cells);
-    let panels = panels::find(&cells, &tone);
-    let levels = levels(&cells);
+    convert(grey, resolution, &cells, &tone)
+}
+
+/// Makes a page black and white that holds one picture, at those columns and rows: dots all over it when it
+/// is a photograph; a scan of writing, or a drawing, is treated as any page.
+pub(crate) fn picture_to_bitmap(
+    grey: &Grey,
+    columns: Range<usize>,
+    rows: Range<usize>,
+    resolution: Resolution,
+) -> Bitmap {
+    let cells = Cells::of(grey, resolution);
+    let tone =
+        tone::photograph(grey, &cells, columns, rows).unwrap_or_else(|| tone::find(grey, &cells));
+    convert(grey, resolution, &cells, &tone)
+}
+
+fn convert(grey: &Grey, resolution: Resolution, cells: &Cells, tone: &[bool]) -> Bitmap {
+    let panels = panels::find(cells, tone);
+    let levels = levels(cells);
     let mut bitmap = Bitmap::new(grey.width, grey.height);
     let mut pixels = vec![false; grey.width];
     for y in 0..grey.height {
@@ -67,7 +87,7 @@ pub(crate) fn to_bitmap(grey: &Grey, resolution: Resolution) -> Bitmap {
         }
         pack(pixels.iter().copied(), bitmap.row_mut(y));
     }
-    tone::screen(grey, &cells, &tone, &mut bitmap);
+    tone::screen(grey, cells, tone, &mut bitmap);
     bitmap
 }
 

@@ -83,6 +83,15 @@ pub enum Reason {
     /// An encryption that no reader of ours knows.
     #[error("it is encrypted in an uncommon way")]
     EncryptionUnknown,
+    /// It is none of the pictures that are read.
+    #[error("it is not a JPEG, PNG, GIF, WebP, BMP or TIFF picture")]
+    NotPicture,
+    /// A picture in a kind of its format that is not read.
+    #[error("it is a kind of picture file that is not read; save it as JPEG or PNG")]
+    PictureKind,
+    /// A picture with more pixels than are taken.
+    #[error("the picture has too many pixels; 100 million are taken")]
+    PictureSize,
     /// The program that draws it gave up.
     #[error("it could not be drawn")]
     NotDrawn,
@@ -112,6 +121,12 @@ pub enum Note {
         /// How many.
         count: u32,
     },
+    /// A small picture that the mail shows within its text: it became no page.
+    #[error("it is a small picture within the text, as logos and signatures are, and was left out")]
+    LeftOut,
+    /// A picture that moves: only its first moment is on the page.
+    #[error("the picture moves; only its first moment is on the page")]
+    Animation,
     /// A picture in the document is damaged and was left out.
     #[error("a picture in the document could not be read and is missing")]
     PictureMissing,

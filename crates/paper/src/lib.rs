@@ -1,11 +1,11 @@
-//! Documents to fax pages: PDF, plain text and covers, rendered to bi-level bitmaps.
+//! Documents to fax pages: PDF, pictures, plain text and covers, rendered to bi-level bitmaps.
 //!
 //! The crate opens no file, no socket and no clock, and holds no key: bytes in, pages out, the same
 //! bytes for the same input. It is made to run in a sandboxed child, so every font is embedded
 //! (`fonts`) or handed in as bytes ([`warm_with`]).
 //!
 //! In the order a document passes them:
-//! `setup` says how large a page is, `pdf` and `text` draw a document in grey (`grey`),
+//! `setup` says how large a page is, `pdf`, `picture` and `text` draw a document in grey (`grey`),
 //! `bilevel` makes it black and white (`panels` and `tone` look after fills and photographs),
 //! [`cover`] draws cover pages through `typeset`, and `header` prints the header line at call
 //! time. `error` has what can go wrong and what is worth telling.
@@ -19,6 +19,7 @@ mod grey;
 mod header;
 mod panels;
 mod pdf;
+mod picture;
 mod setup;
 mod text;
 mod tone;
@@ -46,6 +47,15 @@ pub enum Input {
         /// The password that opens it, when the sender gave one.
         password: Option<String>,
     },
+    /// A picture: JPEG, PNG, GIF, WebP, BMP or TIFF; which, its first octets say.
+    Picture {
+        /// What the sender calls it.
+        name: String,
+        /// The file.
+        bytes: Vec<u8>,
+        /// Its mail shows it within the text: then a small one is a logo or a signature and becomes no page.
+        shown: bool,
+    },
     /// Plain text.
     Text {
         /// What the sender calls it.
@@ -60,7 +70,7 @@ impl Input {
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
-            Self::Pdf { name, .. } | Self::Text { name, .. } => name,
+            Self::Pdf { name, .. } | Self::Picture { name, .. } | Self::Text { name, .. } => name,
         }
     }
 }
@@ -70,21 +80,32 @@ impl Input {
 pub struct Limits {
     /// Pages at most; a longer document is refused whole, never cut.
     pub max_pages: u32,
+    /// Pixels that a picture may have at most; a larger one is refused before memory is taken for it.
+    pub max_pixels: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_pages: 200 }
+        Self {
+            max_pages: 200,
+            max_pixels: 100_000_000,
+        }
     }
 }
 
 /// A rendered document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rendered {
-    /// Its pages, MMR coded, all of the set-up's width and height.
+    /// Its pages, MMR coded, all of the set-up's width and height; none for a logo or a signature.
     pub pages: Vec<FaxPage>,
     /// What the sender should know, each once, in page order.
     pub notes: Vec<Note>,
+}
+
+/// Whether a file begins as a picture that [`render`] reads.
+#[must_use]
+pub fn is_picture(bytes: &[u8]) -> bool {
+    picture::Format::of(bytes).is_some()
 }
 
 /// Renders a document to fax pages.
@@ -110,6 +131,9 @@ pub fn render(
             bytes,
             password,
         } => pdf::render(name, bytes, password.as_deref(), setup, limits, progress),
+        Input::Picture { name, bytes, shown } => {
+            picture::render(name, bytes, *shown, setup, limits, progress)
+        }
         Input::Text { name, text } => text::render(name, text, setup, limits, progress),
     }))
     .unwrap_or_else(|_| {

@@ -5,6 +5,8 @@
 //! neighbours are): the grain is coarse enough for printers and codes in less than half of plain
 //! error diffusion, and faces stay faces.
 
+use std::ops::Range;
+
 use faxpost_t4::Bitmap;
 
 use crate::bilevel::{CELL, Cells, Group, groups};
@@ -12,6 +14,10 @@ use crate::grey::Grey;
 
 /// Cells at least; fewer are 7 × 7 mm, too small to be a picture and as likely to be smooth text.
 const LEAST: usize = 49;
+/// Lightest to darkest pixel of a cell that has no grain: photographs have hardly any of them.
+const EVEN: u8 = 3;
+/// A picture with more such cells than this, in per cent, is drawn.
+const DRAWN: usize = 50;
 /// How strongly a pixel follows each of the two neighbours, in grey levels.
 const FEEDBACK: i32 = 64;
 
@@ -33,33 +39,82 @@ pub(crate) fn find(grey: &Grey, cells: &Cells) -> Vec<bool> {
     tone
 }
 
+/// The cells of a picture of those columns and rows, when it is a photograph: soft all over, and neither
+/// mostly paper with some ink, as a scan is, nor mostly even, as a drawing or a picture of a screen is.
+pub(crate) fn photograph(
+    grey: &Grey,
+    cells: &Cells,
+    columns: Range<usize>,
+    rows: Range<usize>,
+) -> Option<Vec<bool>> {
+    let across = columns.start / CELL..columns.end.div_ceil(CELL).min(cells.across);
+    let down = rows.start / cells.height..rows.end.div_ceil(cells.height).min(cells.down);
+    let members: Vec<usize> = down
+        .flat_map(|y| across.clone().map(move |x| y * cells.across + x))
+        .collect();
+    let even = |&cell: &usize| cells.max[cell] - cells.min[cell] <= EVEN;
+    let evens = members.iter().copied().filter(|cell| even(cell)).count();
+    if members.len() < LEAST || evens * 100 > members.len() * DRAWN {
+        return None;
+    }
+    let shades = Shades::of(grey, cells, &members);
+    // A night has more ink than paper.
+    if shades.like_writing() && shades.paper > shades.dark {
+        return None;
+    }
+    let mut tone = vec![false; cells.across * cells.down];
+    members.into_iter().for_each(|cell| tone[cell] = true);
+    Some(tone)
+}
+
 /// Whether the group is text on paper that a scanner saw: mostly one light level, the rest dark.
 fn is_scan(grey: &Grey, cells: &Cells, group: &Group) -> bool {
-    let mut histogram = [0usize; 256];
-    for &cell in &group.members {
-        let (x, y) = (
-            cell % cells.across * CELL,
-            cell / cells.across * cells.height,
-        );
-        for y in y..(y + cells.height).min(grey.height) {
-            for &v in grey.row(y)[x..].iter().take(CELL) {
-                histogram[usize::from(v)] += 1;
-            }
-        }
-    }
-    let total: usize = histogram.iter().sum();
-    let light = 150;
-    let peak = (light..256)
-        .max_by_key(|&level| histogram[level])
-        .unwrap_or(255);
-    let paper: usize = histogram[peak.saturating_sub(24).max(light)..(peak + 25).min(256)]
-        .iter()
-        .sum();
-    let dark: usize = histogram[..90].iter().sum();
+    let shades = Shades::of(grey, cells, &group.members);
     // A plain sky has as much of one level, but then hardly any dark, and rarely fills the page.
     let page = cells.across * cells.down;
-    let like_paper = dark * 50 > total || group.members.len() * 10 > page * 3;
-    like_paper && (paper + dark) * 100 > total * 72
+    let like_paper = shades.dark * 50 > shades.total || group.members.len() * 10 > page * 3;
+    like_paper && shades.like_writing()
+}
+
+/// How the pixels of some cells spread over the greys.
+struct Shades {
+    total: usize,
+    /// Near the most frequent of the light greys.
+    paper: usize,
+    dark: usize,
+}
+
+impl Shades {
+    fn of(grey: &Grey, cells: &Cells, members: &[usize]) -> Self {
+        let mut histogram = [0usize; 256];
+        for &cell in members {
+            let (x, y) = (
+                cell % cells.across * CELL,
+                cell / cells.across * cells.height,
+            );
+            for y in y..(y + cells.height).min(grey.height) {
+                for &v in grey.row(y)[x..].iter().take(CELL) {
+                    histogram[usize::from(v)] += 1;
+                }
+            }
+        }
+        let light = 150;
+        let peak = (light..256)
+            .max_by_key(|&level| histogram[level])
+            .unwrap_or(255);
+        Self {
+            total: histogram.iter().sum(),
+            paper: histogram[peak.saturating_sub(24).max(light)..(peak + 25).min(256)]
+                .iter()
+                .sum(),
+            dark: histogram[..90].iter().sum(),
+        }
+    }
+
+    /// Mostly paper of one grey, the rest ink.
+    fn like_writing(&self) -> bool {
+        (self.paper + self.dark) * 100 > self.total * 72
+    }
 }
 
 /// Marks a group with what it encloses and a cell around: a picture has flat places and an edge

@@ -207,7 +207,10 @@ fn protected_and_damaged_files_say_so() {
 #[test]
 fn limits_hold() {
     let setup = PageSetup::a4_fine();
-    let limits = Limits { max_pages: 2 };
+    let limits = Limits {
+        max_pages: 2,
+        ..Limits::default()
+    };
     let mut none = |_, _| panic!("no page is drawn");
     for input in [
         pdf(SAMPLE, None),

@@ -5,7 +5,7 @@ mod read;
 mod tests;
 mod write;
 
-pub use read::{MAX_PAGES, MAX_ROWS, read, read_last};
+pub use read::{MAX_PAGES, MAX_ROWS, Scan, read, read_last, read_scans};
 pub use write::{write, write_received};
 
 use crate::DecodeError;

@@ -41,6 +41,29 @@ pub fn read(file: &[u8]) -> Result<Vec<FaxPage>, TiffError> {
     Ok(pages)
 }
 
+/// The black and white pictures of a TIFF file, of any density, reduced pictures left out.
+///
+/// # Errors
+/// The first thing that can't be read so; a file of grey or coloured pictures is one. No input makes it
+/// panic or take more memory than the input's size and the bitmaps.
+pub fn read_scans(file: &[u8]) -> Result<Vec<Scan>, TiffError> {
+    let file = File::open(file)?;
+    let mut budget = Budget {
+        bytes: file.data.len(),
+        rows: MAX_ROWS,
+    };
+    let mut scans = Vec::new();
+    for (place, directory) in file.directories()?.into_iter().enumerate() {
+        let page = place + 1;
+        let scan = directory.scan(&mut budget);
+        scans.extend(scan.map_err(|fault| TiffError::Page { page, fault })?);
+    }
+    if scans.is_empty() {
+        return Err(TiffError::NoPages);
+    }
+    Ok(scans)
+}
+
 /// The last page of a TIFF file, as a receiver that is still writing it leaves it.
 ///
 /// # Errors
@@ -58,6 +81,17 @@ pub fn read_last(file: &[u8]) -> Result<FaxPage, TiffError> {
     last.page(&mut budget)
         .map_err(|fault| TiffError::Page { page: place, fault })?
         .ok_or(TiffError::NoPages)
+}
+
+/// A black and white picture of a TIFF file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scan {
+    /// Pixels an inch, across and down, where the file says so: whatever it says.
+    pub dpi: Option<(f64, f64)>,
+    /// How it is to be turned, 1 to 8 (TIFF 6.0 §8, Orientation); 1: it isn't.
+    pub orientation: u8,
+    /// Its pixels, as they lie in the file.
+    pub bitmap: Bitmap,
 }
 
 /// What may still be taken from a file.
@@ -237,6 +271,45 @@ impl<'a> Directory<'a> {
 
     /// The page, or nothing for a reduced picture or a mask.
     fn page(&self, budget: &mut Budget) -> Result<Option<FaxPage>, PageFault> {
+        let Some(layout) = self.layout()? else {
+            return Ok(None);
+        };
+        self.one_of(tag::ORIENTATION, &[1])?;
+        let (x, y) = self.dpi()?.ok_or(PageFault::Missing(tag::X_RESOLUTION))?;
+        let resolution = Resolution::nearest(x, y).ok_or(PageFault::Resolution { x, y })?;
+        if layout.strips == 1 && layout.coding.is_some() && !layout.byte_wise && !layout.inverted {
+            return Ok(Some(FaxPage {
+                width: layout.width,
+                height: layout.height,
+                resolution,
+                coding: match layout.coding {
+                    Some(Coding::Mr { .. }) => Coding::Mr {
+                        k: resolution.usual_k(),
+                    },
+                    other => other.unwrap_or(Coding::Mmr),
+                },
+                data: self.strip(&layout, 0, budget)?,
+            }));
+        }
+        let map = self.decoded(&layout, budget)?;
+        Ok(Some(FaxPage::encode(&map, resolution, Coding::Mmr)))
+    }
+
+    /// The pixels, whatever their density, or nothing for a reduced picture or a mask.
+    fn scan(&self, budget: &mut Budget) -> Result<Option<Scan>, PageFault> {
+        let Some(layout) = self.layout()? else {
+            return Ok(None);
+        };
+        let orientation = self.one_of(tag::ORIENTATION, &[1, 2, 3, 4, 5, 6, 7, 8])?;
+        Ok(Some(Scan {
+            dpi: self.dpi()?,
+            orientation: u8::try_from(orientation).unwrap_or(1),
+            bitmap: self.decoded(&layout, budget)?,
+        }))
+    }
+
+    /// How the pixels lie in the file; nothing for a reduced picture or a mask.
+    fn layout(&self) -> Result<Option<Layout>, PageFault> {
         if self.number_or(tag::NEW_SUBFILE_TYPE, 0)? & 0b101 != 0 {
             return Ok(None);
         }
@@ -248,82 +321,98 @@ impl<'a> Directory<'a> {
         let (width, height) = (width as usize, height as usize);
         self.one_of(tag::BITS_PER_SAMPLE, &[1])?;
         self.one_of(tag::SAMPLES_PER_PIXEL, &[1])?;
-        self.one_of(tag::ORIENTATION, &[1])?;
         let compression = self.one_of(tag::COMPRESSION, &[1, 2, 3, 4])?;
-        let inverted = self.one_of(tag::PHOTOMETRIC, &[0, 1])? == 1;
-        let reversed = self.one_of(tag::FILL_ORDER, &[1, 2])? == 2;
-        let resolution = self.resolution()?;
-        let coding = match compression {
-            4 => Coding::Mmr,
-            3 if self.number_or(tag::T4_OPTIONS, 0)? & 1 != 0 => Coding::Mr {
-                k: resolution.usual_k(),
-            },
-            _ => Coding::Mh,
-        };
-
         let rows_per_strip = match self.number_or(tag::ROWS_PER_STRIP, u32::MAX)? {
             0 => height,
             rows => height.min(rows as usize),
         };
-        let strips = height.div_ceil(rows_per_strip);
-        let offsets = self.needed(tag::STRIP_OFFSETS)?;
-        let lengths = self.needed(tag::STRIP_BYTE_COUNTS)?;
-        let mut strip = |i: usize| -> Result<Vec<u8>, PageFault> {
-            let from = offsets.number(i)? as usize;
-            let len = lengths.number(i)? as usize;
-            budget.bytes = budget.bytes.checked_sub(len).ok_or(PageFault::Overlap)?;
-            let bytes = from
-                .checked_add(len)
-                .and_then(|to| self.file.data.get(from..to))
-                .ok_or(PageFault::OutOfFile)?;
-            Ok(if reversed {
-                bytes.iter().map(|byte| byte.reverse_bits()).collect()
-            } else {
-                bytes.to_vec()
-            })
-        };
-        if strips == 1 && matches!(compression, 3 | 4) && !inverted {
-            return Ok(Some(FaxPage {
-                width,
-                height,
-                resolution,
-                coding,
-                data: strip(0)?,
-            }));
-        }
+        Ok(Some(Layout {
+            width,
+            height,
+            coding: match compression {
+                1 => None,
+                4 => Some(Coding::Mmr),
+                3 if self.number_or(tag::T4_OPTIONS, 0)? & 1 != 0 => Some(Coding::Mr { k: 4 }),
+                _ => Some(Coding::Mh),
+            },
+            byte_wise: compression == 2,
+            inverted: self.one_of(tag::PHOTOMETRIC, &[0, 1])? == 1,
+            reversed: self.one_of(tag::FILL_ORDER, &[1, 2])? == 2,
+            rows_per_strip,
+            strips: height.div_ceil(rows_per_strip),
+        }))
+    }
 
+    /// A strip's bytes, most significant bit first.
+    fn strip(&self, layout: &Layout, i: usize, budget: &mut Budget) -> Result<Vec<u8>, PageFault> {
+        let from = self.needed(tag::STRIP_OFFSETS)?.number(i)? as usize;
+        let len = self.needed(tag::STRIP_BYTE_COUNTS)?.number(i)? as usize;
+        budget.bytes = budget.bytes.checked_sub(len).ok_or(PageFault::Overlap)?;
+        let bytes = from
+            .checked_add(len)
+            .and_then(|to| self.file.data.get(from..to))
+            .ok_or(PageFault::OutOfFile)?;
+        Ok(if layout.reversed {
+            bytes.iter().map(|byte| byte.reverse_bits()).collect()
+        } else {
+            bytes.to_vec()
+        })
+    }
+
+    fn decoded(&self, layout: &Layout, budget: &mut Budget) -> Result<Bitmap, PageFault> {
+        let &Layout { width, height, .. } = layout;
         budget.rows = budget
             .rows
             .checked_sub(height)
             .ok_or(PageFault::TooManyRows)?;
         let mut rows = Vec::new();
-        for i in 0..strips {
-            let height = rows_per_strip.min(height - i * rows_per_strip);
-            let data = strip(i)?;
-            let read = if compression == 1 {
-                uncompressed(data, width, height)
-            } else {
-                decode_aligned(&data, coding, width, Some(height), compression == 2)
+        for i in 0..layout.strips {
+            let height = layout
+                .rows_per_strip
+                .min(height - i * layout.rows_per_strip);
+            let data = self.strip(layout, i, budget)?;
+            let read = match layout.coding {
+                None => uncompressed(data, width, height),
+                Some(coding) => {
+                    decode_aligned(&data, coding, width, Some(height), layout.byte_wise)
+                }
             };
             let read = read.map_err(|error| PageFault::Strip { strip: i, error })?;
             rows.extend_from_slice(read.data());
         }
-        let mut map = Bitmap::from_rows(width, height, rows);
-        if inverted {
-            map = map.inverted();
-        }
-        Ok(Some(FaxPage::encode(&map, resolution, Coding::Mmr)))
+        let map = Bitmap::from_rows(width, height, rows);
+        Ok(if layout.inverted { map.inverted() } else { map })
     }
 
-    fn resolution(&self) -> Result<Resolution, PageFault> {
-        let unit = match self.one_of(tag::RESOLUTION_UNIT, &[2, 3])? {
+    /// Pixels an inch, across and down; nothing where the file has no measure.
+    fn dpi(&self) -> Result<Option<(f64, f64)>, PageFault> {
+        let unit = match self.one_of(tag::RESOLUTION_UNIT, &[2, 1, 3])? {
+            1 => return Ok(None),
             3 => 2.54,
             _ => 1.0,
         };
-        let x = self.needed(tag::X_RESOLUTION)?.fraction()? * unit;
-        let y = self.needed(tag::Y_RESOLUTION)?.fraction()? * unit;
-        Resolution::nearest(x, y).ok_or(PageFault::Resolution { x, y })
+        let (Some(x), Some(y)) = (self.find(tag::X_RESOLUTION)?, self.find(tag::Y_RESOLUTION)?)
+        else {
+            return Ok(None);
+        };
+        Ok(Some((x.fraction()? * unit, y.fraction()? * unit)))
     }
+}
+
+/// How a page's pixels lie in the file.
+struct Layout {
+    width: usize,
+    height: usize,
+    /// `None`: a bit a pixel.
+    coding: Option<Coding>,
+    /// Rows begin at bytes (compression 2).
+    byte_wise: bool,
+    /// 1 is white.
+    inverted: bool,
+    /// Least significant bit first.
+    reversed: bool,
+    rows_per_strip: usize,
+    strips: usize,
 }
 
 fn uncompressed(
