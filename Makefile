@@ -11,6 +11,8 @@ demo: deps
 	$(CARGO) run --quiet --bin faxpost -- demo $(DEMO_ARGS)
 
 test: deps
+	$(CARGO) test --workspace --locked --no-run
+	@sync # what compilers leave to be written would make the first tests' commits wait for seconds
 	$(CARGO) test --workspace --locked
 	@echo
 	@echo "Left to make test-interop (it installs independent peers and runs private instances of them):"
