@@ -97,7 +97,7 @@ CREATE TABLE trunk (
     number_format TEXT NOT NULL,          -- 'e164' (+33…), 'plain' (33…)
     dial_prefix TEXT NOT NULL,            -- written before every called number
     t38         TEXT NOT NULL,            -- 'offer' at once, 'wait' until the call stands, 'never'
-    media       TEXT NOT NULL,            -- taken from: 'signalled' the machine that SDP names, 'nat' whoever sends first
+    media       TEXT NOT NULL,            -- taken from: 'signalled' the address and port that SDP names, 'machine' that address, 'nat' whoever sends first
     priority    BIGINT NOT NULL,          -- lower is tried first
     created_at  BIGINT NOT NULL
 );

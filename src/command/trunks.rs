@@ -242,7 +242,8 @@ fn settings(trunk: &Trunk) -> String {
         format!(
             "media from: {}",
             match trunk.media {
-                MediaFrom::Signalled => "the address that it signals",
+                MediaFrom::Signalled => "the address and port that it signals",
+                MediaFrom::Machine => "the machine that it signals, by any port",
                 MediaFrom::Nat => "whoever sends first (it is behind a NAT)",
             }
         ),
@@ -317,7 +318,7 @@ fn change(
         "format" => trunk.number_format = one_of::<NumberFormat>(line, "e164 or plain")?,
         "prefix" => trunk.dial_prefix = dial_prefix(line)?,
         "t38" => trunk.t38 = one_of::<T38Policy>(line, "offer, wait or never")?,
-        "media" => trunk.media = one_of::<MediaFrom>(line, "signalled or nat")?,
+        "media" => trunk.media = one_of::<MediaFrom>(line, "signalled, machine or nat")?,
         "priority" => trunk.priority = whole(line)?,
         "route" => {
             let prefix = route_prefix(line)?;

@@ -49,7 +49,7 @@ impl Ports {
             ip,
             min: min & !1, // RFC 3550 §11: RTP takes the even port
             max,
-            next: AtomicU16::new(min & !1),
+            next: AtomicU16::new(anywhere(min & !1, max)),
             wanting: AtomicU64::new(0),
         }
     }
@@ -86,11 +86,23 @@ impl Ports {
     }
 }
 
-/// Whether media that come from `source` are those of a peer that signalled another address.
+/// An even port of the range, drawn by lot: after a restart the first calls have other ports than the last ones
+/// before it, to which peers may be sending still.
+fn anywhere(min: u16, max: u16) -> u16 {
+    let mut lot = [0; 2];
+    // Without randomness it is the first.
+    let lot = getrandom::fill(&mut lot).map_or(0, |()| u16::from_be_bytes(lot));
+    let pairs = max.saturating_sub(min) / 2 + 1;
+    min + lot % pairs * 2
+}
+
+/// Whether media that come from `source` are those of a peer that signalled another address or port.
 pub(super) fn may_be(policy: MediaFrom, signalled: SocketAddr, source: SocketAddr) -> bool {
     match policy {
-        // Its own machine, by another port: RFC 4961 asks for one port both ways, and not all keep to it.
-        MediaFrom::Signalled => signalled.ip().to_canonical() == source.ip().to_canonical(),
+        // A machine carries many calls, and goes on with one whose end it was not told: another port of it may
+        // be another call's, and the fax would go there.
+        MediaFrom::Signalled => false,
+        MediaFrom::Machine => signalled.ip().to_canonical() == source.ip().to_canonical(),
         MediaFrom::Nat => true,
     }
 }
@@ -275,9 +287,10 @@ mod tests {
         let at = |text: &str| text.parse::<SocketAddr>().unwrap();
         let signalled = at("192.0.2.1:4000");
         for (policy, source, fits) in [
-            (MediaFrom::Signalled, "192.0.2.1:4002", true),
-            (MediaFrom::Signalled, "[::ffff:192.0.2.1]:4002", true),
-            (MediaFrom::Signalled, "198.51.100.1:4000", false),
+            (MediaFrom::Signalled, "192.0.2.1:4002", false),
+            (MediaFrom::Machine, "192.0.2.1:4002", true),
+            (MediaFrom::Machine, "[::ffff:192.0.2.1]:4002", true),
+            (MediaFrom::Machine, "198.51.100.1:4000", false),
             (MediaFrom::Nat, "198.51.100.1:4000", true),
         ] {
             assert_eq!(may_be(policy, signalled, at(source)), fits, "{source}");

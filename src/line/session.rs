@@ -143,7 +143,7 @@ impl<'a> Session<'a> {
             local: begin.local,
             media,
             law,
-            ear: open_ear(audio.as_ref().or(fax.as_ref())),
+            ear: open_ear(begin.media_from, audio.as_ref().or(fax.as_ref())),
             audio,
             fax,
             peer: begin.remote.addr(),
@@ -362,7 +362,10 @@ impl<'a> Session<'a> {
 }
 
 /// Without one the signalled address alone is heard, as most peers want it.
-fn open_ear(socket: Option<&MediaSocket>) -> Option<Ear> {
+fn open_ear(policy: MediaFrom, socket: Option<&MediaSocket>) -> Option<Ear> {
+    if policy == MediaFrom::Signalled {
+        return None;
+    }
     socket?
         .ear()
         .inspect_err(

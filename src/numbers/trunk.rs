@@ -37,8 +37,11 @@ pub enum Transport {
 /// Whom the media of a trunk's calls are taken from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MediaFrom {
-    /// The machine that its SDP names, by whatever port.
+    /// The address and the port that its SDP names: what is left of another call can't get in.
     Signalled,
+    /// The machine that its SDP names, by the port that is heard first: for one whose media don't come from
+    /// where they are to go (against RFC 4961).
+    Machine,
     /// Whoever sends first: for a trunk behind a NAT, whose SDP names an address that we can't see.
     Nat,
 }
@@ -78,7 +81,7 @@ macro_rules! words {
 
 words!(T38Policy, "t38", "offer" => Offer, "wait" => Wait, "never" => Never);
 words!(Transport, "transport", "udp" => Udp, "tcp" => Tcp, "tls" => Tls, "hylafax" => Hylafax);
-words!(MediaFrom, "media", "signalled" => Signalled, "nat" => Nat);
+words!(MediaFrom, "media", "signalled" => Signalled, "machine" => Machine, "nat" => Nat);
 words!(NumberFormat, "number_format", "e164" => E164, "plain" => Plain);
 
 fn unknown(column: &'static str, value: impl ToString) -> StoreError {

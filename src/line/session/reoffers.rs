@@ -217,7 +217,7 @@ impl Session<'_> {
         };
         if moved {
             self.peer = remote.addr();
-            self.ear = open_ear(Some(socket));
+            self.ear = open_ear(self.media_from, Some(socket));
         }
         let fds = match connected {
             Ok(fds) => fds,
