@@ -387,17 +387,27 @@ pub(super) async fn failed(
     Ok(done.rows_affected() == 1)
 }
 
-/// Forgets mails that were sent and were due before `before`, or dropped before it, at most `limit`: their content is gone
-/// already, and who owed them has settled. How many there were.
-pub(super) async fn forget(store: &Store, before: Millis, limit: i64) -> Result<usize, StoreError> {
-    const OVER: &str = "state IN ('sent', 'dropped') AND run_at <= $1";
-    let due: Option<String> = sqlx::query_scalar(AssertSqlSafe(format!(
-        "SELECT mail_id FROM outbox WHERE {OVER} LIMIT 1"
+/// Whether a mail meets `condition`, of which `$1` is `before`. Asked first: there is hardly ever one, and a
+/// write transaction holds others up.
+async fn is_any(
+    store: &Store,
+    condition: &'static str,
+    before: Millis,
+) -> Result<bool, StoreError> {
+    let one: Option<String> = sqlx::query_scalar(AssertSqlSafe(format!(
+        "SELECT mail_id FROM outbox WHERE {condition} LIMIT 1"
     )))
     .bind(before)
     .fetch_optional(store.reader())
     .await?;
-    if due.is_none() {
+    Ok(one.is_some())
+}
+
+/// Forgets mails that were due before `before` and sent, or dropped before it, at most `limit`: their content
+/// is gone already, and who owed them has settled. How many there were.
+pub(super) async fn forget(store: &Store, before: Millis, limit: i64) -> Result<usize, StoreError> {
+    const OVER: &str = "state IN ('sent', 'dropped') AND run_at <= $1";
+    if !is_any(store, OVER, before).await? {
         return Ok(0);
     }
     let mut tx = store.begin().await?;
@@ -423,14 +433,7 @@ pub(super) async fn drop_overdue(
     limit: i64,
 ) -> Result<usize, StoreError> {
     const OVERDUE: &str = "state = 'failed' AND run_at <= $1";
-    // Reading first: there is hardly ever one, and a write transaction holds others up.
-    let due: Option<String> = sqlx::query_scalar(AssertSqlSafe(format!(
-        "SELECT mail_id FROM outbox WHERE {OVERDUE} LIMIT 1"
-    )))
-    .bind(before)
-    .fetch_optional(store.reader())
-    .await?;
-    if due.is_none() {
+    if !is_any(store, OVERDUE, before).await? {
         return Ok(0);
     }
     let mut tx = store.begin().await?;

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future as _;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
@@ -20,83 +19,27 @@ use rsipstack::sip::typed::Contact;
 use rsipstack::sip::{Auth, Header, HostWithPort, Param, Scheme, Transport, Uri};
 use rsipstack::transaction::endpoint::{EndpointInnerRef, EndpointOption};
 use rsipstack::transport::connection::SipConnection;
-use rsipstack::transport::tcp_listener::TcpListenerConnection;
 use rsipstack::transport::tls::{TlsConfig, TlsListenerConnection};
-use rsipstack::transport::udp::UdpConnection;
 use rsipstack::transport::{SipAddr, TransportLayer};
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::UdpSocket;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use super::config::SipConfig;
 use super::flows::{self, Closings, Opened};
 use super::inspector::Inspector;
+use super::listeners::{listen_error, listen_for_tls, listeners, refused};
 use super::message::{check_user, checked_headers, q850};
 use super::sources::{Bucket, Sources};
 use super::targets::Resting;
 use super::tending;
 use super::timers::Timers;
-use super::tls::{self, Opener};
+use super::tls::Opener;
 use super::{
     Advertised, CallId, Dial, Dropped, End, Event, Fut, OfferId, Proto, ReAnswer, SipError,
-    SipLine, Target, TlsSetup, Trunk, TrunkId, dialing, router,
+    SipLine, Target, Trunk, TrunkId, dialing, router,
 };
-
-/// How the signalling listens and how patient it is.
-#[derive(Clone, Debug)]
-pub struct SipConfig {
-    /// Address and port for UDP, and for TCP when `tcp` is on. Port 0 takes any.
-    pub listen: SocketAddr,
-    /// Address to write into Via and Contact when it isn't the one we listen on (NAT).
-    pub advertised: Option<IpAddr>,
-    /// TLS: whom we trust, who we are, where we listen.
-    pub tls: TlsSetup,
-    /// User-Agent header.
-    pub user_agent: String,
-    /// RFC 3261 T1; every other timer follows (timer B is 64·T1). 500 ms unless a test hurries.
-    pub t1: Duration,
-    /// How long a second of session timers lasts (RFC 4028): a second, unless a test hurries.
-    pub session_second: Duration,
-    /// Listen on TCP too. Without it TCP targets are refused, as peers could not call back.
-    pub tcp: bool,
-    /// How often each trunk is asked with OPTIONS whether it is there; `None`: never.
-    pub probe: Option<Duration>,
-    /// New INVITEs a second, all trunks together; above it 503.
-    pub invites_per_second: u32,
-    /// How many of them may come at once.
-    pub invite_burst: u32,
-    /// Events that may wait for the reader before signalling waits for it.
-    pub event_capacity: usize,
-}
-
-impl SipConfig {
-    /// Ordinary values for a listening address.
-    pub fn new(listen: SocketAddr) -> Self {
-        Self {
-            listen,
-            advertised: None,
-            tls: TlsSetup::default(),
-            user_agent: concat!("faxpost/", env!("CARGO_PKG_VERSION")).to_owned(),
-            t1: Duration::from_millis(500),
-            session_second: Duration::from_secs(1),
-            tcp: false,
-            probe: None,
-            invites_per_second: 50,
-            invite_burst: 200,
-            event_capacity: 1024,
-        }
-    }
-
-    /// Loopback, any port, timers twenty-five times faster.
-    pub fn for_testing() -> Self {
-        Self {
-            t1: Duration::from_millis(20),
-            session_second: Duration::from_millis(20),
-            ..Self::new(SocketAddr::from(([127, 0, 0, 1], 0)))
-        }
-    }
-}
 
 /// Octets of datagrams that may wait for us.
 const RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
@@ -306,67 +249,6 @@ pub async fn start(config: SipConfig) -> Result<SipAdapter, SipError> {
         events: Mutex::new(Some(receiver)),
         local,
     })
-}
-
-/// The listeners as the stack knows them: it writes their addresses into Via.
-async fn listeners(
-    socket: &Arc<UdpSocket>,
-    advertised: &Advertised,
-    tcp: bool,
-    stop: &CancellationToken,
-) -> Result<Vec<SipConnection>, SipError> {
-    let local = socket
-        .local_addr()
-        .map_err(|e| listen_error(([0, 0, 0, 0], 0).into(), e.to_string()))?;
-    let fault = |e: rsipstack::Error| listen_error(local, e.to_string());
-    let external = SocketAddr::new(advertised.now(), local.port());
-    let shared: Arc<UdpSocket> = Arc::clone(socket);
-    let udp = UdpConnection::from_socket(shared, Some(external), Some(stop.clone()));
-    let mut listeners: Vec<SipConnection> = vec![udp.await.map_err(fault)?.into()];
-    if tcp {
-        let tcp = TcpListenerConnection::new(local, Some(external));
-        listeners.push(tcp.await.map_err(fault)?.into());
-    }
-    Ok(listeners)
-}
-
-/// Takes the port for TLS and reads what we greet with.
-async fn listen_for_tls(
-    setup: &TlsSetup,
-) -> Result<Option<(TcpListener, TlsAcceptor, SocketAddr)>, SipError> {
-    let Some(address) = setup.listen else {
-        return Ok(None);
-    };
-    let Some((certificate, key)) = &setup.identity else {
-        let reason = "TLS needs a certificate and its key".to_owned();
-        return Err(listen_error(address, reason));
-    };
-    let acceptor = tls::acceptor(certificate, key).map_err(|e| listen_error(address, e))?;
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|e| refused(address, "TLS", &e))?;
-    let local = listener
-        .local_addr()
-        .map_err(|e| refused(address, "TLS", &e))?;
-    Ok(Some((listener, acceptor, local)))
-}
-
-fn refused(addr: SocketAddr, kind: &str, error: &io::Error) -> SipError {
-    let remedy = match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            format!("the {kind} port is in use; stop the other program or set another port")
-        }
-        io::ErrorKind::PermissionDenied => {
-            format!("{kind} ports below 1024 need a privilege; set another port")
-        }
-        io::ErrorKind::AddrNotAvailable => "this machine has no such address".to_owned(),
-        _ => format!("{kind}: {error}"),
-    };
-    listen_error(addr, remedy)
-}
-
-fn listen_error(addr: SocketAddr, reason: String) -> SipError {
-    SipError::Listen { addr, reason }
 }
 
 impl SipAdapter {

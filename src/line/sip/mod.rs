@@ -11,10 +11,12 @@
 
 mod adapter;
 mod ask;
+mod config;
 mod dialing;
 mod flows;
 mod incoming;
 mod inspector;
+mod listeners;
 mod message;
 mod refresh;
 mod router;
@@ -32,7 +34,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::time::Duration;
 
-pub use adapter::{SipAdapter, SipConfig, start};
+pub use adapter::{SipAdapter, start};
+pub use config::SipConfig;
 pub use tls::{TlsSetup, look_at_ca, look_at_identity};
 
 /// The directive that keeps the stack's raw messages (phone numbers) out of the log.
