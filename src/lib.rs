@@ -5,8 +5,8 @@
 //! `tests/rooms.rs` holds.
 //!
 //! A mail becomes a fax: [`front`] takes the mail, [`sender`] and [`dial`] say who sent it and where
-//! to, [`submission`] commits it before the answer, [`queue`] renders it in a [`worker`] and places
-//! the call through [`mod@line`], [`ledger`] settles, [`letter`] writes the report and [`relay`] mails it.
+//! to, [`submission`] commits it before the answer, [`documents`] takes it apart, [`queue`] renders it
+//! in a [`worker`] and places the call through [`mod@line`], [`ledger`] settles, [`letter`] writes the report and [`relay`] mails it.
 //! A fax becomes a mail: [`mod@line`] answers, [`inbox`] keeps each page before it is confirmed and mails
 //! the whole. `docs/flow.md` walks both, function by function.
 #![forbid(unsafe_code)]
@@ -34,6 +34,8 @@ pub mod numbers;
 pub mod people;
 
 pub mod ledger;
+
+pub mod documents;
 
 pub mod dial;
 pub mod sender;

@@ -17,6 +17,7 @@ const FLOORS: &[&[&str]] = &[
     &["people"],
     &["numbers"],
     &["ledger"],
+    &["documents"],
     &["sender", "dial"],
     &["vault"],
     &["outcome"],

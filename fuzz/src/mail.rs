@@ -1,6 +1,6 @@
 //! The mail door: message data, messages, numbers, commands.
 
-use faxpost::{command, dial, front::fuzzing as front, queue::fuzzing as queue};
+use faxpost::{command, dial, documents, front::fuzzing as front};
 
 use crate::choice;
 
@@ -25,7 +25,7 @@ pub fn smtp_data(data: &[u8]) {
 /// A message is read or refused; its parts too.
 pub fn mail(data: &[u8]) {
     let _ = front::heading(data);
-    let _ = queue::document_names(data);
+    let _ = documents::read(data, &documents::Options::default());
 }
 
 /// A number that we take is E.164, and is kept as itself.

@@ -9,7 +9,6 @@ mod cancel;
 mod claim;
 mod closing;
 mod dialler;
-mod documents;
 mod fair;
 mod heads;
 mod in_call;
@@ -182,21 +181,5 @@ impl Queue {
     #[must_use]
     pub fn calls(&self) -> Vec<CallNow> {
         self.inner.calls.list()
-    }
-}
-
-/// For the fuzz targets: the reader of a mail's parts.
-#[doc(hidden)]
-pub mod fuzzing {
-    /// The names of a mail's documents; `None` when it can't become a fax.
-    pub fn document_names(message: &[u8]) -> Option<Vec<String>> {
-        let contents = super::documents::read(message).ok()?;
-        Some(
-            contents
-                .documents
-                .into_iter()
-                .map(|document| document.name)
-                .collect(),
-        )
     }
 }

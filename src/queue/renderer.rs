@@ -14,12 +14,12 @@ use super::{
     Inner, claim,
     claim::Job,
     closing::{self, Closing},
-    documents::{self, Contents, Document, Kind, Unfit},
     heads, jobs, moves, pages, profiles, routes,
     state::State,
 };
 use crate::{
     clock::now_ms,
+    documents::{self, Contents, Document, Kind, LeftOut, Reason},
     letter::{Detail, DocumentNote},
     people::{self, Settings},
     store::{StoreError, Topic, new_id},
@@ -224,10 +224,11 @@ async fn prepare(queue: &Inner, jobs: &[Job]) -> Result<(Rendition, Contents), F
         .open(&queue.store, &job.tenant_id, &custody_id)
         .await
         .map_err(|error| not_read(&error))?;
-    let contents = tokio::task::spawn_blocking(move || documents::read(&message))
+    let options = documents::Options::default();
+    let contents = tokio::task::spawn_blocking(move || documents::read(&message, &options))
         .await
-        .map_err(|error| Failure::Ours(error.to_string()))?
-        .map_err(unfit)?;
+        .map_err(|error| Failure::Ours(error.to_string()))?;
+    let contents = fit(contents)?;
     let setup = pages::setup(&settings);
     let key = serde_json::to_string(&setup).map_err(|error| Failure::Ours(error.to_string()))?;
     let sender = Sender {
@@ -298,21 +299,24 @@ fn not_read(error: &CustodyError) -> Failure {
     }
 }
 
-fn unfit(unfit: Unfit) -> Failure {
-    match unfit {
-        Unfit::NotAMail => Failure::Mail {
-            outcome: "mail-unreadable",
-            note: None,
-        },
-        Unfit::Unsupported { name, media_type } => Failure::Mail {
-            outcome: "attachment-unsupported",
-            note: Some(Detail::Kind { name, media_type }),
-        },
-        Unfit::Empty => Failure::Mail {
-            outcome: "mail-empty",
-            note: None,
-        },
+/// What can become a fax: a mail that can be read, with something to draw and nothing that can't be.
+fn fit(contents: Option<Contents>) -> Result<Contents, Failure> {
+    let failed = |outcome, note| Err(Failure::Mail { outcome, note });
+    let Some(contents) = contents else {
+        return failed("mail-unreadable", None);
+    };
+    if let Some(LeftOut { name, reason }) = contents.left_out.first() {
+        let Reason::Unsupported { media_type } = reason;
+        let (name, media_type) = (name.clone(), media_type.clone());
+        return failed(
+            "attachment-unsupported",
+            Some(Detail::Kind { name, media_type }),
+        );
     }
+    if contents.documents.is_empty() && contents.text.is_empty() {
+        return failed("mail-empty", None);
+    }
+    Ok(contents)
 }
 
 /// Draws every document, each in a paper worker of its own.
@@ -329,26 +333,9 @@ async fn draw(
         name: String::new(),
         text: contents.text.clone(),
     });
-    let attached = contents
-        .documents
-        .iter()
-        .map(|document| match document.kind {
-            Kind::Pdf => Input::Pdf {
-                name: document.name.clone(),
-                bytes: document.bytes.clone(),
-                password: None,
-            },
-            Kind::Picture { shown } => Input::Picture {
-                name: document.name.clone(),
-                bytes: document.bytes.clone(),
-                shown,
-            },
-            Kind::Text => Input::Text {
-                name: document.name.clone(),
-                text: String::from_utf8_lossy(&document.bytes).into_owned(),
-            },
-        });
-    for input in body.into_iter().chain(attached) {
+    let attached = contents.documents.iter().map(input);
+    for input in body.map(Ok).into_iter().chain(attached) {
+        let input = input?;
         let name = input.name().to_owned();
         let request = PaperRequest::Render {
             input,
@@ -370,6 +357,37 @@ async fn draw(
         }));
     }
     Ok((drawn, notes))
+}
+
+/// What a paper worker draws it as.
+fn input(document: &Document) -> Result<Input, Failure> {
+    let name = document.name.clone();
+    Ok(match document.kind {
+        Kind::Pdf => Input::Pdf {
+            name,
+            bytes: document.bytes.clone(),
+            password: None,
+        },
+        Kind::Picture { shown } => Input::Picture {
+            name,
+            bytes: document.bytes.clone(),
+            shown,
+        },
+        Kind::Text => Input::Text {
+            name,
+            text: String::from_utf8_lossy(&document.bytes).into_owned(),
+        },
+        // Here it would be made a PDF; no conversion is offered to `documents`, so none is asked for.
+        Kind::Convert(_) => {
+            return Err(Failure::Mail {
+                outcome: "attachment-unsupported",
+                note: Some(Detail::Kind {
+                    name,
+                    media_type: "application/octet-stream".to_owned(),
+                }),
+            });
+        }
+    })
 }
 
 fn not_drawn(name: &str, failure: &PaperFailure) -> Failure {
