@@ -18,6 +18,9 @@ CREATE TABLE profile (
     name        TEXT NOT NULL,            -- a group uses the profile of its own name, else 'Basic'
     resolution  TEXT,                     -- 'standard', 'fine', 'superfine'; NULL inherits
     paper       TEXT,                     -- 'a4', 'letter', 'legal'; NULL inherits
+    landscape   TEXT,                     -- 'turn', 'shrink'; NULL inherits
+    long_pages  TEXT,                     -- 'split', 'shrink'; NULL inherits
+    blank_pages TEXT,                     -- 'keep', 'drop'; NULL inherits
     cover       BIGINT,                   -- 1: a cover goes first; NULL inherits
     priority    BIGINT,                   -- 0 first, 9 last; NULL inherits, as all below
     max_calls   BIGINT,                   -- calls that one fax may cost
@@ -210,7 +213,7 @@ CREATE TABLE rendition (
     rendition_id TEXT PRIMARY KEY,
     tenant_id   TEXT NOT NULL,
     submission_id TEXT NOT NULL REFERENCES submission (submission_id),
-    page_setup  TEXT NOT NULL,            -- JSON: width, paper, resolution
+    page_setup  TEXT NOT NULL,            -- JSON: width, paper, resolution, fit
     pages       BIGINT,                   -- NULL until made
     custody_id  TEXT,                     -- the pages, TIFF-F in MMR
     notes       TEXT NOT NULL,            -- JSON: fonts substituted, attachments left out

@@ -1,5 +1,7 @@
 //! Commands about profiles: what applies to the faxes of a group.
 
+use faxpost_paper::{Blank, Landscape, Long};
+
 use super::{
     CommandError, Gateway,
     directory::{taken, whose},
@@ -217,6 +219,18 @@ fn inherited(sending: &Sending, key: &str) -> String {
         "quiet" => return "never  (built in)".to_owned(),
         "allow" => return "all  (built in)".to_owned(),
         "deny" => return "none  (built in)".to_owned(),
+        "landscape" => match sending.landscape {
+            Landscape::Turn => "turn".to_owned(),
+            Landscape::Shrink => "shrink".to_owned(),
+        },
+        "long" => match sending.long {
+            Long::Split => "split".to_owned(),
+            Long::Shrink => "shrink".to_owned(),
+        },
+        "blank" => match sending.blank {
+            Blank::Keep => "keep".to_owned(),
+            Blank::Drop => "drop".to_owned(),
+        },
         "priority" => sending.priority.to_string(),
         "calls" => sending.max_calls.to_string(),
         "tries" => sending.max_tries.to_string(),

@@ -5,9 +5,11 @@
 
 mod kinds;
 mod parts;
+mod password;
 
 pub use kinds::Conversion;
 use kinds::Looks;
+pub use password::{Password, password};
 
 /// What the sender and this gateway say of a mail's documents.
 #[derive(Clone, Debug, Default)]

@@ -119,6 +119,27 @@ fn note(note: &Note, language: Language) -> String {
         Note::Reduced { page, percent } => {
             format!("la page {page} a été réduite à {percent}\u{a0}% pour tenir sur le papier")
         }
+        Note::NotPrinted { page } => format!(
+            "la page {page} a un commentaire ou un champ marqué comme à ne pas imprimer\u{a0}; il a été omis"
+        ),
+        Note::FieldCut => {
+            "un champ de formulaire a plus de texte que de place\u{a0}; le reste ne se voit pas".to_owned()
+        }
+        Note::FormUnsupported => {
+            "le formulaire est d'une sorte (XFA) que peu de programmes affichent\u{a0}: imprimez-le en PDF et \
+             envoyez celui-ci"
+                .to_owned()
+        }
+        Note::Cut { page, parts } => format!(
+            "la page {page} est plus longue que le papier et a été coupée en {parts} pages"
+        ),
+        Note::BlankLeftOut { pages } => {
+            let numbers: Vec<String> = pages.iter().map(u32::to_string).collect();
+            match numbers.as_slice() {
+                [one] => format!("la page blanche {one} n'a pas été envoyée"),
+                more => format!("les pages blanches {} n'ont pas été envoyées", more.join(", ")),
+            }
+        }
     }
 }
 
@@ -129,12 +150,15 @@ fn paper_error(error: &PaperError, language: Language) -> String {
     let quoted = |name: &str| format!("«\u{a0}{name}\u{a0}»");
     match error {
         PaperError::PasswordNeeded { name } => format!(
-            "{} est protégé par un mot de passe\u{a0}; envoyez-le sans protection, ou donnez le mot de passe",
+            "{} est protégé par un mot de passe\u{a0}: enregistrez-le sans mot de passe et renvoyez-le, ou renvoyez \
+             le message avec le mot de passe dans une ligne d'en-tête X-Fax-Document-Password",
             quoted(name)
         ),
-        PaperError::PasswordWrong { name } => {
-            format!("le mot de passe donné n'ouvre pas {}", quoted(name))
-        }
+        PaperError::PasswordWrong { name } => format!(
+            "le mot de passe donné (X-Fax-Document-Password) n'ouvre pas {}\u{a0}: vérifiez les majuscules, ou \
+             enregistrez le document sans mot de passe, puis renvoyez-le",
+            quoted(name)
+        ),
         PaperError::Damaged { name, reason } => {
             format!(
                 "{} est endommagé\u{a0}: {}",

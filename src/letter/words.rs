@@ -51,7 +51,11 @@ pub(super) const ARRIVED: Say = say("Received", "Reçu");
 pub(super) const WITH_ECM: Say = say("with error correction", "avec correction d'erreurs");
 pub(super) const WITHOUT_ECM: Say = say("without error correction", "sans correction d'erreurs");
 pub(super) const ON_THE_DOCUMENT: Say = say("About the document", "À propos du document");
-pub(super) const FIRST_PAGE: Say = say("The first page", "La première page");
+pub(super) const FIRST_PAGE: Say = say(
+    "The first page as it was drawn; the header line and the final resolution are added on the call",
+    "La première page telle qu'elle a été dessinée\u{a0}; la ligne d'en-tête et la résolution définitive \
+     s'ajoutent lors de l'appel",
+);
 pub(super) const TECHNICAL: Say = say("Technical details", "Détails techniques");
 pub(super) const UNKNOWN_CALLER: Say = say("an unknown number", "un numéro inconnu");
 pub(super) const UNKNOWN_NUMBER: Say = say("unknown", "inconnu");

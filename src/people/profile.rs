@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use faxpost_paper::{Blank, Landscape, Long};
 use sqlx::{Row as _, any::AnyRow};
 
 use super::{BASIC, hours::Hours};
@@ -44,9 +45,12 @@ const fn number(key: &'static str, column: &'static str, expected: &'static str)
 const SECONDS: &str = "none, or seconds as 60,120,300";
 const COUNT: &str = "a whole number from 1 to 100";
 
-const VALUES: [Value; 16] = [
+const VALUES: [Value; 19] = [
     text("resolution", "resolution", "standard, fine or superfine"),
     text("paper", "paper", "a4, letter or legal"),
+    text("landscape", "landscape", "turn or shrink"),
+    text("long", "long_pages", "split or shrink"),
+    text("blank", "blank_pages", "keep or drop"),
     number("cover", "cover", "on or off"),
     number(
         "priority",
@@ -160,6 +164,9 @@ fn stored(key: &str, written: &str) -> Option<String> {
     match key {
         "resolution" => one_of(&["standard", "fine", "superfine"]),
         "paper" => one_of(&["a4", "letter", "legal"]),
+        "landscape" => one_of(&["turn", "shrink"]),
+        "long" => one_of(&["split", "shrink"]),
+        "blank" => one_of(&["keep", "drop"]),
         "cover" => match written {
             "on" => Some("1".to_owned()),
             "off" => Some("0".to_owned()),
@@ -276,6 +283,7 @@ impl Rules {
         if let Some(tries) = said("tries") {
             sending.max_tries = read("tries", tries)?;
         }
+        lay(&mut sending, said)?;
         let rows = &mut sending.wait_s;
         for (key, row) in [
             ("busy", &mut rows.busy),
@@ -307,6 +315,35 @@ impl Rules {
             time_zone: time_zone.to_owned(),
         })
     }
+}
+
+/// How pages are laid on the paper.
+fn lay<'a>(
+    sending: &mut Sending,
+    said: impl Fn(&str) -> Option<&'a String>,
+) -> Result<(), StoreError> {
+    if let Some(text) = said("landscape") {
+        sending.landscape = match text.as_str() {
+            "turn" => Landscape::Turn,
+            "shrink" => Landscape::Shrink,
+            _ => return Err(unknown("landscape", text)),
+        };
+    }
+    if let Some(text) = said("long") {
+        sending.long = match text.as_str() {
+            "split" => Long::Split,
+            "shrink" => Long::Shrink,
+            _ => return Err(unknown("long_pages", text)),
+        };
+    }
+    if let Some(text) = said("blank") {
+        sending.blank = match text.as_str() {
+            "keep" => Blank::Keep,
+            "drop" => Blank::Drop,
+            _ => return Err(unknown("blank_pages", text)),
+        };
+    }
+    Ok(())
 }
 
 fn allowed(profiles: &[Profile]) -> Allowed {

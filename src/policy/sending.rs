@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use faxpost_paper::{Blank, Fit, Landscape, Long};
 use serde::Deserialize;
 
 use super::PolicyError;
@@ -30,6 +31,15 @@ pub struct Sending {
     /// Seconds of waiting that make up for one step of priority; 0: none do.
     #[serde(default = "normal_age")]
     pub age_s: u32,
+    /// Pages that are wider than long.
+    #[serde(default)]
+    pub landscape: Landscape,
+    /// Pages that are much longer than the paper.
+    #[serde(default)]
+    pub long: Long,
+    /// Pages without a mark.
+    #[serde(default)]
+    pub blank: Blank,
     /// The ladder.
     pub wait_s: Ladder,
 }
@@ -81,6 +91,16 @@ impl Sending {
             });
         }
         Ok(rules)
+    }
+
+    /// How pages that are not as the paper are laid on it.
+    #[must_use]
+    pub fn fit(&self) -> Fit {
+        Fit {
+            landscape: self.landscape,
+            long: self.long,
+            blank: self.blank,
+        }
     }
 
     /// Milliseconds of waiting that make up for one step of priority.

@@ -1,7 +1,9 @@
 //! The pages of one call: cover and rendition from the first page that is not confirmed, each with its
 //! header line.
 
-use faxpost_paper::{HeaderLine, Language as PaperLanguage, PageSetup, Paper, header_line, stamp};
+use faxpost_paper::{
+    Fit, HeaderLine, Language as PaperLanguage, PageSetup, Paper, header_line, stamp,
+};
 use faxpost_t4::{FaxPage, tiff};
 use jiff::{Timestamp, tz::TimeZone};
 use sqlx::Row;
@@ -25,6 +27,7 @@ pub(super) fn setup(settings: &Settings) -> PageSetup {
             people::Paper::Legal => Paper::Legal,
         },
         resolution: settings.resolution,
+        fit: Fit::default(),
     }
 }
 

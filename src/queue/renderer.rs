@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     clock::now_ms,
-    documents::{self, Contents, Document, Kind, LeftOut, Reason},
+    documents::{self, Contents, Document, Kind, LeftOut, Password, Reason},
     letter::{Detail, DocumentNote},
     people::{self, Settings},
     store::{StoreError, Topic, new_id},
@@ -225,11 +225,20 @@ async fn prepare(queue: &Inner, jobs: &[Job]) -> Result<(Rendition, Contents), F
         .await
         .map_err(|error| not_read(&error))?;
     let options = documents::Options::default();
-    let contents = tokio::task::spawn_blocking(move || documents::read(&message, &options))
+    let read = move || {
+        (
+            documents::read(&message, &options),
+            documents::password(&message),
+        )
+    };
+    let (contents, password) = tokio::task::spawn_blocking(read)
         .await
         .map_err(|error| Failure::Ours(error.to_string()))?;
     let contents = fit(contents)?;
-    let setup = pages::setup(&settings);
+    let setup = PageSetup {
+        fit: rules.sending.fit(),
+        ..pages::setup(&settings)
+    };
     let key = serde_json::to_string(&setup).map_err(|error| Failure::Ours(error.to_string()))?;
     let sender = Sender {
         name: user.name,
@@ -257,7 +266,12 @@ async fn prepare(queue: &Inner, jobs: &[Job]) -> Result<(Rendition, Contents), F
         };
         return Ok((rendition, contents));
     }
-    let (drawn, notes) = draw(queue, &contents, &setup, &settings).await?;
+    let (drawn, notes) = draw(queue, &contents, password.as_ref(), &setup, &settings).await?;
+    tracing::info!(
+        submission = job.submission_id,
+        pages = drawn.len(),
+        "the documents of a mail are drawn"
+    );
     let sent = |document: &&Document| document.kind != Kind::Picture { shown: true };
     if drawn.is_empty() && contents.documents.iter().any(|document| sent(&document)) {
         // A cover alone would be called sent, and the document with it.
@@ -323,6 +337,7 @@ fn fit(contents: Option<Contents>) -> Result<Contents, Failure> {
 async fn draw(
     queue: &Inner,
     contents: &Contents,
+    password: Option<&Password>,
     setup: &PageSetup,
     settings: &Settings,
 ) -> Result<(Vec<FaxPage>, Vec<DocumentNote>), Failure> {
@@ -333,7 +348,10 @@ async fn draw(
         name: String::new(),
         text: contents.text.clone(),
     });
-    let attached = contents.documents.iter().map(input);
+    let attached = contents
+        .documents
+        .iter()
+        .map(|document| input(document, password));
     for input in body.map(Ok).into_iter().chain(attached) {
         let input = input?;
         let name = input.name().to_owned();
@@ -360,13 +378,13 @@ async fn draw(
 }
 
 /// What a paper worker draws it as.
-fn input(document: &Document) -> Result<Input, Failure> {
+fn input(document: &Document, password: Option<&Password>) -> Result<Input, Failure> {
     let name = document.name.clone();
     Ok(match document.kind {
         Kind::Pdf => Input::Pdf {
             name,
             bytes: document.bytes.clone(),
-            password: None,
+            password: password.map(|password| password.reveal().to_owned()),
         },
         Kind::Picture { shown } => Input::Picture {
             name,

@@ -8,6 +8,7 @@ mod carriers;
 mod endings;
 mod fallback;
 mod journeys;
+mod paper;
 mod promise_1;
 mod promise_2;
 mod promise_3;

@@ -9,13 +9,19 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum PaperError {
     /// The document is encrypted and no password was given.
-    #[error("“{name}” is protected by a password; send it without, or give the password")]
+    #[error(
+        "“{name}” is protected by a password: save it without one and send it again, or send the mail again \
+         with the password in a header line of its own, X-Fax-Document-Password"
+    )]
     PasswordNeeded {
         /// The document.
         name: String,
     },
     /// The document is encrypted and the password given does not open it.
-    #[error("the password given does not open “{name}”")]
+    #[error(
+        "the password given (X-Fax-Document-Password) does not open “{name}”: mind capitals, or save the \
+         document without a password, and send it again"
+    )]
     PasswordWrong {
         /// The document.
         name: String,
@@ -141,4 +147,40 @@ pub enum Note {
         /// Of its own size.
         percent: u32,
     },
+    /// What is on the screen and not in print was left out.
+    #[error("page {page} has a comment or field that is marked not to be printed; it was left out")]
+    NotPrinted {
+        /// Page of the document, from 1.
+        page: u32,
+    },
+    /// A form field has more text than fits it.
+    #[error("a form field has more text than room; the rest of it can't be seen")]
+    FieldCut,
+    /// A form that only its maker's programs draw.
+    #[error(
+        "the form is of a kind (XFA) that few programs can show: print it to a PDF and send that"
+    )]
+    FormUnsupported,
+    /// A page is longer than the paper and became several.
+    #[error("page {page} is longer than the paper and was cut into {parts} pages")]
+    Cut {
+        /// Page of the document, from 1.
+        page: u32,
+        /// Pages that it became.
+        parts: u32,
+    },
+    /// Blank pages were left out, as the profile says.
+    #[error("{} left out", blank_pages(pages))]
+    BlankLeftOut {
+        /// Pages of the document, from 1.
+        pages: Vec<u32>,
+    },
+}
+
+fn blank_pages(pages: &[u32]) -> String {
+    let numbers: Vec<String> = pages.iter().map(u32::to_string).collect();
+    match numbers.as_slice() {
+        [one] => format!("the blank page {one} was"),
+        more => format!("the blank pages {} were", more.join(", ")),
+    }
 }

@@ -5,6 +5,7 @@
 
 use std::sync::{Arc, LazyLock, OnceLock};
 
+use ab_glyph::{Font as _, FontRef, GlyphId, OutlineCurve, Point};
 use typst::foundations::Bytes;
 use typst::text::{Font, FontBook};
 use typst::utils::LazyHash;
@@ -64,3 +65,58 @@ pub(crate) static TYPEFACES: LazyLock<Typefaces> = LazyLock::new(|| {
         fonts,
     }
 });
+
+/// The outline of a letter as the operators of a PDF path, in points from the lower left corner of a page of
+/// that height, filled.
+pub(crate) fn outline(
+    letter: &crate::typeset::Letter<'_>,
+    page_height: f64,
+    put: &mut dyn FnMut(&[f64], &str),
+) {
+    let (data, index) = (letter.font.data(), letter.font.index());
+    let Ok(font) = FontRef::try_from_slice_and_index(data, index) else {
+        return;
+    };
+    let Some(outline) = font.outline(GlyphId(letter.glyph)) else {
+        return;
+    };
+    let scale = letter.size / f64::from(font.units_per_em().unwrap_or(1000.0));
+    let at = |point: Point| {
+        [
+            letter.x + f64::from(point.x) * scale,
+            page_height - letter.y + f64::from(point.y) * scale,
+        ]
+    };
+    let mut last = None;
+    for curve in &outline.curves {
+        let start = match *curve {
+            OutlineCurve::Line(start, _)
+            | OutlineCurve::Quad(start, ..)
+            | OutlineCurve::Cubic(start, ..) => start,
+        };
+        if last != Some(start) {
+            put(&at(start), "m");
+        }
+        let from = at(start);
+        let end = match *curve {
+            OutlineCurve::Line(_, end) => {
+                put(&at(end), "l");
+                end
+            }
+            OutlineCurve::Quad(_, control, end) => {
+                // The same curve with two controls, which is all that PDF has.
+                let (control, to) = (at(control), at(end));
+                let third = |end: [f64; 2], i: usize| end[i] + (control[i] - end[i]) * 2.0 / 3.0;
+                let numbers = [third(from, 0), third(from, 1), third(to, 0), third(to, 1)];
+                put(&[&numbers[..], &to[..]].concat(), "c");
+                end
+            }
+            OutlineCurve::Cubic(_, first, second, end) => {
+                put(&[at(first), at(second), at(end)].concat(), "c");
+                end
+            }
+        };
+        last = Some(end);
+    }
+    put(&[], "f");
+}

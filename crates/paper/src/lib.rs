@@ -21,6 +21,7 @@ mod panels;
 mod pdf;
 mod picture;
 mod setup;
+mod sheets;
 mod text;
 mod tone;
 mod typeset;
@@ -33,7 +34,7 @@ use serde::{Deserialize, Serialize};
 pub use cover::{Cover, Language, MAX_COVER_PAGES, cover};
 pub use error::{Note, PaperError, Reason};
 pub use header::{HeaderLine, header_line, stamp, stamp_bitmap};
-pub use setup::{PageSetup, Paper};
+pub use setup::{Blank, Fit, Landscape, Long, PageSetup, Paper};
 
 /// A document to render. `name` is the attachment's, for messages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,6 +3,11 @@
 //! The drawing is anti-aliased (without, hayro is slower and the local threshold of `bilevel`
 //! sees less), and non-square pixels come from the transform, not from resampling.
 
+mod annotations;
+mod fields;
+mod looks;
+mod rewrite;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hayro::hayro_interpret::font::FontQuery;
@@ -15,7 +20,9 @@ use hayro::vello_cpu::{Pixmap, RasterizerSettings, RenderContext, Resources, Tar
 use hayro::{RenderCache, RenderSettings, hayro_interpret::TransformExt, render_into};
 
 use crate::grey::Grey;
-use crate::{Limits, Note, PageSetup, PaperError, Reason, Rendered, bilevel, code, fonts};
+use crate::setup::Placement;
+use crate::sheets::{Sheets, cut_at};
+use crate::{Limits, Note, PageSetup, PaperError, Reason, Rendered, bilevel, fonts};
 
 const MM_PER_POINT: f64 = 25.4 / 72.0;
 
@@ -32,7 +39,15 @@ pub(crate) fn render(
     limits: &Limits,
     progress: &mut dyn FnMut(u32, u32),
 ) -> Result<Rendered, PaperError> {
-    let pdf = open(name, bytes, password)?;
+    let notes = Notes::default();
+    let mut pdf = open(name, bytes, password)?;
+    if let Some(prepared) = annotations::prepared(&pdf, &notes) {
+        // What is written here can be read here; else the file stays as it is.
+        match Pdf::new(prepared) {
+            Ok(read) if read.pages().len() == pdf.pages().len() => pdf = read,
+            _ => tell(&notes, Note::AnnotationMissing),
+        }
+    }
     let pages = pdf.pages();
     let total = u32::try_from(pages.len()).unwrap_or(u32::MAX);
     if total == 0 {
@@ -44,23 +59,39 @@ pub(crate) fn render(
             limit: limits.max_pages,
         });
     }
-    let notes = Notes::default();
     let settings = settings(&notes);
     let cache = RenderCache::new();
     let mut canvas = Canvas::new(setup);
-    let mut rendered = Vec::with_capacity(pages.len());
+    let mut sheets = Sheets::new(name, setup, limits);
     for (number, page) in (1..).zip(pages.iter()) {
-        let grey = canvas
-            .draw(page, number, &cache, &settings, &notes)
+        let laid = Laid::of(page, setup)
             .ok_or_else(|| damaged(name, Reason::PageSize { page: number }))?;
-        rendered.push(code(&bilevel::to_bitmap(&grey, setup.resolution), setup));
+        laid.tell(number, &notes);
+        let mut top_mm = 0.0;
+        let mut parts = 0;
+        loop {
+            let mut grey = canvas.draw(page, laid.transform(setup, top_mm), &cache, &settings);
+            let rest = laid.cut(&mut grey, setup, &mut top_mm);
+            let bitmap = bilevel::to_bitmap(&grey, setup.resolution);
+            sheets.take(&bitmap, number, true)?;
+            parts += 1;
+            if !rest {
+                break;
+            }
+        }
+        if parts > 1 {
+            tell(
+                &notes,
+                Note::Cut {
+                    page: number,
+                    parts,
+                },
+            );
+        }
         progress(number, total);
     }
     let notes = std::mem::take(&mut *notes.lock().unwrap_or_else(PoisonError::into_inner));
-    Ok(Rendered {
-        pages: rendered,
-        notes,
-    })
+    Ok(sheets.finish(notes))
 }
 
 fn open(name: &str, bytes: &[u8], password: Option<&str>) -> Result<Pdf, PaperError> {
@@ -152,9 +183,81 @@ fn settings(notes: &Notes) -> InterpreterSettings {
     }
 }
 
+/// Where on the paper a page is.
+struct Laid {
+    placement: Placement,
+    /// From the page's own user space to millimetres on the paper, before any cut.
+    on_paper: Affine,
+}
+
+impl Laid {
+    /// `None` when the page's size makes no sense.
+    fn of(page: &Page<'_>, setup: &PageSetup) -> Option<Self> {
+        let (width, height) = page.render_dimensions();
+        // ISO 32000-2 §14.11.2, table 31: the unit of user space, in 1/72 inch.
+        let unit = page.raw().get::<f32>(b"UserUnit").unwrap_or(1.0);
+        let mm = f64::from(if unit > 0.0 { unit } else { 1.0 }) * MM_PER_POINT;
+        let (width, height) = (f64::from(width) * mm, f64::from(height) * mm);
+        if !(width.is_finite() && height.is_finite() && width > 0.0 && height > 0.0) {
+            return None;
+        }
+        let placement = setup.place(width, height);
+        let turn = if placement.turn {
+            // A quarter to the left: (x, y) to (y, width - x), y downwards.
+            Affine::new([0.0, -1.0, 1.0, 0.0, 0.0, width])
+        } else {
+            Affine::IDENTITY
+        };
+        let on_paper = Affine::translate((placement.left_mm, 0.0))
+            * Affine::scale(placement.scale)
+            * turn
+            * Affine::scale(mm)
+            * page.initial_transform(true).to_kurbo();
+        Some(Self {
+            placement,
+            on_paper,
+        })
+    }
+
+    /// To the pixels of a sheet that begins `top_mm` down the page.
+    fn transform(&self, setup: &PageSetup, top_mm: f64) -> Affine {
+        Affine::scale_non_uniform(setup.columns_per_mm(), setup.rows_per_mm())
+            * Affine::translate((0.0, -top_mm))
+            * self.on_paper
+    }
+
+    /// Ends a sheet of a page that is cut between two lines, and says whether more of the page follows, which
+    /// begins at `top_mm` then.
+    fn cut(&self, grey: &mut Grey, setup: &PageSetup, top_mm: &mut f64) -> bool {
+        let Some(length) = self.placement.cut_mm else {
+            return false;
+        };
+        let end = *top_mm + setup.paper.height_mm();
+        // What is less than a hair's breadth is the rounding of the page's size.
+        if end >= length - 0.5 {
+            return false;
+        }
+        let row = cut_at(grey.width, &grey.data, setup.rows_per_mm() as usize);
+        grey.data[row * grey.width..].fill(255);
+        *top_mm += row as f64 / setup.rows_per_mm();
+        true
+    }
+
+    fn tell(&self, number: u32, notes: &Notes) {
+        if self.placement.scale < TELL_SCALE {
+            tell(
+                notes,
+                Note::Reduced {
+                    page: number,
+                    percent: ((self.placement.scale * 100.0).round() as u32).max(1),
+                },
+            );
+        }
+    }
+}
+
 /// The drawing surface, kept from page to page: fresh pages of memory cost milliseconds.
 struct Canvas {
-    setup: PageSetup,
     context: RenderContext,
     pixmap: Pixmap,
     resources: Resources,
@@ -165,54 +268,20 @@ impl Canvas {
         // The largest page is 2432 × 5476 (Legal, superfine).
         let (width, height) = (setup.width as u16, setup.height() as u16);
         Self {
-            setup: *setup,
             context: RenderContext::new(width, height),
             pixmap: Pixmap::new(width, height),
             resources: Resources::default(),
         }
     }
 
-    /// Draws a page; `None` when its size makes no sense.
+    /// Draws a page.
     fn draw<'a>(
         &mut self,
         page: &'a Page<'a>,
-        number: u32,
+        transform: Affine,
         cache: &RenderCache<'a>,
         settings: &InterpreterSettings,
-        notes: &Notes,
-    ) -> Option<Grey> {
-        let (width, height) = page.render_dimensions();
-        let (width, height) = (
-            f64::from(width) * MM_PER_POINT,
-            f64::from(height) * MM_PER_POINT,
-        );
-        if !(width.is_finite() && height.is_finite() && width > 0.0 && height > 0.0) {
-            return None;
-        }
-        let placement = self.setup.place(width, height);
-        if placement.scale < TELL_SCALE {
-            tell(
-                notes,
-                Note::Reduced {
-                    page: number,
-                    percent: (placement.scale * 100.0).round() as u32,
-                },
-            );
-        }
-        let turn = if placement.turn {
-            // A quarter to the left: (x, y) to (y, width - x), y downwards.
-            Affine::new([0.0, -1.0, 1.0, 0.0, 0.0, width])
-        } else {
-            Affine::IDENTITY
-        };
-        let transform =
-            Affine::scale_non_uniform(self.setup.columns_per_mm(), self.setup.rows_per_mm())
-                * Affine::translate((placement.left_mm, 0.0))
-                * Affine::scale(placement.scale)
-                * turn
-                * Affine::scale(MM_PER_POINT)
-                * page.initial_transform(true).to_kurbo();
-
+    ) -> Grey {
         self.context.reset();
         render_into(
             page,
@@ -231,10 +300,10 @@ impl Canvas {
                 ..RasterizerSettings::default()
             },
         );
-        Some(Grey::from_rgba(
+        Grey::from_rgba(
             usize::from(self.pixmap.width()),
             usize::from(self.pixmap.height()),
             self.pixmap.data_as_u8_slice(),
-        ))
+        )
     }
 }

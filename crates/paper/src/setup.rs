@@ -32,6 +32,56 @@ impl Paper {
     }
 }
 
+/// How pages that are not as the paper are laid on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Fit {
+    /// Pages that are wider than long.
+    pub landscape: Landscape,
+    /// Pages that are much longer than the paper.
+    pub long: Long,
+    /// Pages without a mark.
+    pub blank: Blank,
+}
+
+/// What becomes of pages that are wider than long.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Landscape {
+    /// Turned a quarter to the left when that makes them larger.
+    #[default]
+    Turn,
+    /// Left upright, as small as that makes them.
+    Shrink,
+}
+
+/// What becomes of pages that are much longer than the paper: a till receipt, a picture of a whole web page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Long {
+    /// Cut into as many pages of paper as they fill.
+    #[default]
+    Split,
+    /// Made as small as one page takes.
+    Shrink,
+}
+
+/// What becomes of pages without a mark.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Blank {
+    /// They are sent.
+    #[default]
+    Keep,
+    /// They are left out, and the sender is told.
+    Drop,
+}
+
+/// A page is cut only where shrinking would take more than a quarter off the size that its width allows:
+/// Legal on A4 is shrunk.
+const CUT: f64 = 0.75;
+/// Nothing is cut into more pages than this.
+const MOST_PARTS: f64 = 40.0;
+
 /// What pages are made to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PageSetup {
@@ -41,6 +91,8 @@ pub struct PageSetup {
     pub paper: Paper,
     /// Rows a millimetre.
     pub resolution: Resolution,
+    /// How other pages are laid on it.
+    pub fit: Fit,
 }
 
 impl PageSetup {
@@ -51,6 +103,7 @@ impl PageSetup {
             width: 1728,
             paper: Paper::A4,
             resolution: Resolution::Fine,
+            fit: Fit::default(),
         }
     }
 
@@ -104,13 +157,23 @@ impl PageSetup {
         };
         let (straight, turned) = (fit(width, height), fit(height, width));
         // A per cent is not worth a page that reads sideways.
-        let turn = width > height && turned > straight * 1.01;
-        let scale = if turn { turned } else { straight };
-        let across = if turn { height } else { width };
+        let turn =
+            self.fit.landscape == Landscape::Turn && width > height && turned > straight * 1.01;
+        let shrunk = if turn { turned } else { straight };
+        let (across, down) = if turn {
+            (height, width)
+        } else {
+            (width, height)
+        };
+        let by_width = (self.width_mm() / across).min(1.0);
+        let parts = down * by_width / self.paper.height_mm();
+        let cut = self.fit.long == Long::Split && shrunk < by_width * CUT && parts < MOST_PARTS;
+        let scale = if cut { by_width } else { shrunk };
         Placement {
             turn,
             scale,
             left_mm: (self.width_mm() - across * scale) / 2.0,
+            cut_mm: cut.then_some(down * scale),
         }
     }
 }
@@ -124,6 +187,8 @@ pub(crate) struct Placement {
     pub scale: f64,
     /// From the paper's left edge to the page's.
     pub left_mm: f64,
+    /// It is cut into pages of paper: its whole length on paper.
+    pub cut_mm: Option<f64>,
 }
 
 #[cfg(test)]
@@ -137,6 +202,7 @@ mod tests {
                 width: 1728,
                 paper,
                 resolution,
+                fit: Fit::default(),
             }
             .height()
         };
@@ -165,6 +231,26 @@ mod tests {
         assert_eq!((a4.turn, a4.scale), (true, 1.0));
         let a5 = setup.place(210.0, 148.0);
         assert_eq!((a5.turn, a5.scale), (false, 1.0));
+    }
+
+    #[test]
+    fn long_pages_are_cut_and_posters_shrink() {
+        let mut setup = PageSetup::a4_fine();
+        let receipt = setup.place(80.0, 1000.0);
+        assert_eq!((receipt.scale, receipt.cut_mm), (1.0, Some(1000.0)));
+        let banner = setup.place(1000.0, 80.0);
+        assert_eq!((banner.turn, banner.cut_mm), (true, Some(1000.0)));
+        for (width, height) in [(216.0, 356.0), (841.0, 1189.0), (1189.0, 841.0)] {
+            assert_eq!(setup.place(width, height).cut_mm, None, "{width}");
+        }
+        // Longer than anybody wants to have.
+        assert_eq!(setup.place(80.0, 100_000.0).cut_mm, None);
+        setup.fit.long = Long::Shrink;
+        let receipt = setup.place(80.0, 1000.0);
+        assert!(receipt.cut_mm.is_none() && (receipt.scale - 0.297).abs() < 1e-9);
+        setup.fit.landscape = Landscape::Shrink;
+        let a4 = setup.place(297.0, 210.0);
+        assert!(!a4.turn && (a4.scale - 215.0 / 297.0).abs() < 1e-9);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use typst::syntax::Source;
 
-use crate::{Limits, Note, PageSetup, PaperError, Rendered, code, typeset};
+use crate::{Limits, Note, PageSetup, PaperError, Rendered, sheets::Sheets, typeset};
 
 static TEMPLATE: LazyLock<Source> =
     LazyLock::new(|| Source::detached(include_str!("../templates/text.typ")));
@@ -55,17 +55,17 @@ pub(crate) fn render(
     if total > limits.max_pages {
         return Err(too_long());
     }
-    let mut pages = Vec::with_capacity(composed.pages());
+    let mut sheets = Sheets::new(name, setup, limits);
     for index in 0..composed.pages() {
         let bitmap = composed.draw(index, setup).threshold(INK);
-        pages.push(code(&bitmap, setup));
+        sheets.take(&bitmap, index as u32 + 1, composed.missing() == 0)?;
         progress(index as u32 + 1, total);
     }
     let notes = match composed.missing() {
         0 => Vec::new(),
         count => vec![Note::CharactersMissing { count }],
     };
-    Ok(Rendered { pages, notes })
+    Ok(sheets.finish(notes))
 }
 
 /// Whether the text is laid out with blanks or tabs.

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use typst::diag::{FileError, FileResult};
 use typst::foundations::{Bytes, Datetime, Dict, Duration, Str, Value};
-use typst::layout::{Abs, Frame, FrameItem, Ratio, Size, Transform};
+use typst::layout::{Abs, Frame, FrameItem, Point, Ratio, Size, Transform};
 use typst::syntax::{FileId, Source};
 use typst::text::{Font, FontBook};
 use typst::utils::{LazyHash, Scalar};
@@ -48,8 +48,69 @@ pub(crate) fn compose(
     ] {
         dict.insert(key.into(), Value::Length(Abs::mm(mm).into()));
     }
+    compose_with(template, dict)
+}
+
+/// The text of a form field; lengths in points.
+pub(crate) struct FieldText<'a> {
+    pub width: f64,
+    pub height: f64,
+    pub text: &'a str,
+    /// 0: as large as fits.
+    pub size: f64,
+    /// 0: from the left; 1: in the middle; 2: to the right.
+    pub quadding: i64,
+    pub lines: bool,
+    pub cells: usize,
+    pub fixed_pitch: bool,
+}
+
+/// Composes the texts of form fields, a page each.
+pub(crate) fn fields(texts: &[FieldText<'_>]) -> Result<Composed, PaperError> {
+    static TEMPLATE: LazyLock<Source> =
+        LazyLock::new(|| Source::detached(include_str!("../templates/fields.typ")));
+    let length = |points: f64| {
+        // The largest is that of a page of PDF.
+        let points = if points.is_finite() {
+            points.clamp(0.0, 14_400.0)
+        } else {
+            0.0
+        };
+        Value::Length(Abs::pt(points).into())
+    };
+    let all = texts.iter().map(|field| {
+        let mut dict = Dict::new();
+        let align = match field.quadding {
+            1 => "center",
+            2 => "right",
+            _ => "left",
+        };
+        let cells = i64::try_from(field.cells).unwrap_or(0);
+        for (key, value) in [
+            ("width", length(field.width.max(1.0))),
+            ("height", length(field.height.max(1.0))),
+            ("size", length(field.size.min(200.0))),
+            (
+                "text",
+                Value::Str(Str::from(crate::text::prepare(field.text))),
+            ),
+            ("align", Value::Str(Str::from(align))),
+            ("lines", Value::Bool(field.lines)),
+            ("cells", Value::Int(cells)),
+            ("mono", Value::Bool(field.fixed_pitch)),
+        ] {
+            dict.insert(key.into(), value);
+        }
+        Value::Dict(dict)
+    });
+    let mut dict = Dict::new();
+    dict.insert("fields".into(), Value::Array(all.collect()));
+    compose_with(&TEMPLATE, dict)
+}
+
+fn compose_with(template: &Source, inputs: Dict) -> Result<Composed, PaperError> {
     let desk = Desk {
-        library: LazyHash::new(Library::builder().with_inputs(dict).build()),
+        library: LazyHash::new(Library::builder().with_inputs(inputs).build()),
         main: template.clone(),
     };
     let result = alone(|| typst::compile::<PagedDocument>(&desk).output);
@@ -80,6 +141,20 @@ impl Composed {
             .sum()
     }
 
+    /// Hands each letter of page `index` to `take`, and says whether all of them are on the page.
+    pub fn letters(&self, index: usize, mut take: impl FnMut(&Letter<'_>)) -> bool {
+        let frame = &self.document.pages()[index].frame;
+        let (width, height) = (frame.width().to_pt(), frame.height().to_pt());
+        let mut inside = true;
+        letters_in(frame, Transform::identity(), &mut |letter| {
+            // Half an em: a letter's own size is not looked at.
+            let room = letter.size / 2.0;
+            inside &= letter.y <= height + room && letter.x <= width + room && letter.x >= -room;
+            take(letter);
+        });
+        inside
+    }
+
     /// Draws page `index` in grey at the set-up's size and resolution.
     pub fn draw(&self, index: usize, setup: &PageSetup) -> Grey {
         let mut page = self.document.pages()[index].clone();
@@ -103,6 +178,45 @@ impl Composed {
             pixmap.height() as usize,
             pixmap.data(),
         )
+    }
+}
+
+/// A letter where it stands; points from the page's upper left corner.
+pub(crate) struct Letter<'a> {
+    pub font: &'a Font,
+    pub glyph: u16,
+    pub size: f64,
+    pub x: f64,
+    pub y: f64,
+}
+
+fn letters_in(frame: &Frame, to_page: Transform, take: &mut impl FnMut(&Letter<'_>)) {
+    for (place, item) in frame.items() {
+        let here = to_page.pre_concat(Transform::translate(place.x, place.y));
+        match item {
+            FrameItem::Group(group) => {
+                letters_in(&group.frame, here.pre_concat(group.transform), take);
+            }
+            FrameItem::Text(text) => {
+                let mut at = Abs::zero();
+                for glyph in &text.glyphs {
+                    let point = Point::new(
+                        at + glyph.x_offset.at(text.size),
+                        -glyph.y_offset.at(text.size),
+                    )
+                    .transform(here);
+                    take(&Letter {
+                        font: text.font.font(),
+                        glyph: glyph.id,
+                        size: text.size.to_pt(),
+                        x: point.x.to_pt(),
+                        y: point.y.to_pt(),
+                    });
+                    at += glyph.x_advance.at(text.size);
+                }
+            }
+            _ => {}
+        }
     }
 }
 

@@ -4,14 +4,14 @@ use faxpost_t4::{Bitmap, DecodeError, FaxPage, Resolution};
 use image::{GrayImage, imageops};
 
 use super::{Picture, decode};
-use crate::{PageSetup, bilevel, grey::Grey};
+use crate::{Fit, Long, PageSetup, bilevel, grey::Grey, sheets::cut_at};
 
 const MM_PER_INCH: f64 = 25.4;
 /// The density of a picture that says nothing: a screen's.
 const SCREEN: f64 = 96.0;
 
-/// A picture on a page of the set-up.
-pub(super) fn picture(picture: &Picture, setup: &PageSetup) -> Bitmap {
+/// A picture on a page of the set-up, or on as many as it is cut into.
+pub(super) fn picture(picture: &Picture, setup: &PageSetup) -> Vec<Bitmap> {
     let grey = &picture.grey;
     let (x_dpi, y_dpi) = picture.dpi.unwrap_or((SCREEN, SCREEN));
     let width = grey.width as f64 / x_dpi * MM_PER_INCH;
@@ -25,7 +25,7 @@ pub(super) fn picture(picture: &Picture, setup: &PageSetup) -> Bitmap {
         (source, width, height)
     };
     let across = pixels(width * place.scale * setup.columns_per_mm(), setup.width);
-    let down = pixels(height * place.scale * setup.rows_per_mm(), setup.height());
+    let down = pixels(height * place.scale * setup.rows_per_mm(), u32::MAX);
     // Smaller: each pixel is the mean of those that it covers. Larger: soft, so that steps become slopes,
     // which the threshold turns into smooth edges.
     let filter = if across < source.width() {
@@ -33,20 +33,49 @@ pub(super) fn picture(picture: &Picture, setup: &PageSetup) -> Bitmap {
     } else {
         imageops::FilterType::CatmullRom
     };
-    let scaled = imageops::resize(&source, across, down, filter);
     let left = (place.left_mm * setup.columns_per_mm()).round().max(0.0) as usize;
     let left = left.min((setup.width - across) as usize);
+    let most = setup.height();
+    if place.cut_mm.is_none() {
+        let scaled = imageops::resize(&source, across, down.min(most), filter);
+        return vec![part(scaled.as_raw(), across as usize, left, setup)];
+    }
+    // Part by part: the whole would take sixteen times its pixels in memory.
+    let ratio = f64::from(down) / f64::from(source.height());
+    let rows_in = |rows: f64| (rows.round() as u32).max(1);
+    let (mut at, mut parts) = (0, Vec::new());
+    while at < source.height() {
+        let left_over = source.height() - at;
+        let taken = rows_in(f64::from(most) / ratio).min(left_over);
+        let here = imageops::crop_imm(&source, 0, at, source.width(), taken).to_image();
+        let down = rows_in(f64::from(taken) * ratio).min(most);
+        let scaled = imageops::resize(&here, across, down, filter);
+        let mut rows = scaled.as_raw().as_slice();
+        let mut used = taken;
+        if taken < left_over {
+            let gap = setup.rows_per_mm() as usize;
+            let end = cut_at(across as usize, rows, gap);
+            rows = &rows[..end * across as usize];
+            used = rows_in(end as f64 / ratio).min(taken);
+        }
+        parts.push(part(rows, across as usize, left, setup));
+        at += used;
+    }
+    parts
+}
+
+/// Rows of a picture on a page of their own.
+fn part(rows: &[u8], across: usize, left: usize, setup: &PageSetup) -> Bitmap {
     let mut page = Grey {
         width: setup.width as usize,
         height: setup.height() as usize,
         data: vec![255; (setup.width * setup.height()) as usize],
     };
-    let across = across as usize;
-    for (y, row) in scaled.as_raw().chunks_exact(across).enumerate() {
+    for (y, row) in rows.chunks_exact(across).enumerate() {
         page.data[y * page.width + left..][..across].copy_from_slice(row);
     }
-    let columns = left..left + across;
-    bilevel::picture_to_bitmap(&page, columns, 0..down as usize, setup.resolution)
+    let (columns, rows) = (left..left + across, 0..rows.len() / across);
+    bilevel::picture_to_bitmap(&page, columns, rows, setup.resolution)
 }
 
 fn pixels(wanted: f64, most: u32) -> u32 {
@@ -80,13 +109,22 @@ pub(super) fn fax_page(page: &FaxPage, setup: &PageSetup) -> Result<Bitmap, Deco
         return Ok(out);
     }
     let (x, y) = page.resolution.dpi();
-    Ok(picture(
+    // A fax page stays one page.
+    let setup = &PageSetup {
+        fit: Fit {
+            long: Long::Shrink,
+            ..setup.fit
+        },
+        ..*setup
+    };
+    let mut parts = picture(
         &Picture {
             grey: decode::from_bitmap(&bitmap),
             dpi: Some((f64::from(x), f64::from(y))),
         },
         setup,
-    ))
+    );
+    Ok(parts.swap_remove(0))
 }
 
 /// How often a row of `from` stands at `to`.

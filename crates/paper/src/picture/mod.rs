@@ -13,7 +13,7 @@ mod tests;
 
 use faxpost_t4::tiff;
 
-use crate::{Limits, Note, PageSetup, PaperError, Reason, Rendered, code};
+use crate::{Limits, Note, PageSetup, PaperError, Reason, Rendered, code, sheets::Sheets};
 
 /// Pixels of a picture that only tells a sender that its mail was opened, at most.
 const DOT: usize = 100;
@@ -118,7 +118,7 @@ pub(crate) fn render(
         });
     }
     let mut notes = Vec::new();
-    let mut pages = Vec::new();
+    let mut sheets = Sheets::new(name, setup, limits);
     let mut pictures =
         decode::open(bytes, format, limits.max_pixels).map_err(|error| error.of(name))?;
     let total = pictures.count().map_err(|error| error.of(name))?;
@@ -135,8 +135,17 @@ pub(crate) fn render(
             notes.push(Note::LeftOut);
             break;
         }
-        pages.push(code(&lay::picture(&picture, setup), setup));
+        let parts = lay::picture(&picture, setup);
+        if parts.len() > 1 {
+            notes.push(Note::Cut {
+                page: number,
+                parts: parts.len() as u32,
+            });
+        }
+        for part in &parts {
+            sheets.take(part, number, true)?;
+        }
         progress(number, total);
     }
-    Ok(Rendered { pages, notes })
+    Ok(sheets.finish(notes))
 }
