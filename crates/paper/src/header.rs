@@ -175,6 +175,10 @@ impl Strip {
 /// `Setup` when the header has another width or isn't shorter than the page, or the page's data
 /// doesn't decode.
 pub fn stamp(page: &FaxPage, header: &Bitmap) -> Result<FaxPage, PaperError> {
+    // Most pages are white there: the line is laid over their coded rows.
+    if let Some(stamped) = page.with_top(header) {
+        return Ok(stamped);
+    }
     let body = page
         .decode()
         .map_err(|e| PaperError::Setup(format!("the page to be stamped can't be read: {e}")))?;

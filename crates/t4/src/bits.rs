@@ -11,8 +11,13 @@ pub(crate) struct BitWriter {
 
 impl BitWriter {
     pub fn new() -> Self {
+        Self::with_capacity(1 << 16)
+    }
+
+    /// With room for so many octets.
+    pub fn with_capacity(octets: usize) -> Self {
         Self {
-            out: Vec::with_capacity(1 << 16),
+            out: Vec::with_capacity(octets),
             pending: 0,
             held: 0,
         }

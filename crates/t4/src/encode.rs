@@ -55,9 +55,14 @@ pub fn encode_with(bitmap: &Bitmap, coding: Coding, options: &EncodeOptions) -> 
     }
 }
 
-/// T.6: every row refers to the one above, the first to a white one.
 fn mmr(bitmap: &Bitmap, options: &EncodeOptions) -> Vec<u8> {
     let mut out = BitWriter::new();
+    mmr_rows(&mut out, bitmap, options);
+    out.finish()
+}
+
+/// T.6: every row refers to the one above, the first to a white one.
+pub(crate) fn mmr_rows(out: &mut BitWriter, bitmap: &Bitmap, options: &EncodeOptions) {
     let mut above = Changes::new(bitmap.width());
     let mut row = Changes::new(bitmap.width());
     for y in 0..bitmap.height() {
@@ -70,7 +75,7 @@ fn mmr(bitmap: &Bitmap, options: &EncodeOptions) -> Vec<u8> {
             continue;
         }
         row.find(bitmap.row(y));
-        two_dimensional(&mut out, &row, &above, bitmap.width());
+        two_dimensional(out, &row, &above, bitmap.width());
         std::mem::swap(&mut row, &mut above);
     }
     if options.end_of_page {
@@ -80,7 +85,6 @@ fn mmr(bitmap: &Bitmap, options: &EncodeOptions) -> Vec<u8> {
         out.put(EOL, EOL_LEN);
         out.put(EOL, EOL_LEN);
     }
-    out.finish()
 }
 
 /// T.4: one-dimensional rows only, or every `k`th one and two-dimensional ones between.

@@ -13,6 +13,7 @@ mod encode;
 mod page;
 pub mod pdf;
 mod preview;
+mod splice;
 #[cfg(test)]
 mod testing;
 pub mod tiff;

@@ -1,6 +1,7 @@
 //! One call: line time passes at its own pace, orders come in, events go out.
 
 use std::{
+    net::UdpSocket,
     os::fd::OwnedFd,
     sync::{Arc, mpsc},
     time::{Duration, Instant},
@@ -205,12 +206,16 @@ impl Ticked for Call {
         self.voice.not_begun();
     }
 
-    fn tick(&mut self) -> bool {
+    fn socket(&self) -> Option<Arc<UdpSocket>> {
+        self.media.as_ref().map(Media::socket)
+    }
+
+    fn tick(&mut self, came: bool) -> bool {
         let Some(media) = self.obey() else {
             self.voice.not_begun();
             return false;
         };
-        if media.tick() && !self.arrives {
+        if media.tick(came) && !self.arrives {
             self.arrives = true;
             let call = self.voice.call;
             self.voice.say(&FromWorker::MediaHeard { call });

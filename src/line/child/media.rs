@@ -1,6 +1,6 @@
 //! The media of a call: packets of a connected socket in, ticks of an endpoint out.
 
-use std::{io, net::UdpSocket, ops::DerefMut, os::fd::OwnedFd};
+use std::{io, net::UdpSocket, ops::DerefMut, os::fd::OwnedFd, sync::Arc};
 
 use faxpost_fax::{
     AudioEndpoint, Call, StartError, Station, T38Endpoint, TICK_SAMPLES, Work,
@@ -21,13 +21,13 @@ const MOST_DATAGRAMS: usize = 200;
 pub(super) enum Media {
     Audio {
         endpoint: Box<AudioEndpoint>,
-        socket: UdpSocket,
+        socket: Arc<UdpSocket>,
         sender: rtp::Sender,
         jitter: JitterBuffer,
     },
     T38 {
         endpoint: Box<T38Endpoint>,
-        socket: UdpSocket,
+        socket: Arc<UdpSocket>,
         sender: udptl::Sender,
         receiver: udptl::Receiver,
     },
@@ -43,6 +43,7 @@ impl Media {
     ) -> Result<Self, StartError> {
         let socket = UdpSocket::from(fd);
         socket.set_nonblocking(true)?;
+        let socket = Arc::new(socket);
         Ok(match setup {
             MediaSetup::G711 { alaw, payload } => {
                 let law = law(*alaw);
@@ -112,10 +113,19 @@ impl Media {
         }
     }
 
-    /// A tick of line time: what came in, a step, what goes out. Tells whether anything came in.
-    pub fn tick(&mut self) -> bool {
+    /// What packets come by.
+    pub fn socket(&self) -> Arc<UdpSocket> {
+        match self {
+            Self::Audio { socket, .. } | Self::T38 { socket, .. } => socket.clone(),
+        }
+    }
+
+    /// A tick of line time: what came in (if anything `came`), a step, what goes out. Tells whether anything
+    /// of use came in.
+    pub fn tick(&mut self, came: bool) -> bool {
         let mut buffer = [0_u8; 2048];
         let mut heard = false;
+        let most = if came { MOST_DATAGRAMS } else { 0 };
         match self {
             Self::Audio {
                 endpoint,
@@ -123,7 +133,7 @@ impl Media {
                 sender,
                 jitter,
             } => {
-                for _ in 0..MOST_DATAGRAMS {
+                for _ in 0..most {
                     let Ok(length) = socket.recv(&mut buffer) else {
                         break;
                     };
@@ -144,7 +154,7 @@ impl Media {
                 sender,
                 receiver,
             } => {
-                for _ in 0..MOST_DATAGRAMS {
+                for _ in 0..most {
                     let Ok(length) = socket.recv(&mut buffer) else {
                         break;
                     };

@@ -6,10 +6,13 @@
 //! another ([`Ticker::step_aside`]) and stays with that call alone until its tick is over.
 
 use std::{
+    net::UdpSocket,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError},
     time::{Duration, Instant},
 };
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// How long the ticking thread sleeps at most: a call that has begun meanwhile waits for this.
 const LONGEST: Duration = Duration::from_millis(20);
@@ -18,8 +21,11 @@ const LONGEST: Duration = Duration::from_millis(20);
 pub(super) trait Ticked: Send {
     /// When its next tick is due.
     fn due(&self) -> Instant;
-    /// A tick of line time passes; `false`: the call is over, and has said so.
-    fn tick(&mut self) -> bool;
+    /// What its packets come by.
+    fn socket(&self) -> Option<Arc<UdpSocket>>;
+    /// A tick of line time passes; `false`: the call is over, and has said so. `came`: something may wait at
+    /// its socket.
+    fn tick(&mut self, came: bool) -> bool;
     /// It fell in its tick: its end is said, so that the gateway does not wait for it.
     fn fall(&self);
 }
@@ -146,24 +152,35 @@ impl Shared {
             }
             let now = Instant::now();
             let mut next = now + LONGEST;
-            for call in &calls {
-                let mut running = match call.try_lock() {
-                    Ok(running) => running,
-                    Err(TryLockError::Poisoned(running)) => running.into_inner(),
-                    // It stands still, with another thread.
-                    Err(TryLockError::WouldBlock) => continue,
+            let mut due = Vec::with_capacity(calls.len());
+            for call in calls.drain(..) {
+                let Some(running) = claim(&call) else {
+                    continue;
                 };
-                if running.due() <= now && !tick(&mut *running) {
-                    self.remove(call);
-                } else {
+                if running.due() > now {
                     next = next.min(running.due());
+                    continue;
+                }
+                let socket = running.socket();
+                drop(running);
+                due.push((call, socket));
+            }
+            let came = at(due.iter().map(|(_, socket)| socket.as_deref()));
+            for ((call, _), came) in due.iter().zip(came) {
+                let Some(mut running) = claim(call) else {
+                    continue;
+                };
+                if tick(&mut *running, came) {
+                    next = next.min(running.due());
+                } else {
+                    self.remove(call);
                 }
                 drop(running);
                 if self.lock().turn != turn {
                     return;
                 }
             }
-            calls.clear();
+            drop(due);
             std::thread::sleep(next.saturating_duration_since(Instant::now()));
         }
     }
@@ -173,9 +190,38 @@ impl Shared {
     }
 }
 
+/// A call that does not stand still, with another thread.
+fn claim<'a>(call: &'a Arc<Mutex<dyn Ticked + 'static>>) -> Option<MutexGuard<'a, dyn Ticked + 'static>> {
+    match call.try_lock() {
+        Ok(running) => Some(running),
+        Err(TryLockError::Poisoned(running)) => Some(running.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
+/// At which sockets something waits: one look at all of them, where a look at each would cost most of a
+/// quiet call's tick.
+fn at<'a>(sockets: impl Iterator<Item = Option<&'a UdpSocket>>) -> Vec<bool> {
+    let sockets: Vec<_> = sockets.collect();
+    let mut looked: Vec<_> = sockets
+        .iter()
+        .flatten()
+        .map(|socket| PollFd::new(*socket, PollFlags::IN))
+        .collect();
+    if poll(&mut looked, Some(&Timespec::default())).is_err() {
+        return vec![true; sockets.len()];
+    }
+    let mut looked = looked.iter();
+    sockets
+        .iter()
+        // An error waits to be taken, too.
+        .map(|socket| socket.is_some() && looked.next().is_none_or(|at| !at.revents().is_empty()))
+        .collect()
+}
+
 /// Ticks a call; one that falls takes no other with it.
-fn tick(call: &mut dyn Ticked) -> bool {
-    let ticked = catch_unwind(AssertUnwindSafe(|| call.tick()));
+fn tick(call: &mut dyn Ticked, came: bool) -> bool {
+    let ticked = catch_unwind(AssertUnwindSafe(|| call.tick(came)));
     ticked.unwrap_or_else(|_| {
         call.fall();
         false
@@ -200,7 +246,12 @@ mod tests {
             self.due
         }
 
-        fn tick(&mut self) -> bool {
+        fn socket(&self) -> Option<Arc<UdpSocket>> {
+            None
+        }
+
+        fn tick(&mut self, came: bool) -> bool {
+            assert!(!came);
             self.due += Duration::from_millis(1);
             (self.play)()
         }
@@ -281,6 +332,26 @@ mod tests {
             told.recv_timeout(LIMIT).expect("a tick of the other call");
         }
         assert!(fell.try_recv().is_err(), "once");
+    }
+
+    #[test]
+    fn one_look_finds_the_sockets_at_which_something_waits() {
+        let sockets: Vec<_> = (0..3)
+            .map(|_| UdpSocket::bind("127.0.0.1:0").unwrap())
+            .collect();
+        let at = |sockets: &[Option<&UdpSocket>]| at(sockets.iter().copied());
+        let [first, second, third] = [&sockets[0], &sockets[1], &sockets[2]];
+        assert_eq!(at(&[Some(first), None, Some(third)]), [false, false, false]);
+        first
+            .send_to(b"packet", third.local_addr().unwrap())
+            .unwrap();
+        // It has come.
+        third.peek(&mut [0]).unwrap();
+        assert_eq!(
+            at(&[Some(first), None, Some(third), Some(second)]),
+            [false, false, true, false]
+        );
+        assert_eq!(at(&[]), [false; 0]);
     }
 
     #[test]
