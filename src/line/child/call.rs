@@ -234,7 +234,7 @@ impl Ticked for Call {
 }
 
 /// Per cent of a sent page between two words about it: each costs the gateway two wake-ups.
-const PROGRESS_STEP: u8 = 5;
+const PROGRESS_STEP: u8 = 10;
 
 /// How far a sent page is, per cent. Not 100: that is for the far end to say. Repeats may go beyond the page.
 fn percent(progress: Progress) -> Option<u8> {

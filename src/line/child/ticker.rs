@@ -191,7 +191,9 @@ impl Shared {
 }
 
 /// A call that does not stand still, with another thread.
-fn claim<'a>(call: &'a Arc<Mutex<dyn Ticked + 'static>>) -> Option<MutexGuard<'a, dyn Ticked + 'static>> {
+fn claim<'a>(
+    call: &'a Arc<Mutex<dyn Ticked + 'static>>,
+) -> Option<MutexGuard<'a, dyn Ticked + 'static>> {
     match call.try_lock() {
         Ok(running) => Some(running),
         Err(TryLockError::Poisoned(running)) => Some(running.into_inner()),
