@@ -245,6 +245,7 @@ async fn send(line: &SipFaxLine, args: &Args, file: &Path, to: &str) -> anyhow::
             sub_address: args.sub_address.clone(),
             ident: args.ident.clone(),
             pages,
+            documents: Vec::new(),
             ecm: true,
             v17: true,
             max_rate: 14_400,

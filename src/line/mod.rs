@@ -54,6 +54,9 @@ pub struct CallOrder {
     pub ident: String,
     /// The pages to send, from the first that is not confirmed.
     pub pages: Vec<FaxPage>,
+    /// 0-based indexes into `pages` with which further documents begin: EOM goes before them (T.30 §5.3.6.1.6).
+    /// A HylaFAX server carries one document.
+    pub documents: Vec<u32>,
     /// Error correction mode (T.30 Annex A) is offered.
     pub ecm: bool,
     /// V.17 is offered; without it V.29 and V.27 ter are (T.30 Table 2, bits 11 to 14).

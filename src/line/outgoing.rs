@@ -258,6 +258,7 @@ async fn carry(
         role: Role::Send {
             tiff: Blob(tiff),
             pages,
+            documents: order.documents.clone(),
             sub_address: order.sub_address.clone(),
         },
         ident: order.ident.clone(),
@@ -364,7 +365,7 @@ async fn follow(mut session: Session<'_>, pages: u32, tx: &mpsc::Sender<CallEven
                         tracing::debug!("the line worker is gone");
                     }
                 } else {
-                    session.fail("the record that a page is about to go out failed").await;
+                    session.break_off("the page about to go out has no permit").await;
                 }
                 continue;
             }

@@ -63,6 +63,11 @@ pub enum ToWorker {
         /// The call.
         call: u64,
     },
+    /// The other answer to it: no page data goes out, but DCN, and the call ends (T.30 §5.3.6.1.8).
+    BreakOff {
+        /// The call.
+        call: u64,
+    },
     /// Ends the call; [`FromWorker::Ended`] follows.
     HangUp {
         /// The call.
@@ -79,6 +84,8 @@ pub enum Role {
         tiff: Blob,
         /// Its pages.
         pages: u32,
+        /// 0-based pages with which further documents begin: EOM goes before them.
+        documents: Vec<u32>,
         /// SUB: who behind the number.
         sub_address: Option<String>,
     },

@@ -217,16 +217,26 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// As [`fail`](Self::fail), of a page that waits for its permit: the far end hears DCN before the BYE.
+    pub async fn break_off(&mut self, why: &str) {
+        if !self.hanging_up {
+            self.own_fault.get_or_insert(why.to_owned());
+            let call = self.worker.call;
+            self.end(ToWorker::BreakOff { call }).await;
+        }
+    }
+
     /// Ends the call soon: the worker says what became of its pages.
     pub async fn stop(&mut self) {
-        if self.hanging_up {
-            return;
+        if !self.hanging_up {
+            let call = self.worker.call;
+            self.end(ToWorker::HangUp { call }).await;
         }
+    }
+
+    async fn end(&mut self, bye: ToWorker) {
         self.hanging_up = true;
         self.give_up_at = Some(Instant::now() + END_LIMIT);
-        let bye = ToWorker::HangUp {
-            call: self.worker.call,
-        };
         if self.worker.say(&bye, Vec::new()).await.is_err() {
             // Its loss is told by the next event.
             tracing::debug!(call = %self.call, "the line worker is gone");

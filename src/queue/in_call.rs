@@ -79,6 +79,7 @@ pub(super) async fn order(
         sub_address: job.sub_address.clone(),
         ident: pages.ident,
         pages: pages.pages,
+        documents: Vec::new(),
         ecm: offer.ecm,
         v17: offer.v17,
         // V.29 ends at 9600 bit/s. A HylaFAX server knows no V.17, only a rate.

@@ -361,3 +361,53 @@ async fn promise_7_a_fax_whose_time_runs_out_between_two_calls_is_told_by_what_a
     report.assert_says("The time for sending this fax ran out. Send what is missing again");
     report.assert_says("1–2 confirmed; 3–4 not sent");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fax_that_is_cancelled_on_the_line_is_ended_with_dcn_after_the_page_in_progress() {
+    // T.30 §5.3.6.1.8: the far machine is told that no page follows, before the BYE.
+    for script in [Script::ecm(&[]), Script::plain(&[])] {
+        let rig = line().speed(1).start().await;
+        let far = ScriptedFax::start(rig.far_address(), 1, &[script]).await;
+        let pages: [(&str, &str, &[u8]); 1] = [("text/plain", "pages.txt", THREE_PAGES)];
+        rig.mail(&[FAR_NUMBER], &letters::message("Told", "Hello.", &pages))
+            .await;
+        let job = rig.wait_job(&["sending"]).await;
+        rig.admin(&format!("cancel {}", job.job_id));
+        let report = rig.wait_report("Told").await;
+        report.assert_says("The fax was cancelled.");
+        rig.until("the call is over", async || far.is_over(0).then_some(()))
+            .await;
+        let pages = far.pages(0);
+        let confirmed = rig.jobs().await[0].pages_confirmed;
+        assert!((1..4).contains(&confirmed), "{pages:?}");
+        assert_eq!(pages.last().map(String::as_str), Some("DCN"), "{pages:?}");
+        let answers = pages.iter().filter(|name| *name == "> MCF").count();
+        assert_eq!(answers as i64, confirmed, "{pages:?}");
+        assert!(
+            !pages.iter().any(|name| name.ends_with("EOP")),
+            "no page said that it was the last: {pages:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_3_a_stop_during_a_call_is_told_as_one() {
+    // No time to end the call by itself: it is hung up within its page.
+    let mut rig = line().speed(1).drain_s(0).start().await;
+    let far = ScriptedFax::start(rig.far_address(), 1, &[Script::ecm(&[])]).await;
+    rig.mail(&[FAR_NUMBER], &letters::message("Stopped", "Hello.", &[]))
+        .await;
+    rig.wait_job(&["sending"]).await;
+    rig.stop().await;
+    rig.until("the call is over", async || far.is_over(0).then_some(()))
+        .await;
+    rig.restart().await;
+    let report = rig.wait_report("Stopped").await;
+    report.assert_says("Our fax system was stopped during the call.");
+    report.assert_says("unknown (sent, but not answered: may have arrived)");
+    let job = rig.jobs().await.remove(0);
+    assert_eq!(
+        (job.state.as_str(), job.outcome.as_deref()),
+        ("unknown", Some("gateway-restarted"))
+    );
+}

@@ -70,6 +70,7 @@ pub struct RigBuilder {
     line_workers: usize,
     min_free_disk: u64,
     t1_ms: u64,
+    drain_s: u64,
     channels: u32,
     language: Language,
     policies: Vec<(String, String)>,
@@ -85,6 +86,7 @@ impl Default for RigBuilder {
             line_workers: 1,
             min_free_disk: 1 << 20,
             t1_ms: 100,
+            drain_s: 15,
             channels: 4,
             language: Language::En,
             policies: Vec::new(),
@@ -113,6 +115,13 @@ impl RigBuilder {
     #[must_use]
     pub fn t1_ms(mut self, ms: u64) -> Self {
         self.t1_ms = ms;
+        self
+    }
+
+    /// How long calls may go on after a stop, seconds.
+    #[must_use]
+    pub fn drain_s(mut self, seconds: u64) -> Self {
+        self.drain_s = seconds;
         self
     }
 
@@ -277,7 +286,7 @@ impl Rig {
              [smtp]\nlisten = [\"{smtp}\"]\nmin_free_disk = {min_free_disk}\n\n\
              [relay]\nhost = \"127.0.0.1\"\nport = {sink}\n\n\
              [sip]\nlisten = \"{sip}\"\nmedia_port_min = {media}\nmedia_port_max = {media_max}\nt1_ms = {t1}\n\n\
-             [line]\nspeed = {speed}\nworkers = {workers}\ndrain_s = 15\n\n\
+             [line]\nspeed = {speed}\nworkers = {workers}\ndrain_s = {drain}\n\n\
              [paper]\nworkers = 1\n\n\
              [web]\nlisten = \"{web}\"\n",
             data = self.dir.path().join("data").display().to_string(),
@@ -290,6 +299,7 @@ impl Rig {
             media = self.media,
             media_max = self.media + 199,
             t1 = self.how.t1_ms,
+            drain = self.how.drain_s,
             speed = self.how.speed,
             workers = self.how.line_workers,
             web = self.web,

@@ -9,6 +9,7 @@ use std::{
 use crate::{
     TICK_SAMPLES, TICKS_PER_SECOND, completion_name,
     custody::{Custody, MOST_ROWS, Settled},
+    dcn,
     ffi::{LARGEST_IFP, Modem, Task},
     frames::Agreement,
     memfd::Memfd,
@@ -66,6 +67,7 @@ enum Document {
     Send {
         file: Memfd,
         first_page: u32,
+        documents: Vec<u32>,
         sub_address: Option<String>,
         password: Option<String>,
         ask_before_data: bool,
@@ -90,6 +92,7 @@ impl Call {
             Work::Send {
                 tiff,
                 first_page,
+                documents,
                 sub_address,
                 password,
                 ask_before_data,
@@ -99,6 +102,7 @@ impl Call {
                 let task = Task::Send {
                     path: file.path(),
                     first: first_page,
+                    documents: documents.clone(),
                     sub_address: sub_address.clone(),
                     password: password.clone(),
                 };
@@ -106,6 +110,7 @@ impl Call {
                 let document = Document::Send {
                     file,
                     first_page,
+                    documents,
                     sub_address,
                     password,
                     ask_before_data,
@@ -164,6 +169,21 @@ impl Call {
         }
     }
 
+    /// Takes the page off that waits for its permit, if one does: the call is about to end.
+    fn withhold(&mut self) -> bool {
+        let session = self.modem.session_mut();
+        let waits = matches!(session.frozen, Some(Freeze::Permit(_)));
+        let Role::Send(tracker) = &mut session.role else {
+            return false;
+        };
+        if self.over || !waits {
+            return false;
+        }
+        tracker.withhold();
+        session.frozen = None;
+        true
+    }
+
     /// Ends the call: we or the far end hung up. Nothing more goes out.
     pub fn terminate(&mut self) {
         self.end(Cause::HungUp);
@@ -177,6 +197,7 @@ impl Call {
                 Document::Send {
                     file,
                     first_page,
+                    documents,
                     sub_address,
                     password,
                     ask_before_data,
@@ -185,6 +206,7 @@ impl Call {
             ) => Work::Send {
                 tiff: file.content()?,
                 first_page,
+                documents,
                 sub_address,
                 password,
                 ask_before_data,
@@ -364,6 +386,8 @@ pub struct T38Endpoint {
     call: Call,
     waiting: VecDeque<(u16, Vec<u8>)>,
     allowance: usize,
+    /// DCN goes out, since this many ticks.
+    farewell: Option<u32>,
 }
 
 impl T38Endpoint {
@@ -384,13 +408,14 @@ impl T38Endpoint {
             call,
             waiting: VecDeque::new(),
             allowance: IFP_ALLOWANCE,
+            farewell: None,
         })
     }
 
     /// An IFP packet came in. Sequence numbers that jump tell the engine what was lost.
     pub fn rx_ifp(&mut self, seq: u16, ifp: &[u8]) {
-        if self.call.over || ifp.is_empty() || ifp.len() > LARGEST_IFP || ifp.len() > self.allowance
-        {
+        let deaf = self.call.over || self.farewell.is_some();
+        if deaf || ifp.is_empty() || ifp.len() > LARGEST_IFP || ifp.len() > self.allowance {
             return;
         }
         self.allowance -= ifp.len();
@@ -416,6 +441,9 @@ impl T38Endpoint {
     /// A tick of line time passes.
     pub fn tick(&mut self) {
         self.allowance = (self.allowance + IFP_ALLOWANCE_PER_TICK).min(IFP_ALLOWANCE);
+        if self.farewell.is_some() {
+            return self.say_farewell();
+        }
         match self.call.advance() {
             Step::Over | Step::Frozen => return,
             Step::Run => {}
@@ -432,6 +460,31 @@ impl T38Endpoint {
         self.call.modem.tick_t38();
         self.call.settle();
         self.call.watch();
+    }
+
+    /// Refuses the permit that [`Event::PageDataNext`] asked for: instead of the page's data DCN goes out (T.30
+    /// §5.3.6.1.8), and the call ends when it has. Where no page waits for its permit this is
+    /// [`terminate`](Call::terminate).
+    pub fn break_off(&mut self) {
+        if !self.call.withhold() {
+            return self.call.terminate();
+        }
+        self.call.modem.session_mut().frame_sent(&dcn::FRAME);
+        self.farewell = Some(0);
+    }
+
+    fn say_farewell(&mut self) {
+        let (Some(ticks), false) = (&mut self.farewell, self.call.over) else {
+            return;
+        };
+        *ticks += 1;
+        self.call.ticks += 1;
+        if let Some((packet, copies)) = dcn::packet(*ticks) {
+            self.call.modem.session_mut().send_ifp(&packet, copies);
+        }
+        if *ticks >= dcn::LAST_TICK {
+            self.call.end(Cause::BrokenOff);
+        }
     }
 
     /// The next IFP packet to send, oldest first.
@@ -490,6 +543,16 @@ impl AudioEndpoint {
         }
         self.call.settle();
         self.call.watch();
+    }
+
+    /// As [`T38Endpoint::break_off`]; the DCN is the engine's.
+    pub fn break_off(&mut self) {
+        if !self.call.withhold() {
+            return self.call.terminate();
+        }
+        self.call.modem.session_mut().cause = Some(Cause::BrokenOff);
+        self.call.modem.break_off();
+        self.call.settle();
     }
 
     /// The work, to begin anew on other media. Only before page data: what was sent or received is lost.

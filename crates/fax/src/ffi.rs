@@ -46,9 +46,10 @@ const T4_SUPPORT_LENGTH_US_LEGAL: c_int = 0x10_0000;
 const NOT_READY: c_int = 100_000;
 
 // T.30 completion codes that we end phase B with: for a DCS that we can't follow, a far end that takes no
-// sub-address, one that wants to fetch a document, and one that answers a call of its own.
+// sub-address, one that takes no password, one that wants to fetch a document, and one that answers a call of its own.
 const INCOMPATIBLE: c_int = sys::t30_err_e::T30_ERR_INCOMPATIBLE as c_int;
 const SUB_UNACCEPTABLE: c_int = sys::t30_err_e::T30_ERR_SUB_UNACCEPTABLE as c_int;
+const SID_UNACCEPTABLE: c_int = sys::t30_err_e::T30_ERR_SID_UNACCEPTABLE as c_int;
 const NOPOLL: c_int = sys::t30_err_e::T30_ERR_NOPOLL as c_int;
 const TX_INCAPABLE: c_int = sys::t30_err_e::T30_ERR_TX_INCAPABLE as c_int;
 
@@ -90,6 +91,7 @@ pub enum Task {
     Send {
         path: String,
         first: u32,
+        documents: Vec<u32>,
         sub_address: Option<String>,
         password: Option<String>,
     },
@@ -215,15 +217,23 @@ impl Modem {
             Task::Send {
                 path,
                 first,
+                documents,
                 sub_address,
                 password,
             } => {
-                self.session_mut().wants_sub_address = sub_address.is_some();
                 let path = ascii_path(path);
+                let next = documents.iter().find(|next| *next > first);
+                let last = page_or_all(next.map(|next| next - 1));
                 let first = c_int::try_from(*first).unwrap_or(c_int::MAX);
-                // SAFETY: as above. Page -1 is no limit.
+                let session = self.session_mut();
+                session.wants_sub_address = sub_address.is_some();
+                session.wants_password = password.is_some();
+                session.documents =
+                    (!documents.is_empty()).then(|| (path.clone(), documents.clone()));
+                // SAFETY: as above.
                 unsafe {
-                    sys::t30_set_tx_file(t30, path.as_ptr(), first, -1);
+                    sys::t30_set_tx_file(t30, path.as_ptr(), first, last);
+                    sys::t30_set_document_handler(t30, Some(on_document), user);
                     if let Some(sub) = sub_address {
                         sys::t30_set_tx_sub_address(t30, ascii20(sub).as_ptr());
                     }
@@ -239,6 +249,12 @@ impl Modem {
                 unsafe { sys::t30_set_rx_file(t30, path.as_ptr(), -1) };
             }
         }
+    }
+
+    /// Ends a call whose page data was to go out next: the engine answers a frame that it does not expect with DCN.
+    pub fn break_off(&mut self) {
+        self.inject(vec![0xFF, 0x13, fcf::EOS]);
+        self.go_on_panicking();
     }
 
     /// The memory of the call.
@@ -330,15 +346,19 @@ impl Modem {
 
     /// What must follow a call into which frames or audio went.
     fn after_input(&mut self) {
-        if let Some(mut frame) = self.session_mut().guard.take_injection() {
-            let len = c_int::try_from(frame.len()).unwrap_or(0);
-            self.session_mut().injecting = true;
-            // SAFETY: `t30` is live and the frame readable (and writable, should the frame handler
-            // rewrite it) for `len` octets; it isn't kept. No callback is on the stack.
-            unsafe { sys::t30_hdlc_accept(self.t30.as_ptr().cast(), frame.as_mut_ptr(), len, 1) };
-            self.session_mut().injecting = false;
+        if let Some(frame) = self.session_mut().guard.take_injection() {
+            self.inject(frame);
         }
         self.go_on_panicking();
+    }
+
+    fn inject(&mut self, mut frame: Vec<u8>) {
+        let len = c_int::try_from(frame.len()).unwrap_or(0);
+        self.session_mut().injecting = true;
+        // SAFETY: `t30` is live and the frame readable (and writable, should the frame handler
+        // rewrite it) for `len` octets; it isn't kept. No callback is on the stack.
+        unsafe { sys::t30_hdlc_accept(self.t30.as_ptr().cast(), frame.as_mut_ptr(), len, 1) };
+        self.session_mut().injecting = false;
     }
 
     fn go_on_panicking(&mut self) {
@@ -458,6 +478,11 @@ fn ascii20(text: &str) -> CString {
     CString::new(printable).expect("printable characters have no NUL")
 }
 
+/// The last page to send for the engine; -1 is no limit.
+fn page_or_all(last: Option<u32>) -> c_int {
+    last.map_or(-1, |page| c_int::try_from(page).unwrap_or(c_int::MAX))
+}
+
 fn ascii_path(path: &str) -> CString {
     CString::new(path).expect("a path under /proc/self/fd has no NUL")
 }
@@ -553,6 +578,8 @@ unsafe extern "C" fn on_phase_b(user: *mut c_void, field: c_int) -> c_int {
             }
             // It would leave the sub-address out, and the fax where it is not meant to be.
             fcf::DIS if session.wants_sub_address && !session.takes_sub_address => SUB_UNACCEPTABLE,
+            // It would leave the password out, and may print for anybody what is meant for a locked box.
+            fcf::DIS if session.wants_password && !session.takes_password => SID_UNACCEPTABLE,
             _ => 0,
         }
     })
@@ -583,6 +610,24 @@ unsafe extern "C" fn on_phase_d(user: *mut c_void, _field: c_int) -> c_int {
         }
         // The engine ignores what this returns.
         0
+    })
+}
+
+/// The engine has no page left: 1 when another document follows, whose pages it then sends after EOM.
+unsafe extern "C" fn on_document(user: *mut c_void, _event: c_int) -> c_int {
+    guarded(user, 0, |session| {
+        let (Some((first, last)), Some(engine), Some((path, _))) =
+            (session.next_document(), session.t30, &session.documents)
+        else {
+            return 0;
+        };
+        let first = c_int::try_from(first).unwrap_or(c_int::MAX);
+        // SAFETY: the engine is live within its callback. It copies the path, and takes up the pages in its next
+        // phase B; those that it sends now it has open.
+        unsafe {
+            sys::t30_set_tx_file(engine.0.as_ptr(), path.as_ptr(), first, page_or_all(last));
+        }
+        1
     })
 }
 

@@ -154,6 +154,12 @@ pub fn takes_sub_address(dis: &[u8]) -> bool {
     bit(dis, 49)
 }
 
+/// Whether the machine that sent this DIS takes a password (T.30 Table 2, bit 50).
+#[must_use]
+pub fn takes_password(dis: &[u8]) -> bool {
+    bit(dis, 50)
+}
+
 /// What a DCS frame (whole, from the address octet) says, without the identification.
 ///
 /// `None` when it is too short or asks for a rate that doesn't exist.
@@ -274,11 +280,13 @@ mod tests {
     }
 
     #[test]
-    fn a_dis_says_whether_it_takes_a_sub_address() {
+    fn a_dis_says_whether_it_takes_a_sub_address_and_a_password() {
         let mut dis = vec![0xFF, 0x13, fcf::DIS, 0, 0x6E, 0xF8, 0xC4, 0x80, 0x80];
-        assert!(!takes_sub_address(&dis));
+        assert!(!takes_sub_address(&dis) && !takes_password(&dis));
         dis.push(0x01);
-        assert!(takes_sub_address(&dis));
+        assert!(takes_sub_address(&dis) && !takes_password(&dis));
+        dis[9] = 0x02;
+        assert!(!takes_sub_address(&dis) && takes_password(&dis));
     }
 
     #[test]

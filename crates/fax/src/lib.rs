@@ -18,6 +18,7 @@
 
 mod completion;
 mod custody;
+mod dcn;
 mod endpoint;
 #[allow(unsafe_code)]
 mod ffi;

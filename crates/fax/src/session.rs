@@ -1,11 +1,13 @@
 //! What the engine's callbacks see and change: the memory of a call, all of it safe code.
 
-use std::{any::Any, collections::VecDeque};
+use std::{any::Any, collections::VecDeque, ffi::CString};
 
 use crate::{
     custody::{Custody, Decision, PageEnd},
     ffi::Engine,
-    frames::{Agreement, fcf, fcf_name, fcf_of, read_ctc, read_dcs, takes_sub_address},
+    frames::{
+        Agreement, fcf, fcf_name, fcf_of, read_ctc, read_dcs, takes_password, takes_sub_address,
+    },
     guard::Guard,
     station::{Cause, Event},
     tracker::Tracker,
@@ -52,6 +54,12 @@ pub struct Session {
     pub wants_sub_address: bool,
     /// The far end's last DIS takes one.
     pub takes_sub_address: bool,
+    /// The page goes with a password.
+    pub wants_password: bool,
+    /// The far end's last DIS takes one.
+    pub takes_password: bool,
+    /// The file that we send, and the pages with which further documents begin.
+    pub documents: Option<(CString, Vec<u32>)>,
     /// The frame that comes in is one of our own making.
     pub injecting: bool,
     /// The engine, for its callbacks to ask.
@@ -97,6 +105,9 @@ impl Session {
             image_octets: 0,
             wants_sub_address: false,
             takes_sub_address: false,
+            wants_password: false,
+            takes_password: false,
+            documents: None,
             injecting: false,
             t30: None,
             panic: None,
@@ -161,6 +172,7 @@ impl Session {
             (role, field) => {
                 if field == fcf::DIS {
                     self.takes_sub_address = takes_sub_address(frame);
+                    self.takes_password = takes_password(frame);
                 }
                 if let Role::Receive(custody) = role {
                     // A PPS carries the post-message command in its next octet (T.30 Annex A.4.3).
@@ -187,6 +199,18 @@ impl Session {
             }
         }
         self.guard.heard(frame);
+    }
+
+    /// The document behind the one whose page is on the line: its first page, and its last if others follow. The
+    /// engine asks at the end of each try at that page, so the answer goes by the page.
+    pub fn next_document(&self) -> Option<(u32, Option<u32>)> {
+        let Role::Send(tracker) = &self.role else {
+            return None;
+        };
+        let (_, documents) = self.documents.as_ref()?;
+        let mut behind = documents.iter().filter(|first| **first > tracker.index());
+        let first = *behind.next()?;
+        Some((first, behind.next().map(|after| after - 1)))
     }
 
     /// Data of a received page comes in. Told once a page.

@@ -44,11 +44,14 @@ pub enum Work {
         tiff: Vec<u8>,
         /// 0-based page to begin with: the first that isn't confirmed.
         first_page: u32,
+        /// 0-based pages, ascending, with which further documents begin: EOM goes before them, not MPS, and phase B
+        /// after it (T.30 §5.3.6.1.6).
+        documents: Vec<u32>,
         /// SUB: sub-address, 20 characters (T.30 §5.3.6.2.8). A far end that takes none is sent nothing: the
         /// call ends with the code SUB_UNACCEPTABLE.
         sub_address: Option<String>,
         /// The password of a transmission, 20 characters: T.30 has it in SID (§5.3.6.2.10; PWD is for
-        /// polling). Sent if the far end takes one.
+        /// polling). A far end that takes none is sent nothing: the call ends with the code SID_UNACCEPTABLE.
         password: Option<String>,
         /// Before the data of each page, line time stands still until [`Call::go`](crate::Call::go).
         ask_before_data: bool,
@@ -67,6 +70,7 @@ impl Work {
         Self::Send {
             tiff,
             first_page: 0,
+            documents: Vec::new(),
             sub_address: None,
             password: None,
             ask_before_data: false,
@@ -256,6 +260,8 @@ pub enum Cause {
     Protocol,
     /// [`Call::terminate`](crate::Call::terminate): we or the far end hung up.
     HungUp,
+    /// [`T38Endpoint::break_off`](crate::T38Endpoint::break_off): we ended it before a page's data, with DCN.
+    BrokenOff,
     /// Nothing moved for 70 s of line time.
     Silence,
     /// A received page could not be kept, or not in time.

@@ -183,6 +183,11 @@ impl Tracker {
         }
     }
 
+    /// The data that was next does not go out.
+    pub fn withhold(&mut self) {
+        self.current.data_next = false;
+    }
+
     /// Line time passes: data that was next goes out now. Returns the page if it just began.
     pub fn tick(&mut self) -> Option<u32> {
         if !self.current.data_next {

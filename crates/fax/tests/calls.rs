@@ -247,7 +247,150 @@ fn a_password_is_kept_from_a_far_end_that_takes_none() {
     }
     let call = T38Call::with(&Station::default(), work, Commit::Now).run(300.0);
     assert_eq!(call.a.count(true, "SID"), 0);
-    assert_eq!(call.a.verdicts(), [Verdict::Confirmed]);
+    assert_eq!(call.a.ending().name, "SID_UNACCEPTABLE");
+    assert_eq!(call.a.verdicts(), [Verdict::Unsent]);
+}
+
+/// Pages of several documents, each of which waits for a permit.
+fn documents(resolutions: &[Resolution], firsts: &[u32]) -> (Vec<FaxPage>, Work) {
+    let pages = document(resolutions);
+    let mut work = Work::send(file(&pages));
+    if let Work::Send { documents, .. } = &mut work {
+        *documents = firsts.to_vec();
+    }
+    (pages, work)
+}
+
+/// What answers the pages' commands, as the sender has it on record.
+fn evidence(end: &End<faxpost_fax::T38Endpoint>) -> Vec<&str> {
+    let pages = end.ending().pages.iter();
+    pages.map(|page| page.evidence.as_str()).collect()
+}
+
+#[test]
+fn promise_3_between_documents_goes_eom_and_each_page_has_its_own_answer() {
+    // Two pages, one, two: EOM behind the second and the third (T.30 §5.3.6.1.6).
+    let (pages, _) = documents(&[Resolution::Standard; 5], &[]);
+    for (ecm, lead) in [(true, "PPS-"), (false, "")] {
+        let station = Station {
+            ecm,
+            ..Station::default()
+        };
+        let (_, work) = documents(&[Resolution::Standard; 5], &[2, 3]);
+        let call = T38Call::with(&station, work, Commit::Now).run(600.0);
+        assert_same(&call.shelf.kept(), &pages);
+        assert_eq!(call.a.verdicts(), [Verdict::Confirmed; 5], "ECM {ecm}");
+        assert_eq!((call.a.ending().name, call.b.ending().name), ("OK", "OK"));
+        let commands = ["MPS", "EOM", "EOM", "MPS", "EOP"];
+        let told: Vec<String> =
+            (commands.iter().map(|end| format!("MCF to {lead}{end}"))).collect();
+        assert_eq!(evidence(&call.a), told);
+        // The receiver heard them, and phase B three times.
+        assert_eq!(call.b.count(false, &format!("{lead}EOM")), 2);
+        assert_eq!(call.b.count(false, "DCS"), 3);
+        // Only the very last page is followed by EOP.
+        let last: Vec<bool> = (call.shelf.pages.lock().unwrap().iter())
+            .map(|page| page.last)
+            .collect();
+        assert_eq!(last, [false, false, false, false, true]);
+    }
+    let (_, work) = documents(&[Resolution::Standard; 5], &[2, 3]);
+    let call = AudioCall::with(&Station::default(), work, Commit::Now).run(900.0);
+    assert_same(&call.shelf.kept(), &pages);
+    assert_eq!(call.a.verdicts(), [Verdict::Confirmed; 5]);
+}
+
+#[test]
+fn documents_may_have_pages_of_mixed_resolutions() {
+    use Resolution::{Fine, Standard};
+    let (pages, work) = documents(&[Standard, Fine, Fine, Standard, Standard], &[1, 4]);
+    let call = T38Call::with(&Station::default(), work, Commit::Now).run(600.0);
+    assert_same(&call.shelf.kept(), &pages);
+    assert_eq!(call.a.verdicts(), [Verdict::Confirmed; 5]);
+    assert_eq!(call.a.count(true, "PPS-EOM"), 3);
+}
+
+#[test]
+fn promise_3_a_break_in_the_second_document_leaves_the_first_confirmed() {
+    let (_, work) = documents(&[Resolution::Standard; 4], &[1, 3]);
+    let mut call = T38Call::with(&Station::default(), work, Commit::Now);
+    // The way goes dead in the data behind the second DCS.
+    while asked_frames(&call, "DCS") < 2 {
+        call.tick();
+    }
+    call.a_way.cut = Some(call.now + u64::from(seconds(8.0)));
+    let call = call.run(600.0);
+    use Verdict::{Confirmed, Unknown, Unsent};
+    assert_eq!(call.a.verdicts(), [Confirmed, Unknown, Unsent, Unsent]);
+}
+
+/// How often the sender has sent a frame so far.
+fn asked_frames(call: &T38Call, frame: &str) -> usize {
+    call.a.count(true, frame)
+}
+
+#[test]
+fn a_page_that_is_not_permitted_is_told_by_dcn() {
+    for station in [Station::default(), without_ecm()] {
+        // The first page has its permit, the second has not.
+        let mut call = asking(&station);
+        assert!(until_asked(&mut call, 0));
+        call.a.endpoint.go();
+        assert!(until_asked(&mut call, 1));
+        call.a.endpoint.break_off();
+        let call = call.run(60.0);
+        assert_eq!(call.a.count(true, "DCN"), 1);
+        assert_eq!(call.b.count(false, "DCN"), 1, "the far end hears it");
+        assert_eq!(call.a.ending().cause, Cause::BrokenOff);
+        use Verdict::{Confirmed, Unsent};
+        assert_eq!(call.a.verdicts(), [Confirmed, Unsent, Unsent]);
+        assert_eq!(asked(&call.a.events), (vec![0, 1], vec![0]));
+        assert_eq!(call.shelf.kept().len(), 1, "nothing of the second went out");
+        // Before any page, too.
+        let mut call = asking(&station);
+        assert!(until_asked(&mut call, 0));
+        call.a.endpoint.break_off();
+        let call = call.run(60.0);
+        assert_eq!(call.b.count(false, "DCN"), 1);
+        assert_eq!(call.a.verdicts(), [Unsent; 3]);
+    }
+}
+
+#[test]
+fn a_page_that_is_not_permitted_is_told_by_dcn_over_audio() {
+    for station in [Station::default(), without_ecm()] {
+        let mut call = AudioCall::with(&station, asking_work(), Commit::Now);
+        for permits in 1..=2 {
+            while asked(&call.a.events).0.len() < permits {
+                assert!(!call.a.endpoint.is_ended());
+                call.tick();
+            }
+            if permits == 1 {
+                call.a.endpoint.go();
+            }
+        }
+        call.a.endpoint.break_off();
+        let call = call.run(60.0);
+        assert_eq!(call.b.count(false, "DCN"), 1, "the far end hears it");
+        use Verdict::{Confirmed, Unsent};
+        assert_eq!(call.a.verdicts(), [Confirmed, Unsent, Unsent]);
+        assert_eq!(call.shelf.kept().len(), 1);
+    }
+}
+
+#[test]
+fn a_call_that_waits_for_no_permit_is_broken_off_by_hanging_up() {
+    let mut call = asking(&Station::default());
+    assert!(until_asked(&mut call, 0));
+    call.a.endpoint.go();
+    while asked(&call.a.events).1.is_empty() {
+        call.tick();
+    }
+    call.a.endpoint.break_off();
+    assert!(call.a.endpoint.is_ended());
+    let call = call.run(60.0);
+    assert_eq!(call.a.ending().cause, Cause::HungUp);
+    assert_eq!(call.a.verdicts()[0], Verdict::Unknown);
 }
 
 /// Three pages, each of which waits for a permit.

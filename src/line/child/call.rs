@@ -89,10 +89,14 @@ impl Call {
         let speed = speed.max(1);
         let work = match role {
             Role::Send {
-                tiff, sub_address, ..
+                tiff,
+                documents,
+                sub_address,
+                ..
             } => Work::Send {
                 tiff: tiff.0,
                 first_page: 0,
+                documents,
                 sub_address,
                 password: None,
                 ask_before_data: true,
@@ -136,6 +140,7 @@ impl Call {
                 self.arrives = false;
             }
             Ok(Order::Go) => self.media.as_mut()?.call().go(),
+            Ok(Order::BreakOff) => self.media.as_mut()?.break_off(),
             Ok(Order::HangUp) | Err(mpsc::TryRecvError::Disconnected) => {
                 self.media.as_mut()?.call().terminate();
             }
@@ -306,7 +311,11 @@ fn farewell(call: u64, ending: Ending, fax_heard: bool) -> FromWorker {
             Cause::NoPermit => Some(Fault::NoPermit),
             Cause::PageNotKept => Some(Fault::PageNotKept),
             Cause::PageCountLost => Some(Fault::PageCountLost),
-            Cause::Protocol | Cause::HungUp | Cause::Silence | Cause::PageTooLong => None,
+            Cause::Protocol
+            | Cause::HungUp
+            | Cause::BrokenOff
+            | Cause::Silence
+            | Cause::PageTooLong => None,
         },
     }
 }

@@ -105,6 +105,14 @@ impl Media {
         }
     }
 
+    /// Refuses the permit that a page waits for.
+    pub fn break_off(&mut self) {
+        match self {
+            Self::Audio { endpoint, .. } => endpoint.break_off(),
+            Self::T38 { endpoint, .. } => endpoint.break_off(),
+        }
+    }
+
     /// The work, to begin anew on other media.
     pub fn into_work(self) -> io::Result<Work> {
         match self {

@@ -27,6 +27,8 @@ enum Order {
     Adjust(super::protocol::MediaSetup),
     /// Page data may go out.
     Go,
+    /// It may not: the call ends with DCN.
+    BreakOff,
     /// The call is to end.
     HangUp,
 }
@@ -118,6 +120,11 @@ fn take(
         ToWorker::Go { call } => {
             if let Some(running) = calls.get(&call) {
                 let _ = running.orders.send(Order::Go);
+            }
+        }
+        ToWorker::BreakOff { call } => {
+            if let Some(running) = calls.get(&call) {
+                let _ = running.orders.send(Order::BreakOff);
             }
         }
         ToWorker::HangUp { call } => {
