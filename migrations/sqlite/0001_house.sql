@@ -25,6 +25,7 @@ CREATE TABLE profile (
     priority    BIGINT,                   -- 0 first, 9 last; NULL inherits, as all below
     max_calls   BIGINT,                   -- calls that one fax may cost
     max_tries   BIGINT,                   -- of these, with page data
+    batch       BIGINT,                   -- faxes of one user to one number that a call carries
     wait_busy   TEXT,                     -- seconds before the next call, with spaces between, as the others
     wait_no_answer TEXT,
     wait_protocol TEXT,
@@ -190,6 +191,7 @@ CREATE TABLE job (
     lane        TEXT NOT NULL,            -- tenant/user: lanes take turns, and one fax after the other goes in each
     place       BIGINT NOT NULL,          -- in its lane: when it was accepted, later for each step of priority
     cancelled_at BIGINT,                  -- called off while it was on the line: no page after this one
+    carried_by  TEXT,                     -- the job whose call carries this one too; NULL: none does, or its own
     lease_owner TEXT,                     -- the node and worker at work on it
     lease_until BIGINT,
     tries       BIGINT NOT NULL,          -- calls placed
@@ -206,7 +208,8 @@ CREATE INDEX job_to_render ON job (lane, place, job_id, run_at) WHERE state = 'q
 CREATE INDEX job_to_dial ON job (lane, place, job_id, run_at, opens_at, destination)
     WHERE state IN ('ready', 'waiting');
 -- One call at a time to one destination, whichever node places it.
-CREATE UNIQUE INDEX job_on_line ON job (destination) WHERE state IN ('dialling', 'sending');
+CREATE UNIQUE INDEX job_on_line ON job (destination)
+    WHERE state IN ('dialling', 'sending') AND carried_by IS NULL;
 CREATE INDEX job_cancelled ON job (job_id) WHERE cancelled_at IS NOT NULL AND finished_at IS NULL;
 CREATE INDEX job_submission ON job (tenant_id, submission_id);
 CREATE TABLE rendition (
@@ -240,6 +243,7 @@ CREATE TABLE leg (
     call_id     TEXT NOT NULL REFERENCES call (call_id),
     job_id      TEXT,                     -- outgoing
     received_id TEXT,                     -- incoming
+    place       BIGINT NOT NULL DEFAULT 0, -- in the call: legs go out one behind the other, 0 first
     first_page  BIGINT NOT NULL,          -- 0-based page of the job that this leg starts at
     data_page   BIGINT,                   -- page whose data may be on the line, its answer not yet recorded:
                                           -- what a crash leaves unknown

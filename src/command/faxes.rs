@@ -36,6 +36,10 @@ fn words(job: &CancelledJob) -> String {
         }
         Cancelled::Now(_) => "is cancelled: it was not called yet".to_owned(),
         Cancelled::Dialling => "is being called: the call is hung up before any page".to_owned(),
+        Cancelled::BeforeItsTurn => {
+            "shares a call with other faxes and is left out: the call ends before it, and those behind it have another"
+                .to_owned()
+        }
         Cancelled::AfterThisPage => {
             "is on the line: the call ends after the page in progress, and the report says what was confirmed"
                 .to_owned()
@@ -68,6 +72,7 @@ mod tests {
             Cancelled::Now(State::Ready),
             Cancelled::Now(State::Waiting),
             Cancelled::Dialling,
+            Cancelled::BeforeItsTurn,
             Cancelled::AfterThisPage,
             Cancelled::Already,
             Cancelled::Over(State::Cancelled),
@@ -76,8 +81,8 @@ mod tests {
         .map(say)
         .to_vec();
         assert!(all.iter().all(|text| text.starts_with("J to +331 ")));
-        assert!(all[6].contains("(sent)"));
+        assert!(all[7].contains("(sent)"));
         all.dedup();
-        assert_eq!(all.len(), 7);
+        assert_eq!(all.len(), 8);
     }
 }

@@ -56,6 +56,7 @@ VALUES of a profile; `inherit` in the place of each gives it back to Basic, then
   resolution standard|fine|superfine, paper a4|letter|legal, cover on|off
   priority N                                 0 first, 9 last, among the faxes of the tenant
   calls N, tries N                           calls that one fax may cost; of these, with page data
+  batch N                                    faxes of one user to one number that a call carries at most, 1 to 20
   busy, no-answer, protocol, trunk, no-fax, interrupted SECONDS[,SECONDS ...]|none
                                              waits before the next call, by what ended the last one
   hours always|\"mon-fri 08:00-18:00; sat 09:00-12:00\"   when faxes may be called, in the tenant's time zone

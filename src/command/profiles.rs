@@ -234,6 +234,7 @@ fn inherited(sending: &Sending, key: &str) -> String {
         "priority" => sending.priority.to_string(),
         "calls" => sending.max_calls.to_string(),
         "tries" => sending.max_tries.to_string(),
+        "batch" => sending.batch.to_string(),
         "busy" => waits(&rows.busy),
         "no-answer" => waits(&rows.no_answer),
         "protocol" => waits(&rows.protocol),

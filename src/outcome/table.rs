@@ -651,6 +651,18 @@ pub static GATEWAY_RESTARTED: Outcome = Outcome {
     ),
 };
 
+/// The call carried several faxes and ended before this one, because another was cancelled.
+pub static CALL_ENDED_FOR_ANOTHER: Outcome = Outcome {
+    key: "call-ended-for-another",
+    retry: RetryClass::Interrupted,
+    dsn: "4.3.0",
+    what: say(
+        "The call carried several faxes, and ended before this one because another of them was cancelled.",
+        "L'appel transportait plusieurs fax, et a pris fin avant celui-ci parce qu'un autre a été annulé.",
+    ),
+    advice: say("Send it again.", "Renvoyez-le."),
+};
+
 // The mail.
 
 /// The mail is damaged and can't be read.
@@ -846,6 +858,7 @@ pub static TABLE: &[&Outcome] = &[
     &RECEPTION_POOR,
     &OWN_FAULT,
     &GATEWAY_RESTARTED,
+    &CALL_ENDED_FOR_ANOTHER,
     &MAIL_UNREADABLE,
     &MAIL_EMPTY,
     &ATTACHMENT_UNSUPPORTED,

@@ -10,7 +10,10 @@ use sqlx::{Row as _, any::AnyRow};
 
 use super::{BASIC, hours::Hours};
 use crate::{
-    policy::{Sending, sending::PRIORITIES},
+    policy::{
+        Sending,
+        sending::{BATCHES, PRIORITIES},
+    },
     store::{Store, StoreError, Tx, new_id},
 };
 
@@ -45,7 +48,7 @@ const fn number(key: &'static str, column: &'static str, expected: &'static str)
 const SECONDS: &str = "none, or seconds as 60,120,300";
 const COUNT: &str = "a whole number from 1 to 100";
 
-const VALUES: [Value; 19] = [
+const VALUES: [Value; 20] = [
     text("resolution", "resolution", "standard, fine or superfine"),
     text("paper", "paper", "a4, letter or legal"),
     text("landscape", "landscape", "turn or shrink"),
@@ -59,6 +62,11 @@ const VALUES: [Value; 19] = [
     ),
     number("calls", "max_calls", COUNT),
     number("tries", "max_tries", COUNT),
+    number(
+        "batch",
+        "batch",
+        "how many faxes a call carries at most, from 1 to 20",
+    ),
     text("busy", "wait_busy", SECONDS),
     text("no-answer", "wait_no_answer", SECONDS),
     text("protocol", "wait_protocol", SECONDS),
@@ -174,6 +182,7 @@ fn stored(key: &str, written: &str) -> Option<String> {
         },
         "priority" => whole(PRIORITIES),
         "calls" | "tries" => whole(1..=100),
+        "batch" => whole((*BATCHES.start()).into()..=(*BATCHES.end()).into()),
         "hours" => hours("always"),
         "quiet" => hours("never"),
         "allow" | "deny" => {
@@ -284,6 +293,9 @@ impl Rules {
             sending.max_tries = read("tries", tries)?;
         }
         lay(&mut sending, said)?;
+        if let Some(batch) = said("batch") {
+            sending.batch = read("batch", batch)?;
+        }
         let rows = &mut sending.wait_s;
         for (key, row) in [
             ("busy", &mut rows.busy),

@@ -13,6 +13,9 @@ const BUILT_IN: &str = include_str!("../../policies/sending.toml");
 /// The priorities there are: 0 is first.
 pub const PRIORITIES: std::ops::RangeInclusive<i64> = 0..=9;
 
+/// How many faxes a call may carry.
+pub const BATCHES: std::ops::RangeInclusive<u32> = 1..=20;
+
 /// The rules of trying again.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -21,6 +24,12 @@ pub struct Sending {
     pub max_calls: u32,
     /// Calls of these in which page data may go out.
     pub max_tries: u32,
+    /// Faxes of one user to one number that a call carries at most; 1: each has a call of its own.
+    #[serde(default = "one")]
+    pub batch: u32,
+    /// Pages that a call with several faxes carries at most.
+    #[serde(default = "normal_batch_pages")]
+    pub batch_pages: u32,
     /// A page whose arrival nobody knows is sent again, stamped as a possible repeat.
     pub repeat_unknown: bool,
     /// Days that a number's fax machine is remembered to do better with less than everything; 0: not at all.
@@ -46,6 +55,14 @@ pub struct Sending {
 
 fn normal_priority() -> i64 {
     5
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn normal_batch_pages() -> u32 {
+    40
 }
 
 fn normal_age() -> u32 {
@@ -83,6 +100,16 @@ impl Sending {
     /// [`PolicyError`], for the operator to read.
     pub fn load(folder: Option<&Path>) -> Result<Self, PolicyError> {
         let rules: Self = super::parse(FILE, &super::text(folder, FILE, BUILT_IN)?)?;
+        if !BATCHES.contains(&rules.batch) {
+            return Err(PolicyError::Rule {
+                file: FILE,
+                line: 0,
+                message: format!(
+                    "a call can't carry {} faxes: 1 to 20 are possible",
+                    rules.batch
+                ),
+            });
+        }
         if !PRIORITIES.contains(&rules.priority) {
             return Err(PolicyError::Rule {
                 file: FILE,

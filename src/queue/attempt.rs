@@ -68,6 +68,8 @@ pub(super) struct Carrier {
     pub trunk_id: String,
     /// T.38 is tried on it.
     pub t38: bool,
+    /// It is a HylaFAX server.
+    pub hylafax: bool,
 }
 
 /// The next call.

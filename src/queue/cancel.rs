@@ -24,6 +24,8 @@ pub enum Cancelled {
     Now(State),
     /// A call is being set up: it is hung up.
     Dialling,
+    /// It shares a call with others, and none of its pages is out: it is left out.
+    BeforeItsTurn,
     /// Pages go out: the call ends after the one in progress.
     AfterThisPage,
     /// That was asked for before, and the call has not ended yet.
@@ -84,12 +86,14 @@ async fn cancel_job(
 ) -> Result<Cancelled, StoreError> {
     for _ in 0..LOOKS {
         let mut tx = store.begin().await?;
-        let row =
-            sqlx::query("SELECT state, cancelled_at FROM job WHERE tenant_id = $1 AND job_id = $2")
-                .bind(tenant_id)
-                .bind(job_id)
-                .fetch_one(tx.conn())
-                .await?;
+        let row = sqlx::query(
+            "SELECT state, cancelled_at, carried_by FROM job WHERE tenant_id = $1 AND job_id = $2",
+        )
+        .bind(tenant_id)
+        .bind(job_id)
+        .fetch_one(tx.conn())
+        .await?;
+        let carried = row.try_get::<Option<String>, _>("carried_by")?.is_some();
         let state: State = row
             .try_get::<String, _>("state")?
             .parse()
@@ -100,7 +104,11 @@ async fn cancel_job(
             State::Dialling | State::Sending if before.is_some() => return Ok(Cancelled::Already),
             State::Dialling => (
                 mark(&mut tx, tenant_id, job_id, state).await?,
-                Cancelled::Dialling,
+                if carried {
+                    Cancelled::BeforeItsTurn
+                } else {
+                    Cancelled::Dialling
+                },
             ),
             State::Sending => (
                 mark(&mut tx, tenant_id, job_id, state).await?,

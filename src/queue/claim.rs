@@ -30,6 +30,29 @@ pub(super) struct Job {
     deadline: i64,
 }
 
+#[cfg(test)]
+impl Job {
+    /// One that stands nowhere.
+    pub fn for_testing() -> Self {
+        Self {
+            tenant_id: "t".into(),
+            job_id: "j".into(),
+            submission_id: "s".into(),
+            user_id: "u".into(),
+            destination: "+33123456789".into(),
+            sub_address: None,
+            state: State::Dialling,
+            tries: 1,
+            rendition_id: None,
+            cover_custody_id: None,
+            pages_total: Some(1),
+            lease_owner: None,
+            lease_until: None,
+            deadline: 0,
+        }
+    }
+}
+
 const COLUMNS: &str =
     "tenant_id, job_id, submission_id, user_id, destination, sub_address, state, tries,
      rendition_id, cover_custody_id, pages_total, lease_owner, lease_until, deadline";
@@ -125,7 +148,7 @@ pub(super) async fn to_dial(
          WHERE tenant_id = $6 AND job_id = $7 AND state IN ($8, $9) AND run_at <= $2 AND opens_at <= $2
            AND cancelled_at IS NULL
            AND NOT EXISTS (SELECT 1 FROM job AS busy WHERE busy.destination = job.destination
-                           AND busy.state IN ('{}', '{}'))
+                           AND busy.state IN ('{}', '{}') AND busy.carried_by IS NULL)
          RETURNING {COLUMNS}",
         State::Dialling,
         State::Sending,
@@ -149,6 +172,85 @@ pub(super) async fn to_dial(
         Err(error) if error.is_unique_violation() => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Who is due within this goes along: those that a call left behind wait equally long, but for a moment.
+const SOON_MS: i64 = 2000;
+
+/// The waiting jobs that are like this one for the far end: of the same user, to the same number and
+/// sub-address, in the same set-up, with a cover or without as it is; in the order of their lane.
+pub(super) async fn alike(store: &Store, job: &Job, most: u32) -> Result<Vec<Job>, StoreError> {
+    let setup = |rendition: &str| {
+        format!(
+            "COALESCE((SELECT page_setup FROM rendition WHERE rendition.tenant_id = $1
+                       AND rendition.rendition_id = {rendition}), '')"
+        )
+    };
+    let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
+        "SELECT {COLUMNS} FROM job
+         WHERE tenant_id = $1 AND user_id = $2 AND destination = $3 AND COALESCE(sub_address, '') = $4
+           AND state IN ('{}', '{}') AND run_at <= $10 AND opens_at <= $5 AND cancelled_at IS NULL
+           AND job_id <> $6 AND CASE WHEN cover_custody_id IS NULL THEN 0 ELSE 1 END = $7 AND {} = {}
+         ORDER BY place, job_id LIMIT $9",
+        State::Ready,
+        State::Waiting,
+        setup("job.rendition_id"),
+        setup("$8"),
+    )))
+    .bind(&job.tenant_id)
+    .bind(&job.user_id)
+    .bind(&job.destination)
+    .bind(job.sub_address.as_deref().unwrap_or_default())
+    .bind(now_ms())
+    .bind(&job.job_id)
+    .bind(i64::from(job.cover_custody_id.is_some()))
+    .bind(job.rendition_id.as_deref().unwrap_or_default())
+    .bind(i64::from(most))
+    .bind(now_ms() + SOON_MS)
+    .fetch_all(store.reader())
+    .await?;
+    rows.iter().map(self::job).collect()
+}
+
+/// Takes further jobs for the call of one that was just taken, in the same transaction; those that are still to
+/// be had. They don't stand for their number on the line: the one that carries them does.
+pub(super) async fn to_carry(
+    tx: &mut Tx,
+    owner: &str,
+    by: &Job,
+    jobs: &[Job],
+) -> Result<Vec<Job>, StoreError> {
+    let now = now_ms();
+    let mut taken = Vec::new();
+    for wanted in jobs {
+        let row = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "UPDATE job SET state = $1, state_since = $2, deadline = $3, lease_owner = $4, lease_until = $5,
+                    tries = tries + 1, carried_by = $6
+             WHERE state IN ($7, $8) AND job_id IN (
+                 SELECT job_id FROM job WHERE tenant_id = $9 AND job_id = $10 AND state IN ($7, $8)
+                   AND run_at <= $11 AND opens_at <= $2 AND cancelled_at IS NULL {})
+             RETURNING {COLUMNS}",
+            skip_locked(tx, "UPDATE")
+        )))
+        .bind(State::Dialling.name())
+        .bind(now)
+        // It waits for those before it, as long as pages may be on their way.
+        .bind(State::Sending.deadline(now))
+        .bind(owner)
+        .bind(now + LEASE_MS)
+        .bind(&by.job_id)
+        .bind(State::Ready.name())
+        .bind(State::Waiting.name())
+        .bind(&wanted.tenant_id)
+        .bind(&wanted.job_id)
+        .bind(now + SOON_MS)
+        .fetch_optional(tx.conn())
+        .await?;
+        if let Some(row) = row {
+            taken.push(job(&row)?);
+        }
+    }
+    Ok(taken)
 }
 
 /// Keeps a job in work ours for another while.

@@ -11,17 +11,16 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Inner,
     attempt::{self, Carrier},
-    claim,
-    claim::Job,
+    batch,
+    claim::{self, Job},
     closing::{self, Closing},
     fair::{Fair, Head},
     heads::{self, Takes},
-    in_call, ladder, memory, moves, profiles, records,
+    in_call, ladder, moves, profiles, records,
     state::State,
 };
 use crate::{
     clock::now_ms,
-    line::Verdict,
     numbers::{self, T38Policy, Transport, Trunk},
     people::Rules,
     policy::Sending,
@@ -93,9 +92,10 @@ async fn next(queue: &Inner, fair: &mut Fair) -> Result<Step, StoreError> {
         let head = heads.swap_remove(at);
         let rules = profiles::rules(queue, &head.tenant_id, &head.user_id).await?;
         match claim_one(queue, &head, &rules, &trunks).await? {
-            Claim::Ours(job, routes, usable) => {
-                fair.charge(&head);
-                return call(queue, (*job, rules.sending), &routes, &usable).await;
+            Claim::Ours(jobs, carriers) => {
+                let pages = jobs.iter().filter_map(|job| job.pages_total).sum();
+                fair.charge(&Head { pages, ..head });
+                return call(queue, jobs, rules.sending, &carriers).await;
             }
             Claim::Again => return Ok(Step::Again),
             Claim::NotNow => {}
@@ -106,8 +106,8 @@ async fn next(queue: &Inner, fair: &mut Fair) -> Result<Step, StoreError> {
 
 /// What became of an attempt to have a job.
 enum Claim {
-    /// The job, the trunks that take its number, and those of them that can take the call now.
-    Ours(Box<Job>, Vec<Trunk>, Vec<String>),
+    /// The job, those that share its call behind it, and the trunks that can take the call now.
+    Ours(Vec<Job>, Vec<Carrier>),
     /// Its profile has put it off, or ended it: its lane may have another.
     Again,
     /// Somebody else has it, or the last channel is gone meanwhile.
@@ -123,64 +123,74 @@ async fn claim_one(
     if !profiles::may_call(queue, head, rules).await? {
         return Ok(Claim::Again);
     }
-    let Some((tx, job)) = claim::to_dial(&queue.store, &queue.owner, head).await? else {
+    let routes = numbers::trunks_for(trunks, &head.destination);
+    let reachable = carriers(&queue.line.usable(&ids(&routes)), &routes);
+    let along = batch::companions(queue, head, &rules.sending, &reachable).await?;
+    let Some((mut tx, job)) = claim::to_dial(&queue.store, &queue.owner, head).await? else {
         return Ok(Claim::NotNow);
     };
-    let routes = numbers::trunks_for(trunks, &job.destination);
-    let usable = queue.line.usable(&ids(&routes));
-    if usable.is_empty() {
+    // The last channel may be gone meanwhile.
+    let reachable = carriers(&queue.line.usable(&ids(&routes)), &routes);
+    if reachable.is_empty() {
         tx.roll_back().await?;
         return Ok(Claim::NotNow);
     }
+    let along = batch::unless_hylafax(along, &reachable);
+    let along = claim::to_carry(&mut tx, &queue.owner, &job, &along).await?;
     // The claim is ours now. Pages are read and drawn with no transaction open: a page that comes in
     // meanwhile waits for the same database.
     tx.commit().await?;
-    Ok(Claim::Ours(Box::new(job), routes, usable))
+    let mut jobs = vec![job];
+    jobs.extend(along);
+    Ok(Claim::Ours(jobs, reachable))
 }
 
-/// Places the call of a job that is ours.
+/// Places the call of jobs that are ours.
 async fn call(
     queue: &Inner,
-    (job, sending): (Job, Sending),
-    routes: &[Trunk],
-    usable: &[String],
+    jobs: Vec<Job>,
+    sending: Sending,
+    carriers: &[Carrier],
 ) -> Result<Step, StoreError> {
-    let pages = job.pages_total.unwrap_or(0);
-    let verdicts = records::verdicts_of(&queue.store, &job.tenant_id, &job.job_id, pages).await?;
-    let leg = in_call::leg_of(&job, &verdicts);
-    let attempt = attempt::next(
-        &records::tried(&queue.store, &job.tenant_id, &job.job_id).await?,
-        memory::of(&queue.store, &job.tenant_id, &job.destination).await?,
-        &carriers(usable, routes),
-    );
+    let Some(lead) = jobs.first() else {
+        return Ok(Step::Again);
+    };
+    let attempt = batch::attempt_of(queue, lead, carriers).await?;
     // One moment for the record and the header lines.
     let at = now_ms();
-    let order = match in_call::order(queue, &job, &leg, &verdicts, attempt, at).await {
-        Ok(order) => order,
-        Err(error) => {
-            tracing::error!(
-                job = job.job_id,
-                error = format!("{error:#}"),
-                "the pages can't be read; put off"
-            );
-            put_off(queue, (&job, &sending), &verdicts).await?;
+    let mut parts = Vec::new();
+    for (index, job) in jobs.iter().enumerate() {
+        match in_call::part(queue, job, at).await {
+            Ok(part) => parts.push(part),
+            Err(error) => {
+                tracing::error!(
+                    job = job.job_id,
+                    error = format!("{error:#}"),
+                    "the pages can't be read; put off"
+                );
+                put_off(queue, (job, &sending)).await?;
+            }
+        }
+        // The first stands for all on the line: without it none is called.
+        if parts.is_empty() {
+            for job in &jobs[index + 1..] {
+                put_off(queue, (job, &sending)).await?;
+            }
             return Ok(Step::Again);
         }
-    };
+    }
+    let (legs, order) = in_call::order(parts, attempt);
     // The call is on record before it is placed: a crash finds it.
     let mut tx = queue.store.begin().await?;
-    records::placed(&mut tx, &leg, &order, at).await?;
+    records::placed(&mut tx, &legs, &order, at).await?;
     tx.commit().await?;
-    let shown = queue
-        .calls
-        .begin(&order, &job.job_id, leg.first_page, pages);
+    let shown = queue.calls.begin(&order, &legs);
     let offer = attempt::Offer::of(&order);
     // Here, so that the trunk's channel is taken before the next look for a free one.
     let events = queue.line.place(order).await;
     Ok(Step::Call(Box::new(in_call::Claimed {
-        job,
         sending,
-        leg,
+        legs,
         offer,
         events,
         shown,
@@ -194,16 +204,13 @@ fn carriers(usable: &[String], routes: &[Trunk]) -> Vec<Carrier> {
         .map(|trunk| Carrier {
             trunk_id: trunk.trunk_id.clone(),
             t38: trunk.t38 != T38Policy::Never && trunk.transport != Transport::Hylafax,
+            hylafax: trunk.transport == Transport::Hylafax,
         })
         .collect()
 }
 
 /// Tries a claimed job later whose call can't be made up. Each time counts as a call, so it ends.
-async fn put_off(
-    queue: &Inner,
-    (job, sending): (&Job, &Sending),
-    verdicts: &[Verdict],
-) -> Result<(), StoreError> {
+async fn put_off(queue: &Inner, (job, sending): (&Job, &Sending)) -> Result<(), StoreError> {
     let mut tx = queue.store.begin().await?;
     // One that was called off in this moment is ended by `cancel::carry_out`.
     if job.tries < sending.max_calls {
@@ -218,13 +225,15 @@ async fn put_off(
         )
         .await?;
     } else {
+        let pages = job.pages_total.unwrap_or(0);
+        let verdicts = records::verdicts(&mut tx, &job.tenant_id, &job.job_id, pages).await?;
         closing::close(
             &mut tx,
             &Closing {
                 tenant_id: &job.tenant_id,
                 job_id: &job.job_id,
                 from: State::Dialling,
-                to: ladder::given_up(verdicts),
+                to: ladder::given_up(&verdicts),
                 outcome: "own-fault",
                 note: None,
                 hostname: &queue.hostname,

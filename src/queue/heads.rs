@@ -111,7 +111,8 @@ fn to_dial_sql(kind: Kind, takes: &Takes) -> (String, Vec<String>) {
     let on_line = quoted(&[State::Dialling, State::Sending]);
     let fit = format!(
         "next.opens_at <= $1 AND {takes} AND NOT EXISTS (
-             SELECT 1 FROM job AS busy WHERE busy.destination = next.destination AND busy.state IN ({on_line}))"
+             SELECT 1 FROM job AS busy WHERE busy.destination = next.destination AND busy.state IN ({on_line})
+             AND busy.carried_by IS NULL)"
     );
     (
         sql(kind, &quoted(&[State::Ready, State::Waiting]), &fit),

@@ -14,7 +14,9 @@ use super::{
     claim::{self, Job},
     closing::{self, Closing},
     ladder::{self, Next},
-    memory, moves, overview, pages,
+    legs::{Leg, Legs},
+    memory, moves, overview,
+    pages::{self, CallPages},
     records::{self, LegRecord},
     state::State,
 };
@@ -32,73 +34,98 @@ use crate::{
 const SETTLE_TRIES: u32 = 8;
 const SETTLE_PAUSE: Duration = Duration::from_secs(2);
 
-/// A job that was claimed for a call, and the call as it was placed.
+/// The jobs that were claimed for a call, and the call as it was placed.
 pub(super) struct Claimed {
-    pub job: Job,
-    /// The rules of trying again that apply to it.
+    /// The rules of trying again that apply to them.
     pub sending: Sending,
-    pub leg: LegRecord,
+    pub legs: Legs,
     pub offer: Offer,
     pub events: mpsc::Receiver<CallEvent>,
     pub shown: overview::Shown,
 }
 
-/// The leg that starts at the first page that isn't confirmed.
-pub(super) fn leg_of(job: &Job, verdicts: &[Verdict]) -> LegRecord {
+/// A job's part of a call: its leg, and its pages from the first that isn't confirmed.
+pub(super) struct Part {
+    leg: Leg,
+    pages: CallPages,
+}
+
+/// Makes up a job's part of a call that is placed at `at`.
+pub(super) async fn part(queue: &Inner, job: &Job, at: Millis) -> anyhow::Result<Part> {
+    let total = job.pages_total.unwrap_or(0);
+    let verdicts = records::verdicts_of(&queue.store, &job.tenant_id, &job.job_id, total).await?;
     let first = verdicts
         .iter()
         .position(|verdict| *verdict != Verdict::Confirmed)
         .unwrap_or(0);
-    LegRecord {
-        tenant_id: job.tenant_id.clone(),
-        call_id: new_id(),
-        leg_id: new_id(),
-        job_id: job.job_id.clone(),
-        first_page: u32::try_from(first).unwrap_or(u32::MAX),
-    }
+    let pages = pages::for_call(&queue.store, &queue.custody, job, &verdicts, at).await?;
+    Ok(Part {
+        leg: Leg {
+            record: LegRecord {
+                tenant_id: job.tenant_id.clone(),
+                call_id: String::new(),
+                leg_id: new_id(),
+                job_id: job.job_id.clone(),
+                first_page: u32::try_from(first).unwrap_or(u32::MAX),
+            },
+            job: job.clone(),
+            pages: u32::try_from(pages.pages.len()).unwrap_or(u32::MAX),
+            begins: 0,
+            state: State::Dialling,
+        },
+        pages,
+    })
 }
 
-/// Settles everything about the call.
-pub(super) async fn order(
-    queue: &Inner,
-    job: &Job,
-    leg: &LegRecord,
-    verdicts: &[Verdict],
-    attempt: Attempt,
-    at: Millis,
-) -> anyhow::Result<CallOrder> {
-    let pages = pages::for_call(&queue.store, &queue.custody, job, verdicts, at).await?;
+/// Settles everything about the call that carries these parts, of which there is one at least.
+pub(super) fn order(parts: Vec<Part>, attempt: Attempt) -> (Legs, CallOrder) {
     let Attempt { offer, mut trunks } = attempt;
     let more_trunks = trunks.split_off(trunks.len().min(1));
-    Ok(CallOrder {
-        call_id: leg.call_id.clone(),
+    let mut order = CallOrder {
+        call_id: new_id(),
         trunk_id: trunks.pop().unwrap_or_default(),
         more_trunks,
-        from: pages.from,
-        to: job.destination.clone(),
-        sub_address: job.sub_address.clone(),
-        ident: pages.ident,
-        pages: pages.pages,
+        from: String::new(),
+        to: String::new(),
+        sub_address: None,
+        ident: String::new(),
+        pages: Vec::new(),
         documents: Vec::new(),
         ecm: offer.ecm,
         v17: offer.v17,
         // V.29 ends at 9600 bit/s. A HylaFAX server knows no V.17, only a rate.
         max_rate: if offer.v17 { 14_400 } else { 9_600 },
         t38: offer.t38,
-    })
+    };
+    let mut legs = Vec::new();
+    for Part { mut leg, pages } in parts {
+        leg.begins = u32::try_from(order.pages.len()).unwrap_or(u32::MAX);
+        leg.record.call_id.clone_from(&order.call_id);
+        if legs.is_empty() {
+            // Those that share a call have the same user, number and sub-address.
+            order.from = pages.from;
+            order.ident = pages.ident;
+            order.to.clone_from(&leg.job.destination);
+            order.sub_address.clone_from(&leg.job.sub_address);
+        } else {
+            order.documents.push(leg.begins);
+        }
+        order.pages.extend(pages.pages);
+        legs.push(leg);
+    }
+    (Legs::new(legs), order)
 }
 
 /// Follows a call to its end.
 pub(super) async fn run(queue: Arc<Inner>, claimed: Claimed) {
     let Claimed {
-        job,
         sending,
-        leg,
+        mut legs,
         offer,
         mut events,
         shown,
     } = claimed;
-    let mut state = State::Dialling;
+    let call_id = legs.call().call_id.clone();
     let mut called_off = false;
     let mut renewal = tokio::time::interval(Duration::from_millis(claim::LEASE_MS as u64 / 3));
     renewal.tick().await; // the first comes at once, and the lease is fresh
@@ -106,16 +133,19 @@ pub(super) async fn run(queue: Arc<Inner>, claimed: Claimed) {
         let event = tokio::select! {
             event = events.recv() => event,
             _ = renewal.tick() => {
-                if let Err(error) = claim::renew(&queue.store, &job).await {
-                    tracing::warn!(job = job.job_id, %error, "the lease can't be renewed");
+                for leg in legs.iter() {
+                    if let Err(error) = claim::renew(&queue.store, &leg.job).await {
+                        tracing::warn!(job = leg.job.job_id, %error, "the lease can't be renewed");
+                    }
                 }
                 continue;
             }
             () = shown.called_off.cancelled(), if !called_off => {
                 called_off = true;
-                // No page has its permit: the call ends now. Else it ends before the next page.
-                if state == State::Dialling {
-                    queue.line.hang_up(&leg.call_id);
+                // No page has its permit: the call ends now. Else it ends before the next page; and so it does
+                // for a job behind the first, before its own.
+                if !legs.sends() {
+                    queue.line.hang_up(&call_id);
                 }
                 continue;
             }
@@ -123,11 +153,11 @@ pub(super) async fn run(queue: Arc<Inner>, claimed: Claimed) {
         match event {
             Some(CallEvent::Ended(ending)) => break ending,
             Some(event) => {
-                queue.calls.note(&leg.call_id, &event);
-                if let Err(error) = follow(&queue, &leg, &mut state, event).await {
+                queue.calls.note(&call_id, &event);
+                if let Err(error) = follow(&queue, &mut legs, event).await {
                     // Without a record the call must not go on: the permit is dropped with the event.
-                    tracing::error!(job = job.job_id, %error, "the call can't be recorded; hanging up");
-                    queue.line.hang_up(&leg.call_id);
+                    tracing::error!(call = call_id, %error, "the call can't be recorded; hanging up");
+                    queue.line.hang_up(&call_id);
                 }
             }
             None => {
@@ -139,34 +169,29 @@ pub(super) async fn run(queue: Arc<Inner>, claimed: Claimed) {
         }
     };
     let mut tries = 0;
-    while let Err(error) = settle(&queue, (&job, &sending), &leg, offer, state, &ending).await {
+    while let Err(error) = settle(&queue, &legs, &sending, offer, &ending).await {
         tries += 1;
         if tries == SETTLE_TRIES || error.trouble() == Trouble::Permanent {
-            tracing::error!(job = job.job_id, %error, "the call's end can't be recorded; the watchdog will settle it");
+            tracing::error!(call = call_id, %error, "the call's end can't be recorded; the watchdog will settle it");
             break;
         }
-        tracing::warn!(job = job.job_id, %error, "the call's end can't be recorded; trying again");
+        tracing::warn!(call = call_id, %error, "the call's end can't be recorded; trying again");
         tokio::time::sleep(SETTLE_PAUSE).await;
     }
     queue.store.wake(Topic::Queue);
     queue.store.wake(Topic::Outbox);
 }
 
-async fn follow(
-    queue: &Inner,
-    leg: &LegRecord,
-    state: &mut State,
-    event: CallEvent,
-) -> Result<(), StoreError> {
+async fn follow(queue: &Inner, legs: &mut Legs, event: CallEvent) -> Result<(), StoreError> {
     match event {
         CallEvent::Trunk(trunk_id) => {
             let mut tx = queue.store.begin().await?;
-            records::moved(&mut tx, leg, &trunk_id).await?;
+            records::moved(&mut tx, legs.call(), &trunk_id).await?;
             tx.commit().await
         }
         CallEvent::Answered => {
             let mut tx = queue.store.begin().await?;
-            records::answered(&mut tx, leg).await?;
+            records::answered(&mut tx, legs.call()).await?;
             tx.commit().await
         }
         CallEvent::PageDataNext {
@@ -176,27 +201,35 @@ async fn follow(
         } => {
             // One commit a page: the answer to the one before and the word that this one is next.
             let mut tx = queue.store.begin().await?;
-            if let Some(verdict) = &answered {
-                records::answered_page(&mut tx, leg, verdict).await?;
+            if let Some((leg, verdict)) = answered.as_ref().and_then(|told| legs.of_verdict(told)) {
+                records::answered_page(&mut tx, &leg.record, &verdict).await?;
             }
+            let Some((leg, own)) = legs.of_page(page) else {
+                // Nobody's: the permit that is dropped ends the call.
+                return tx.commit().await;
+            };
+            let job = &leg.job;
             // Called off: this page stays unsent, and the permit that is dropped ends the call.
-            let go = !cancel::is_marked(&mut tx, &leg.tenant_id, &leg.job_id).await?;
+            let go = !cancel::is_marked(&mut tx, &job.tenant_id, &job.job_id).await?;
             let mut ours = false;
             if go {
-                records::page_data_next(&mut tx, leg, page).await?;
-                ours = still_ours(&mut tx, queue, leg, *state).await?;
+                records::page_data_next(&mut tx, &leg.record, own).await?;
+                ours = still_ours(&mut tx, queue, &leg.record, leg.state).await?;
             }
             tx.commit().await?;
             if ours {
-                *state = State::Sending;
+                leg.state = State::Sending;
                 // A line that is gone meanwhile will end the call itself.
                 let _ = permit.send(());
             }
             Ok(())
         }
         CallEvent::Page(verdict) => {
+            let Some((leg, verdict)) = legs.of_verdict(&verdict) else {
+                return Ok(());
+            };
             let mut tx = queue.store.begin().await?;
-            records::answered_page(&mut tx, leg, &verdict).await?;
+            records::answered_page(&mut tx, &leg.record, &verdict).await?;
             tx.commit().await
         }
         CallEvent::Ringing
@@ -239,45 +272,55 @@ async fn still_ours(
     )
 }
 
+/// Settles every leg of the call by its own pages, all in one transaction.
 async fn settle(
     queue: &Inner,
-    (job, sending): (&Job, &Sending),
-    leg: &LegRecord,
+    legs: &Legs,
+    sending: &Sending,
     offer: Offer,
-    state: State,
     ending: &CallEnding,
 ) -> Result<(), StoreError> {
     let mut tx = queue.store.begin().await?;
-    let mut outcome = outcome::classify(ending);
-    // We hung up because somebody told us to, not by a fault.
-    if outcome == &outcome::OWN_FAULT {
-        if cancel::is_marked(&mut tx, &job.tenant_id, &job.job_id).await? {
-            outcome = &outcome::CANCELLED;
-        } else if queue.stopping.load(Ordering::Relaxed) {
-            outcome = &outcome::GATEWAY_RESTARTED;
+    let mut called_off = false;
+    for leg in legs.iter() {
+        called_off |= cancel::is_marked(&mut tx, &leg.job.tenant_id, &leg.job.job_id).await?;
+    }
+    for leg in legs.iter() {
+        let job = &leg.job;
+        let ending = leg.ending(ending);
+        let mut outcome = outcome::classify(&ending);
+        // We hung up because somebody told us to, not by a fault.
+        if outcome == &outcome::OWN_FAULT {
+            if cancel::is_marked(&mut tx, &job.tenant_id, &job.job_id).await? {
+                outcome = &outcome::CANCELLED;
+            } else if queue.stopping.load(Ordering::Relaxed) {
+                outcome = &outcome::GATEWAY_RESTARTED;
+            } else if called_off {
+                outcome = &outcome::CALL_ENDED_FOR_ANOTHER;
+            }
         }
+        tracing::info!(
+            job = job.job_id,
+            call = leg.record.call_id,
+            outcome = outcome.key,
+            t30 = ending.t30,
+            duration_ms = ending.duration.as_millis() as u64,
+            "call ended"
+        );
+        records::ended(&mut tx, &leg.record, &ending, outcome.key).await?;
+        if (ending.pages.iter()).any(|page| page.verdict == Verdict::Confirmed) {
+            memory::worked(&mut tx, job, offer, queue.policy.remember_ms()).await?;
+        }
+        after_leg(
+            &mut tx,
+            queue,
+            (job, sending),
+            leg.state,
+            outcome.key,
+            outcome.retry,
+        )
+        .await?;
     }
-    tracing::info!(
-        job = job.job_id,
-        call = leg.call_id,
-        outcome = outcome.key,
-        t30 = ending.t30,
-        duration_ms = ending.duration.as_millis() as u64,
-        "call ended"
-    );
-    records::ended(&mut tx, leg, ending, outcome.key).await?;
-    if (ending.pages.iter()).any(|page| page.verdict == Verdict::Confirmed) {
-        memory::worked(&mut tx, job, offer, queue.policy.remember_ms()).await?;
-    }
-    after_leg(
-        &mut tx,
-        queue,
-        (job, sending),
-        state,
-        outcome.key,
-        outcome.retry,
-    )
-    .await?;
     tx.commit().await
 }
 

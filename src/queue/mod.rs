@@ -5,6 +5,7 @@
 //! submission's last job, puts the report into the outbox. The watchdog walks behind.
 
 mod attempt;
+mod batch;
 mod cancel;
 mod claim;
 mod closing;
@@ -14,6 +15,7 @@ mod heads;
 mod in_call;
 mod jobs;
 mod ladder;
+mod legs;
 mod memory;
 mod moves;
 mod overview;

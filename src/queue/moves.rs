@@ -51,7 +51,8 @@ pub async fn advance_at(
     let done = sqlx::query(
         "UPDATE job SET state = $1, state_since = $2,
                 deadline = CASE WHEN $11 = 0 AND $3 > expires_at THEN expires_at ELSE $3 END, run_at = $4,
-                lease_owner = $5, lease_until = $6, finished_at = $7
+                lease_owner = $5, lease_until = $6, finished_at = $7,
+                carried_by = CASE WHEN $11 = 0 THEN NULL ELSE carried_by END
          WHERE tenant_id = $8 AND job_id = $9 AND state = $10",
     )
     .bind(to.name())

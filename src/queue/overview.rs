@@ -6,7 +6,10 @@ use serde::Serialize;
 use sqlx::Row;
 use tokio_util::sync::CancellationToken;
 
-use super::records::page_number;
+use super::{
+    legs::{Leg, Legs},
+    records::page_number,
+};
 use crate::{
     clock::{Millis, now_ms},
     line::{CallEvent, CallOrder, Media, PageVerdict, Verdict},
@@ -18,7 +21,7 @@ use crate::{
 pub struct CallNow {
     /// The call.
     pub call_id: String,
-    /// The job that it carries.
+    /// The job whose document is on the line, of several that it may carry.
     pub job_id: String,
     /// The trunk.
     pub trunk_id: String,
@@ -43,16 +46,39 @@ pub struct CallNow {
     /// Unix milliseconds.
     pub since: Millis,
     #[serde(skip)]
+    parts: Vec<Part>,
+}
+
+/// A job of the call.
+#[derive(Clone, Debug)]
+struct Part {
+    job_id: String,
+    /// Pages of the job, and the first of them that the call sends.
+    pages: u32,
     first_page: u32,
-    #[serde(skip)]
+    /// The first of its pages on the call.
+    begins: u32,
     called_off: CancellationToken,
 }
 
 impl CallNow {
+    /// The 1-based page of its job that a page of the call is; that job is shown from now on.
+    fn turn_to(&mut self, page: u32) -> u32 {
+        let Some(part) = self.parts.iter().rfind(|part| part.begins <= page) else {
+            return page + 1;
+        };
+        if self.job_id != part.job_id {
+            self.job_id.clone_from(&part.job_id);
+            (self.pages, self.confirmed) = (part.pages, part.first_page);
+        }
+        part.first_page + page - part.begins + 1
+    }
+
     fn answered(&mut self, verdict: &PageVerdict) {
+        let page = self.turn_to(verdict.page);
         if verdict.verdict == Verdict::Confirmed {
             self.percent = 100;
-            self.confirmed = self.confirmed.max(self.first_page + verdict.page + 1);
+            self.confirmed = self.confirmed.max(page);
         }
     }
 }
@@ -63,11 +89,20 @@ pub(super) struct CallsNow(Arc<Mutex<Vec<CallNow>>>);
 
 impl CallsNow {
     /// Shows a call until the guard is dropped.
-    pub fn begin(&self, order: &CallOrder, job_id: &str, first_page: u32, pages: u32) -> Shown {
-        let called_off = CancellationToken::new();
+    pub fn begin(&self, order: &CallOrder, legs: &Legs) -> Shown {
+        let part = |leg: &Leg| Part {
+            job_id: leg.job.job_id.clone(),
+            pages: leg.job.pages_total.unwrap_or(0),
+            first_page: leg.record.first_page,
+            begins: leg.begins,
+            called_off: CancellationToken::new(),
+        };
+        let parts: Vec<Part> = legs.iter().map(part).collect();
+        let first = &parts[0];
+        let called_off = first.called_off.clone();
         self.lock().push(CallNow {
             call_id: order.call_id.clone(),
-            job_id: job_id.to_owned(),
+            job_id: first.job_id.clone(),
             trunk_id: order.trunk_id.clone(),
             to: order.to.clone(),
             phase: "dialling",
@@ -76,11 +111,10 @@ impl CallsNow {
             rate: None,
             page: None,
             percent: 0,
-            confirmed: first_page,
-            pages,
+            confirmed: first.first_page,
+            pages: first.pages,
             since: now_ms(),
-            first_page,
-            called_off: called_off.clone(),
+            parts,
         });
         Shown {
             calls: self.clone(),
@@ -91,9 +125,11 @@ impl CallsNow {
 
     /// Tells the call of a job, if there is one, that the job has been called off.
     pub fn call_off(&self, job_id: &str) {
-        for call in self.lock().iter().filter(|call| call.job_id == job_id) {
-            call.called_off.cancel();
-        }
+        let calls = self.lock();
+        let parts = calls.iter().flat_map(|call| &call.parts);
+        parts
+            .filter(|part| part.job_id == job_id)
+            .for_each(|part| part.called_off.cancel());
     }
 
     /// Takes in what happened on a call.
@@ -118,11 +154,11 @@ impl CallsNow {
                 }
             }
             CallEvent::PageStarted { page } => {
-                call.page = Some(call.first_page + page + 1);
+                call.page = Some(call.turn_to(*page));
                 call.percent = 0;
             }
             CallEvent::PageProgress { page, percent } => {
-                call.page = Some(call.first_page + page + 1);
+                call.page = Some(call.turn_to(*page));
                 call.percent = *percent;
             }
             CallEvent::Page(verdict) => call.answered(verdict),
@@ -145,7 +181,7 @@ impl CallsNow {
 pub(super) struct Shown {
     calls: CallsNow,
     call_id: String,
-    /// Cancelled when the job has been called off.
+    /// Cancelled when the call's first job has been called off.
     pub called_off: CancellationToken,
 }
 

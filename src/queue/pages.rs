@@ -177,30 +177,36 @@ pub(crate) fn ident(number: &str) -> String {
         .collect()
 }
 
-/// The pages that the latest outgoing call had to send, as they were put on the line: drawn again from
-/// custody, which holds them until its day is over.
+/// The pages that the latest outgoing call had to send, as they were put on the line, leg behind leg: drawn again
+/// from custody, which holds them until its day is over.
 ///
 /// # Errors
 /// There was no call, or its pages are no longer in custody.
 pub async fn pages_of_last_call(store: &Store, custody: &Custody) -> anyhow::Result<Vec<FaxPage>> {
-    let row = sqlx::query(
+    let rows = sqlx::query(
         "SELECT leg.tenant_id, leg.job_id, leg.first_page, call.placed_at
          FROM leg JOIN call ON call.call_id = leg.call_id AND call.tenant_id = leg.tenant_id
-         WHERE call.direction = 'out' ORDER BY call.placed_at DESC, call.call_id DESC LIMIT 1",
+         WHERE call.call_id = (SELECT call_id FROM call WHERE direction = 'out'
+                               ORDER BY placed_at DESC, call_id DESC LIMIT 1)
+         ORDER BY leg.place",
     )
-    .fetch_one(store.reader())
+    .fetch_all(store.reader())
     .await?;
-    let tenant_id: String = row.try_get("tenant_id")?;
-    let job_id: String = row.try_get("job_id")?;
-    let first: usize = usize::try_from(row.try_get::<i64, _>("first_page")?)?;
-    let job = super::claim::by_id(store, &tenant_id, &job_id).await?;
-    let mut verdicts = vec![Verdict::Unsent; job.pages_total.unwrap_or(0) as usize];
-    verdicts
-        .iter_mut()
-        .take(first)
-        .for_each(|verdict| *verdict = Verdict::Confirmed);
-    let placed_at = row.try_get("placed_at")?;
-    Ok(for_call(store, custody, &job, &verdicts, placed_at)
-        .await?
-        .pages)
+    anyhow::ensure!(!rows.is_empty(), "no call was placed");
+    let mut pages = Vec::new();
+    for row in rows {
+        let tenant_id: String = row.try_get("tenant_id")?;
+        let job_id: String = row.try_get("job_id")?;
+        let first: usize = usize::try_from(row.try_get::<i64, _>("first_page")?)?;
+        let job = super::claim::by_id(store, &tenant_id, &job_id).await?;
+        let mut verdicts = vec![Verdict::Unsent; job.pages_total.unwrap_or(0) as usize];
+        verdicts
+            .iter_mut()
+            .take(first)
+            .for_each(|verdict| *verdict = Verdict::Confirmed);
+        let placed_at = row.try_get("placed_at")?;
+        let call = for_call(store, custody, &job, &verdicts, placed_at).await?;
+        pages.extend(call.pages);
+    }
+    Ok(pages)
 }

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use sqlx::{Row, any::AnyRow};
 
-use super::attempt::{Offer, Tried};
+use super::{
+    attempt::{Offer, Tried},
+    legs::Legs,
+};
 use crate::{
     clock::{Millis, now_ms},
     line::{CallEnding, CallOrder, Media, Negotiated, PageVerdict, SipEnding, Verdict},
@@ -12,7 +15,7 @@ use crate::{
     store::{Store, StoreError, Tx},
 };
 
-/// The call and its one leg, as they are recorded before the call is placed.
+/// A leg of a call, as it is recorded before the call is placed.
 #[derive(Clone, Debug)]
 pub struct LegRecord {
     /// The tenant.
@@ -38,10 +41,10 @@ pub(super) async fn moved(tx: &mut Tx, leg: &LegRecord, trunk_id: &str) -> Resul
     Ok(())
 }
 
-/// Records that a call is about to be placed.
+/// Records that a call is about to be placed, with its legs in their order.
 pub(super) async fn placed(
     tx: &mut Tx,
-    leg: &LegRecord,
+    legs: &Legs,
     order: &CallOrder,
     at: Millis,
 ) -> Result<(), StoreError> {
@@ -49,28 +52,33 @@ pub(super) async fn placed(
         "INSERT INTO call (call_id, tenant_id, trunk_id, direction, local_number, remote_number, placed_at)
          VALUES ($1, $2, $3, 'out', $4, $5, $6)",
     )
-    .bind(&leg.call_id)
-    .bind(&leg.tenant_id)
+    .bind(&order.call_id)
+    .bind(&legs.call().tenant_id)
     .bind(&order.trunk_id)
     .bind(&order.from)
     .bind(&order.to)
     .bind(at)
     .execute(tx.conn())
     .await?;
-    sqlx::query(
-        "INSERT INTO leg (leg_id, tenant_id, call_id, job_id, first_page, offered_t38, offered_v17, offered_ecm)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-    )
-    .bind(&leg.leg_id)
-    .bind(&leg.tenant_id)
-    .bind(&leg.call_id)
-    .bind(&leg.job_id)
-    .bind(i64::from(leg.first_page))
-    .bind(i64::from(order.t38))
-    .bind(i64::from(order.v17))
-    .bind(i64::from(order.ecm))
-    .execute(tx.conn())
-    .await?;
+    for (place, leg) in (0_i64..).zip(legs.iter()) {
+        let leg = &leg.record;
+        sqlx::query(
+            "INSERT INTO leg (leg_id, tenant_id, call_id, job_id, place, first_page, offered_t38, offered_v17,
+                              offered_ecm)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        )
+        .bind(&leg.leg_id)
+        .bind(&leg.tenant_id)
+        .bind(&leg.call_id)
+        .bind(&leg.job_id)
+        .bind(place)
+        .bind(i64::from(leg.first_page))
+        .bind(i64::from(order.t38))
+        .bind(i64::from(order.v17))
+        .bind(i64::from(order.ecm))
+        .execute(tx.conn())
+        .await?;
+    }
     Ok(())
 }
 
@@ -139,7 +147,7 @@ pub(super) async fn page(
     Ok(())
 }
 
-/// Records how the call ended.
+/// Records how the call ended for one of its legs.
 pub(super) async fn ended(
     tx: &mut Tx,
     leg: &LegRecord,
@@ -266,7 +274,7 @@ pub(super) async fn tried(
         .collect()
 }
 
-/// The leg of a job that a crash left open, with the page whose data may have been on the line (counted
+/// The leg of a job that a crash left open, whether or not another leg of its call was closed before, with the page whose data may have been on the line (counted
 /// from the leg's first).
 pub(super) async fn open_leg(
     tx: &mut Tx,
@@ -276,7 +284,7 @@ pub(super) async fn open_leg(
     let row = sqlx::query(
         "SELECT leg.leg_id, leg.call_id, leg.first_page, leg.data_page
          FROM leg JOIN call ON call.call_id = leg.call_id AND call.tenant_id = leg.tenant_id
-         WHERE leg.tenant_id = $1 AND leg.job_id = $2 AND call.ended_at IS NULL
+         WHERE leg.tenant_id = $1 AND leg.job_id = $2 AND leg.outcome IS NULL
          ORDER BY call.placed_at DESC LIMIT 1",
     )
     .bind(tenant_id)

@@ -28,6 +28,7 @@ fn carriers(trunks: &[Has]) -> Vec<Carrier> {
         .map(|&(trunk_id, t38)| Carrier {
             trunk_id: trunk_id.into(),
             t38,
+            hylafax: false,
         })
         .collect()
 }

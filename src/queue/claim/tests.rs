@@ -123,4 +123,69 @@ on_each_database! {
         }
         assert!(to_dial(&store, "a/1", &heads[0]).await.unwrap().is_some());
     }
+
+    async fn faxes_that_are_alike_share_the_call_of_the_first_and_the_number_stands_once(store) {
+        let mut made = Vec::new();
+        for _ in 0..4 {
+            made.extend(testing::submit(&store, &Fax::default()).await.jobs);
+        }
+        let others = testing::submit(&store, &Fax { user: "v", ..Fax::default() }).await.jobs;
+        testing::submit(&store, &Fax { to: vec!["+4930123456"], ..Fax::default() }).await;
+        testing::all_become(&store, State::Ready).await;
+        let only = async |column: &str, job: &str| {
+            testing::run(&store, &format!("UPDATE job SET {column} WHERE job_id = '{job}'")).await;
+        };
+        // One is for somebody else behind the number, one has a cover, one is not due yet.
+        let heads = heads::to_dial(&store, now_ms(), &heads::Takes::All).await.unwrap();
+        let head = heads.iter().find(|head| head.job_id == made[0]).unwrap();
+        let alike = async || {
+            let lead = by_id(&store, "t", &made[0]).await.unwrap();
+            let jobs = alike(&store, &lead, 10).await.unwrap();
+            jobs.into_iter().map(|job| job.job_id).collect::<Vec<_>>()
+        };
+        assert_eq!(alike().await, made[1..], "in their order");
+        only("sub_address = '7'", &made[1]).await;
+        only("cover_custody_id = 'c'", &made[2]).await;
+        assert_eq!(alike().await, made[3..]);
+        only("run_at = 9000000000000", &made[3]).await;
+        assert!(alike().await.is_empty());
+        for (column, job) in [("sub_address = NULL", 1), ("cover_custody_id = NULL", 2), ("run_at = 0", 3)] {
+            only(column, &made[job]).await;
+        }
+
+        // All are taken with the first, or none.
+        let along = {
+            let lead = by_id(&store, "t", &made[0]).await.unwrap();
+            super::alike(&store, &lead, 2).await.unwrap()
+        };
+        let (mut tx, lead) = to_dial(&store, "a/1", head).await.unwrap().unwrap();
+        let taken = to_carry(&mut tx, "a/1", &lead, &along).await.unwrap();
+        assert_eq!(taken.iter().map(|job| job.tries).collect::<Vec<_>>(), [1, 1]);
+        tx.roll_back().await.unwrap();
+        assert_eq!(testing::state(&store, &made[1]).await, State::Ready);
+        let (mut tx, lead) = to_dial(&store, "a/1", head).await.unwrap().unwrap();
+        let taken = to_carry(&mut tx, "a/1", &lead, &along).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(taken.len(), 2);
+        for job in &made[..3] {
+            assert_eq!(testing::state(&store, job).await, State::Dialling);
+        }
+        // Nobody else's call goes to that number, and what is taken is not taken again.
+        let left = heads::to_dial(&store, now_ms(), &heads::Takes::All).await.unwrap();
+        assert_eq!(left.len(), 1, "the other number's");
+        let other = Head { job_id: others[0].clone(), user_id: "v".into(), ..head.clone() };
+        assert!(to_dial(&store, "b/1", &other).await.unwrap().is_none());
+        let mut tx = store.begin().await.unwrap();
+        assert!(to_carry(&mut tx, "b/1", &lead, &along).await.unwrap().is_empty());
+        tx.roll_back().await.unwrap();
+        // It waits as long as pages may be on their way, and is free of the first when it leaves the call.
+        let late = format!("UPDATE job SET state = 'dialling' WHERE job_id = '{}' AND deadline > {}", made[1],
+                           now_ms() + 3 * 3_600_000);
+        assert_eq!(testing::run(&store, &late).await, 1);
+        let mut tx = store.begin().await.unwrap();
+        moves::advance(&mut tx, "t", &made[1], State::Dialling, State::Waiting).await.unwrap();
+        tx.commit().await.unwrap();
+        let free = format!("UPDATE job SET run_at = 0 WHERE job_id = '{}' AND carried_by IS NULL", made[1]);
+        assert_eq!(testing::run(&store, &free).await, 1);
+    }
 }

@@ -199,7 +199,16 @@ impl Receiver {
         self.image = 0;
         match answer {
             Answer::Mcf | Answer::PprUntilCtc | Answer::DcnInPage => {
-                self.say(frame(fcf::MCF)).await
+                self.say(frame(fcf::MCF)).await;
+                if self.last[2..]
+                    .iter()
+                    .take(2)
+                    .any(|octet| fcf_of(*octet) == fcf::EOM)
+                {
+                    // T.30 §5.3.6.1.6: both go back to the beginning of phase B.
+                    self.identify().await;
+                }
+                None
             }
             Answer::Rtn => self.say(frame(fcf::RTN)).await,
             Answer::Rtp => self.say(frame(fcf::RTP)).await,
