@@ -177,6 +177,7 @@ CREATE TABLE job (
     group_id    TEXT NOT NULL,
     destination TEXT NOT NULL,            -- E.164 with the plus sign
     sub_address TEXT,                     -- behind it (T.33)
+    password    BIGINT NOT NULL,          -- 1: its mail gives one for the far machine, and has it alone
     recipient   TEXT NOT NULL,            -- the envelope recipient as it was given
     notify      TEXT,                     -- DSN NOTIFY
     orcpt       TEXT,                     -- DSN ORCPT

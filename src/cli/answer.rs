@@ -243,6 +243,7 @@ async fn send(line: &SipFaxLine, args: &Args, file: &Path, to: &str) -> anyhow::
             from: args.ident.clone(),
             to: to.to_owned(),
             sub_address: args.sub_address.clone(),
+            password: None,
             ident: args.ident.clone(),
             pages,
             documents: Vec::new(),

@@ -2,16 +2,18 @@
 //!
 //! [`parse_address`] turns the part of an address before the `@` into an [`Address`], [`parse`] a number alone
 //! into a [`Destination`]; [`NotANumber`] says in words what a user should write instead. [`possible`] refuses
-//! what can't exist anywhere; whether a number that can exist does is for the trunk to say.
+//! what can't exist anywhere, [`password_of`] reads the password that a mail gives; whether a number that can exist does is for the trunk to say.
 
 mod countries;
 mod grammar;
+mod password;
 
 use std::fmt;
 
 pub use crate::policy::dial::DialPlan;
 pub use countries::possible;
 pub use grammar::{parse, parse_address};
+pub use password::{NotAPassword, PASSWORD_HEADER, Password, password_of};
 
 /// A number that may be dialled, in E.164 with the plus sign. Made by [`parse`], or read back by
 /// [`Destination::from_record`].

@@ -94,6 +94,8 @@ pub struct Mail {
     pub message_id: Option<String>,
     /// The subject, decoded; empty without one.
     pub subject: String,
+    /// It gives a password for the far machines.
+    pub password: bool,
     /// The message as it came, below our Received line.
     pub message: Vec<u8>,
 }

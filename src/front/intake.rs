@@ -230,6 +230,7 @@ impl Intake {
                 recipients: envelope.recipients,
                 message_id: heading.message_id,
                 subject: heading.subject,
+                password: heading.password,
                 message,
             })
             .await

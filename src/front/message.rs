@@ -6,6 +6,8 @@
 use mail_parser::{Address, HeaderName, HeaderValue, MessageParser, PartType};
 use memchr::{memchr, memchr_iter, memmem};
 
+use crate::dial::{NotAPassword, password_of};
+
 /// Lines that begin with `--`: possible boundaries of parts.
 const BOUNDARY_LINES: usize = 10_000;
 /// Lines with a colon: possible header lines, also in parts.
@@ -30,6 +32,8 @@ pub struct Heading {
     pub message_id: Option<String>,
     /// Decoded; empty without one.
     pub subject: String,
+    /// It gives a password for the far machines.
+    pub password: bool,
 }
 
 /// Why a message can't be taken.
@@ -57,6 +61,9 @@ pub enum Unfit {
          send the document yourself"
     )]
     AutomaticReply,
+    /// The password for the far machines can't be used.
+    #[error(transparent)]
+    Password(#[from] NotAPassword),
 }
 
 /// Reads a message.
@@ -94,7 +101,9 @@ pub fn read(message: &[u8]) -> Result<Heading, Unfit> {
     if automatic_reply {
         return Err(Unfit::AutomaticReply);
     }
+    let password = password_of(headers)?.is_some();
     Ok(Heading {
+        password,
         from: headers
             .iter()
             .filter(|header| header.name == HeaderName::From)

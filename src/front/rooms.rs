@@ -178,6 +178,7 @@ fn submission(mail: Mail) -> NewSubmission {
         message: mail.message,
         message_id: mail.message_id,
         subject: mail.subject,
+        password: mail.password,
         recipients: mail
             .recipients
             .into_iter()

@@ -26,6 +26,7 @@ use async_trait::async_trait;
 use faxpost_t4::{FaxPage, Resolution};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::dial::Password;
 pub use crate::outcome::Verdict;
 pub use calls::{Setup, SipFaxLine};
 pub use hylafax::HylaFaxLine;
@@ -50,6 +51,8 @@ pub struct CallOrder {
     pub to: String,
     /// SUB: who behind that number (T.33); a machine that does not take it gets nothing.
     pub sub_address: Option<String>,
+    /// SID: the password of the transmission; a machine that does not take one gets nothing.
+    pub password: Option<Password>,
     /// TSI: what the far end shows as the sender (T.30 §5.3.6.2.6, 20 characters of digits, `+` and space).
     pub ident: String,
     /// The pages to send, from the first that is not confirmed.

@@ -260,6 +260,7 @@ async fn carry(
             pages,
             documents: order.documents.clone(),
             sub_address: order.sub_address.clone(),
+            password: order.password.clone(),
         },
         ident: order.ident.clone(),
         ecm: order.ecm,

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Negotiated, PageVerdict, Verdict};
-use crate::worker::Blob;
+use crate::{dial::Password, worker::Blob};
 
 /// Calls that one line worker carries at most.
 pub const CALLS_PER_WORKER: usize = 32;
@@ -88,6 +88,8 @@ pub enum Role {
         documents: Vec<u32>,
         /// SUB: who behind the number.
         sub_address: Option<String>,
+        /// SID: the password of the transmission.
+        password: Option<Password>,
     },
     /// Receives.
     Receive,

@@ -386,11 +386,12 @@ pub(super) static T30_CODES: &[T30Code] = &[
         &FAR_END_UNACCEPTABLE,
         "polled sub-address not accepted",
     ),
+    // spandsp never says this: `crates/fax` does, of a far end that takes no password.
     t30(
         55,
         "SID_UNACCEPTABLE",
-        &FAR_END_UNACCEPTABLE,
-        "sender identification not accepted",
+        &PASSWORD_NOT_TAKEN,
+        "password of the transmission not accepted",
     ),
     t30(
         56,

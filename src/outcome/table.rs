@@ -471,6 +471,21 @@ pub static SUB_ADDRESS_NOT_TAKEN: Outcome = Outcome {
     ),
 };
 
+/// The fax was to go with a password, and the far machine takes none: nothing was sent.
+pub static PASSWORD_NOT_TAKEN: Outcome = Outcome {
+    key: "password-not-taken",
+    retry: RetryClass::Never,
+    dsn: "5.3.3",
+    what: say(
+        "The far fax machine takes no password: a fax that is meant to be locked would lie where everybody reads it. Nothing was sent.",
+        "Le télécopieur distant n'accepte pas de mot de passe\u{a0}: un fax qui devait être protégé serait à la vue de tous. Rien n'a été envoyé.",
+    ),
+    advice: say(
+        "Ask the recipient, or send it without X-Fax-Password if everybody may read it.",
+        "Demandez au destinataire, ou envoyez-le sans X-Fax-Password si tout le monde peut le lire.",
+    ),
+};
+
 // During the pages, when we send.
 
 /// The far fax machine refused a page as unreadable.
@@ -846,6 +861,7 @@ pub static TABLE: &[&Outcome] = &[
     &POLLING_REFUSED,
     &FAR_END_UNACCEPTABLE,
     &SUB_ADDRESS_NOT_TAKEN,
+    &PASSWORD_NOT_TAKEN,
     &PAGES_REFUSED,
     &PAGES_UNCONFIRMED,
     &NO_CONFIRMATION,

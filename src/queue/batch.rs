@@ -41,6 +41,9 @@ pub(super) async fn companions(
         return Ok(Vec::new());
     }
     let lead = claim::by_id(&queue.store, &head.tenant_id, &head.job_id).await?;
+    if lead.password {
+        return Ok(Vec::new());
+    }
     let alike = claim::alike(&queue.store, &lead, sending.batch * LOOKED_AT).await?;
     if alike.is_empty() {
         return Ok(Vec::new());

@@ -20,6 +20,8 @@ pub(super) struct Job {
     pub user_id: String,
     pub destination: String,
     pub sub_address: Option<String>,
+    /// Its mail gives a password for the far machine.
+    pub password: bool,
     pub state: State,
     pub tries: u32,
     pub rendition_id: Option<String>,
@@ -41,6 +43,7 @@ impl Job {
             user_id: "u".into(),
             destination: "+33123456789".into(),
             sub_address: None,
+            password: false,
             state: State::Dialling,
             tries: 1,
             rendition_id: None,
@@ -54,7 +57,7 @@ impl Job {
 }
 
 const COLUMNS: &str =
-    "tenant_id, job_id, submission_id, user_id, destination, sub_address, state, tries,
+    "tenant_id, job_id, submission_id, user_id, destination, sub_address, password, state, tries,
      rendition_id, cover_custody_id, pages_total, lease_owner, lease_until, deadline";
 
 /// Which rows another claim has now are passed over on PostgreSQL; SQLite has one writer, so there are none.
@@ -74,6 +77,7 @@ fn job(row: &sqlx::any::AnyRow) -> Result<Job, StoreError> {
         user_id: row.try_get("user_id")?,
         destination: row.try_get("destination")?,
         sub_address: row.try_get("sub_address")?,
+        password: row.try_get::<i64, _>("password")? != 0,
         state: state
             .parse()
             .map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
@@ -178,7 +182,8 @@ pub(super) async fn to_dial(
 const SOON_MS: i64 = 2000;
 
 /// The waiting jobs that are like this one for the far end: of the same user, to the same number and
-/// sub-address, in the same set-up, with a cover or without as it is; in the order of their lane.
+/// sub-address, in the same set-up, with a cover or without as it is, without a password; in the order of their
+/// lane.
 pub(super) async fn alike(store: &Store, job: &Job, most: u32) -> Result<Vec<Job>, StoreError> {
     let setup = |rendition: &str| {
         format!(
@@ -190,7 +195,7 @@ pub(super) async fn alike(store: &Store, job: &Job, most: u32) -> Result<Vec<Job
         "SELECT {COLUMNS} FROM job
          WHERE tenant_id = $1 AND user_id = $2 AND destination = $3 AND COALESCE(sub_address, '') = $4
            AND state IN ('{}', '{}') AND run_at <= $10 AND opens_at <= $5 AND cancelled_at IS NULL
-           AND job_id <> $6 AND CASE WHEN cover_custody_id IS NULL THEN 0 ELSE 1 END = $7 AND {} = {}
+           AND job_id <> $6 AND password = 0 AND CASE WHEN cover_custody_id IS NULL THEN 0 ELSE 1 END = $7 AND {} = {}
          ORDER BY place, job_id LIMIT $9",
         State::Ready,
         State::Waiting,

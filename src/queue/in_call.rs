@@ -88,6 +88,7 @@ pub(super) fn order(parts: Vec<Part>, attempt: Attempt) -> (Legs, CallOrder) {
         from: String::new(),
         to: String::new(),
         sub_address: None,
+        password: None,
         ident: String::new(),
         pages: Vec::new(),
         documents: Vec::new(),
@@ -105,6 +106,7 @@ pub(super) fn order(parts: Vec<Part>, attempt: Attempt) -> (Legs, CallOrder) {
             // Those that share a call have the same user, number and sub-address.
             order.from = pages.from;
             order.ident = pages.ident;
+            order.password = pages.password;
             order.to.clone_from(&leg.job.destination);
             order.sub_address.clone_from(&leg.job.sub_address);
         } else {

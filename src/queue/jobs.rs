@@ -23,6 +23,8 @@ pub struct NewJob {
     pub destination: String,
     /// Sub-address behind it (T.33).
     pub sub_address: Option<String>,
+    /// Its mail gives a password for the far machine.
+    pub password: bool,
     /// The envelope recipient as it was given.
     pub recipient: String,
     /// DSN NOTIFY (RFC 3461 §4.1).
@@ -58,9 +60,9 @@ pub async fn enqueue(tx: &mut Tx, job: &NewJob) -> Result<(), StoreError> {
 pub async fn enqueue_all(tx: &mut Tx, jobs: &[NewJob]) -> Result<(), StoreError> {
     static ROWS: Insert = Insert::new(
         "INSERT INTO job (job_id, tenant_id, submission_id, user_id, group_id, destination, sub_address,
-                          recipient, notify, orcpt, state, state_since, deadline, expires_at, run_at,
+                          password, recipient, notify, orcpt, state, state_since, deadline, expires_at, run_at,
                           opens_at, accepted_at, priority, lane, place, tries, pages_confirmed)",
-        22,
+        23,
     );
     let now = now_ms();
     let rows = jobs.iter().map(|job| {
@@ -72,6 +74,7 @@ pub async fn enqueue_all(tx: &mut Tx, jobs: &[NewJob]) -> Result<(), StoreError>
             job.group_id.as_str().into(),
             job.destination.as_str().into(),
             job.sub_address.clone().into(),
+            Cell::Int(i64::from(job.password)),
             job.recipient.as_str().into(),
             job.notify.clone().into(),
             job.orcpt.clone().into(),

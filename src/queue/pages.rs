@@ -6,11 +6,13 @@ use faxpost_paper::{
 };
 use faxpost_t4::{FaxPage, tiff};
 use jiff::{Timestamp, tz::TimeZone};
+use mail_parser::MessageParser;
 use sqlx::Row;
 
 use super::claim::Job;
 use crate::{
     clock::Millis,
+    dial::{self, Password},
     line::Verdict,
     people::{self, Language, Settings},
     store::Store,
@@ -63,6 +65,8 @@ pub(super) struct CallPages {
     pub ident: String,
     /// Caller identity, E.164.
     pub from: String,
+    /// What the far machine is to be told, from the sealed mail.
+    pub password: Option<Password>,
 }
 
 /// Reads the job's pages out of custody and draws the header lines of this call.
@@ -105,7 +109,29 @@ pub(super) async fn for_call(
         pages,
         ident: ident(&from),
         from,
+        password: password(store, custody, job).await?,
     })
+}
+
+/// The password that the job's mail gives. It is nowhere but there.
+async fn password(store: &Store, custody: &Custody, job: &Job) -> anyhow::Result<Option<Password>> {
+    if !job.password {
+        return Ok(None);
+    }
+    let custody_id: String = sqlx::query_scalar(
+        "SELECT custody_id FROM submission WHERE tenant_id = $1 AND submission_id = $2",
+    )
+    .bind(&job.tenant_id)
+    .bind(&job.submission_id)
+    .fetch_one(store.reader())
+    .await?;
+    let mail = custody.open(store, &job.tenant_id, &custody_id).await?;
+    let head = MessageParser::default().parse_headers(&mail[..]);
+    let head = head.ok_or_else(|| anyhow::anyhow!("the mail has no header any more"))?;
+    let password = dial::password_of(head.headers())?;
+    // Without it nothing may go out.
+    anyhow::ensure!(password.is_some(), "the mail's password is gone");
+    Ok(password)
 }
 
 /// The pages of `kept` (TIFF-F each) from the first that is not confirmed, header lines drawn.

@@ -54,6 +54,7 @@ pub async fn submit(store: &Store, fax: &Fax<'_>) -> Made {
         group_id: "g".into(),
         destination: (*to).to_owned(),
         sub_address: None,
+        password: false,
         recipient: format!("{to}@x"),
         notify: None,
         orcpt: None,

@@ -73,6 +73,7 @@ impl Prepared {
                 group_id: user.group_id.clone(),
                 destination: recipient.destination,
                 sub_address: recipient.sub_address,
+                password: new.password,
                 recipient: recipient.given,
                 notify: recipient.notify,
                 orcpt: recipient.orcpt,

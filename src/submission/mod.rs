@@ -72,6 +72,8 @@ pub struct NewSubmission {
     pub message_id: Option<String>,
     /// Its subject.
     pub subject: String,
+    /// It gives a password for the far machines (see [`crate::dial::password_of`]).
+    pub password: bool,
     /// Where it goes; one at least.
     pub recipients: Vec<NewRecipient>,
 }

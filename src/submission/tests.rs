@@ -110,6 +110,7 @@ async fn mail(tenant_id: &str, text: &str, to: &[&str]) -> NewSubmission {
         message: text.as_bytes().to_vec(),
         message_id: None,
         subject: text.to_owned(),
+        password: false,
         recipients: to
             .iter()
             .map(|to| NewRecipient {

@@ -92,13 +92,14 @@ impl Call {
                 tiff,
                 documents,
                 sub_address,
+                password,
                 ..
             } => Work::Send {
                 tiff: tiff.0,
                 first_page: 0,
                 documents,
                 sub_address,
-                password: None,
+                password: password.map(|password| password.reveal().to_owned()),
                 ask_before_data: true,
             },
             Role::Receive => {

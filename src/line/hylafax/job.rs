@@ -171,6 +171,9 @@ pub(super) async fn prepare(
     if let Some(sub_address) = &order.sub_address {
         client.parameter("SUBADDR", sub_address).await?;
     }
+    if let Some(password) = &order.password {
+        client.parameter("PASSWD", password.reveal()).await?;
+    }
     // Heeded only by modems with `UseJobTSI`; HylaFAX+ and older ones may not know these.
     let _ = client
         .ask("JPARM", &format!("TSI \"{}\"", plain(&order.ident)))

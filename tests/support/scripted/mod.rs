@@ -62,6 +62,8 @@ pub struct Script {
     pub ecm: bool,
     /// It takes a sub-address.
     pub takes_sub_address: bool,
+    /// It takes a password.
+    pub takes_password: bool,
     /// To each training.
     pub trainings: Vec<Training>,
     /// To each post-message command, blocks within a page left out.
@@ -75,6 +77,7 @@ impl Script {
         Self {
             ecm: true,
             takes_sub_address: false,
+            takes_password: false,
             trainings: Vec::new(),
             answers: answers.to_vec(),
         }
@@ -93,6 +96,13 @@ impl Script {
     #[must_use]
     pub fn taking_sub_address(mut self) -> Self {
         self.takes_sub_address = true;
+        self
+    }
+
+    /// Takes a password.
+    #[must_use]
+    pub fn taking_password(mut self) -> Self {
+        self.takes_password = true;
         self
     }
 

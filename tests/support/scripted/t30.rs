@@ -38,6 +38,7 @@ pub struct Receiver {
     speed: u32,
     ecm: bool,
     takes_sub_address: bool,
+    takes_password: bool,
     trainings: VecDeque<Training>,
     answers: VecDeque<Answer>,
     /// PPR so far in the answer that ends with CTC.
@@ -65,6 +66,7 @@ impl Receiver {
             speed,
             ecm: script.ecm,
             takes_sub_address: script.takes_sub_address,
+            takes_password: script.takes_password,
             trainings: script.trainings.clone().into(),
             answers: script.answers.clone().into(),
             pprs: 0,
@@ -236,12 +238,12 @@ impl Receiver {
             dis[5] |= 0x80;
             dis.push(0x44);
         }
-        if self.takes_sub_address {
-            // Bit 49; bits 24, 32, 40 and 48 say that more follows.
+        if self.takes_sub_address || self.takes_password {
+            // Bits 49 and 50; bits 24, 32, 40 and 48 say that more follows.
             dis[5] |= 0x80;
             dis.resize(10, 0);
             dis[6..9].iter_mut().for_each(|octet| *octet |= 0x80);
-            dis[9] = 0x01;
+            dis[9] = u8::from(self.takes_sub_address) | u8::from(self.takes_password) << 1;
         }
         self.say_all(&[csi, dis]).await;
     }
@@ -283,7 +285,7 @@ fn name(frame: &[u8]) -> String {
     match (fcf_of(frame[2]), frame.get(3)) {
         (fcf::PPS | fcf::EOR, Some(&end)) => format!("{field}-{}", fcf_name(end)),
         // T.30 §5.3.6.2.8: the last digit comes first.
-        (fcf::SUB, _) => {
+        (fcf::SUB | fcf::SID, _) => {
             let digits: String = frame[3..].iter().rev().map(|&o| char::from(o)).collect();
             format!("{field} {}", digits.trim())
         }
