@@ -48,7 +48,7 @@ const fn number(key: &'static str, column: &'static str, expected: &'static str)
 const SECONDS: &str = "none, or seconds as 60,120,300";
 const COUNT: &str = "a whole number from 1 to 100";
 
-const VALUES: [Value; 20] = [
+const VALUES: [Value; 21] = [
     text("resolution", "resolution", "standard, fine or superfine"),
     text("paper", "paper", "a4, letter or legal"),
     text("landscape", "landscape", "turn or shrink"),
@@ -89,6 +89,7 @@ const VALUES: [Value; 20] = [
         "deny",
         "none, or beginnings of numbers as +339,+44870",
     ),
+    text("unreadable", "unreadable", "stop or leave-out"),
 ];
 
 /// The most waits of a row, and the longest, seconds: a day is all the time that a fax has.
@@ -175,6 +176,7 @@ fn stored(key: &str, written: &str) -> Option<String> {
         "landscape" => one_of(&["turn", "shrink"]),
         "long" => one_of(&["split", "shrink"]),
         "blank" => one_of(&["keep", "drop"]),
+        "unreadable" => one_of(&["stop", "leave-out"]),
         "cover" => match written {
             "on" => Some("1".to_owned()),
             "off" => Some("0".to_owned()),
@@ -285,6 +287,9 @@ impl Rules {
         let said = |key: &str| profiles.iter().find_map(|profile| profile.values.get(key));
         if let Some(priority) = said("priority") {
             sending.priority = read("priority", priority)?;
+        }
+        if let Some(unreadable) = said("unreadable") {
+            sending.unreadable = read("unreadable", unreadable)?;
         }
         if let Some(calls) = said("calls") {
             sending.max_calls = read("calls", calls)?;
