@@ -4,7 +4,7 @@
 CARGO ?= cargo
 DEMO_ARGS ?=
 
-.PHONY: demo test test-interop lint doc bench-smtp bench-line bench-loss fuzz clean
+.PHONY: demo test test-interop lint doc bench-smtp bench-line bench-loss bench-paper fuzz clean
 
 demo: deps
 	$(CARGO) build --bin faxpost
@@ -39,6 +39,11 @@ bench-line: deps
 
 bench-loss: deps
 	benches/line/loss.sh
+
+# About a quarter of an hour after the release build. DOCS=folder measures speed and bytes on your own PDF files.
+bench-paper: deps
+	deploy/deps.sh paper
+	benches/paper/run.sh $(DOCS)
 
 # FUZZ_SECONDS for each target, 60 unless told; FUZZ="udptl sdp" for some of them.
 fuzz: deps

@@ -3,6 +3,7 @@
 #
 #   deploy/deps.sh            what building, the demo and the tests need
 #   deploy/deps.sh interop    besides, the independent peers of the interop tests
+#   deploy/deps.sh paper      besides, what bench-paper compares with and reads pages by
 set -eu
 
 build="gcc make pkg-config libtiff-dev libclang1-14 libclang-common-14-dev"
@@ -11,11 +12,13 @@ tests="libtiff-tools poppler-utils g++"
 # Peers. None of them is left running: the tests start private instances.
 # swaks speaks TLS by libnet-ssleay-perl, which it only recommends.
 interop="efax hylafax-server sip-tester tshark swaks libnet-ssleay-perl postfix postgresql"
+paper="ghostscript tesseract-ocr python3-venv"
 
 wanted="$build $tests"
-if [ "${1:-}" = interop ]; then
-    wanted="$wanted $interop"
-fi
+case "${1:-}" in
+interop) wanted="$wanted $interop" ;;
+paper) wanted="$wanted $paper" ;;
+esac
 
 missing=""
 for package in $wanted; do

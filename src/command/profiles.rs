@@ -1,6 +1,6 @@
 //! Commands about profiles: what applies to the faxes of a group.
 
-use faxpost_paper::{Blank, Landscape, Long};
+use faxpost_paper::{Blank, Dots, Landscape, Long, Tone};
 
 use super::{
     CommandError, Gateway,
@@ -231,11 +231,16 @@ fn inherited(sending: &Sending, key: &str) -> String {
             Blank::Keep => "keep".to_owned(),
             Blank::Drop => "drop".to_owned(),
         },
-        "priority" => sending.priority.to_string(),
-        "unreadable" => match sending.unreadable {
-            crate::policy::Unreadable::Stop => "stop".to_owned(),
-            crate::policy::Unreadable::LeaveOut => "leave-out".to_owned(),
+        "tone" => match sending.tone {
+            Tone::Auto => "auto".to_owned(),
+            Tone::Text => "text".to_owned(),
+            Tone::Photo => "photo".to_owned(),
         },
+        "dots" => match sending.dots {
+            Dots::Diffused => "diffused".to_owned(),
+            Dots::Clustered => "clustered".to_owned(),
+        },
+        "priority" => sending.priority.to_string(),
         "calls" => sending.max_calls.to_string(),
         "tries" => sending.max_tries.to_string(),
         "batch" => sending.batch.to_string(),

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use faxpost_paper::{Blank, Landscape, Long};
+use faxpost_paper::{Blank, Dots, Landscape, Long, Tone};
 use sqlx::{Row as _, any::AnyRow};
 
 use super::{BASIC, hours::Hours};
@@ -48,12 +48,14 @@ const fn number(key: &'static str, column: &'static str, expected: &'static str)
 const SECONDS: &str = "none, or seconds as 60,120,300";
 const COUNT: &str = "a whole number from 1 to 100";
 
-const VALUES: [Value; 21] = [
+const VALUES: [Value; 22] = [
     text("resolution", "resolution", "standard, fine or superfine"),
     text("paper", "paper", "a4, letter or legal"),
     text("landscape", "landscape", "turn or shrink"),
     text("long", "long_pages", "split or shrink"),
     text("blank", "blank_pages", "keep or drop"),
+    text("tone", "tone", "auto, text or photo"),
+    text("dots", "dots", "diffused or clustered"),
     number("cover", "cover", "on or off"),
     number(
         "priority",
@@ -89,7 +91,6 @@ const VALUES: [Value; 21] = [
         "deny",
         "none, or beginnings of numbers as +339,+44870",
     ),
-    text("unreadable", "unreadable", "stop or leave-out"),
 ];
 
 /// The most waits of a row, and the longest, seconds: a day is all the time that a fax has.
@@ -176,7 +177,8 @@ fn stored(key: &str, written: &str) -> Option<String> {
         "landscape" => one_of(&["turn", "shrink"]),
         "long" => one_of(&["split", "shrink"]),
         "blank" => one_of(&["keep", "drop"]),
-        "unreadable" => one_of(&["stop", "leave-out"]),
+        "tone" => one_of(&["auto", "text", "photo"]),
+        "dots" => one_of(&["diffused", "clustered"]),
         "cover" => match written {
             "on" => Some("1".to_owned()),
             "off" => Some("0".to_owned()),
@@ -288,9 +290,6 @@ impl Rules {
         if let Some(priority) = said("priority") {
             sending.priority = read("priority", priority)?;
         }
-        if let Some(unreadable) = said("unreadable") {
-            sending.unreadable = read("unreadable", unreadable)?;
-        }
         if let Some(calls) = said("calls") {
             sending.max_calls = read("calls", calls)?;
         }
@@ -334,7 +333,7 @@ impl Rules {
     }
 }
 
-/// How pages are laid on the paper.
+/// How pages are laid on the paper, and made black and white.
 fn lay<'a>(
     sending: &mut Sending,
     said: impl Fn(&str) -> Option<&'a String>,
@@ -358,6 +357,21 @@ fn lay<'a>(
             "keep" => Blank::Keep,
             "drop" => Blank::Drop,
             _ => return Err(unknown("blank_pages", text)),
+        };
+    }
+    if let Some(text) = said("tone") {
+        sending.tone = match text.as_str() {
+            "auto" => Tone::Auto,
+            "text" => Tone::Text,
+            "photo" => Tone::Photo,
+            _ => return Err(unknown("tone", text)),
+        };
+    }
+    if let Some(text) = said("dots") {
+        sending.dots = match text.as_str() {
+            "diffused" => Dots::Diffused,
+            "clustered" => Dots::Clustered,
+            _ => return Err(unknown("dots", text)),
         };
     }
     Ok(())

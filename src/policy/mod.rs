@@ -17,7 +17,7 @@ use std::{
 
 pub use accepting::{Accepting, SameMail};
 pub use retention::Retention;
-pub use sending::{Sending, Unreadable};
+pub use sending::Sending;
 
 /// All rules.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use faxpost_paper::{Blank, Fit, Landscape, Long};
+use faxpost_paper::{Blank, Dots, Fit, Landscape, Long, Tone};
 use serde::Deserialize;
 
 use super::PolicyError;
@@ -15,29 +15,6 @@ pub const PRIORITIES: std::ops::RangeInclusive<i64> = 0..=9;
 
 /// How many faxes a call may carry.
 pub const BATCHES: std::ops::RangeInclusive<u32> = 1..=20;
-
-/// What becomes of a fax with an attachment that can't be drawn.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Unreadable {
-    /// Nothing is sent, and the report names the attachment.
-    #[default]
-    Stop,
-    /// The rest is sent, and the report names the attachment.
-    LeaveOut,
-}
-
-impl std::str::FromStr for Unreadable {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text {
-            "stop" => Ok(Self::Stop),
-            "leave-out" => Ok(Self::LeaveOut),
-            _ => Err(()),
-        }
-    }
-}
 
 /// The rules of trying again.
 #[derive(Clone, Debug, Deserialize)]
@@ -60,9 +37,6 @@ pub struct Sending {
     /// What goes first of one tenant: 0 first, 9 last.
     #[serde(default = "normal_priority")]
     pub priority: i64,
-    /// What an attachment that can't be drawn does to its fax.
-    #[serde(default)]
-    pub unreadable: Unreadable,
     /// Seconds of waiting that make up for one step of priority; 0: none do.
     #[serde(default = "normal_age")]
     pub age_s: u32,
@@ -75,6 +49,12 @@ pub struct Sending {
     /// Pages without a mark.
     #[serde(default)]
     pub blank: Blank,
+    /// What of a page becomes dots.
+    #[serde(default)]
+    pub tone: Tone,
+    /// What dots.
+    #[serde(default)]
+    pub dots: Dots,
     /// The ladder.
     pub wait_s: Ladder,
 }

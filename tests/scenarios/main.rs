@@ -10,7 +10,6 @@ mod endings;
 mod fallback;
 mod journeys;
 mod paper;
-mod parts;
 mod password;
 mod promise_1;
 mod promise_2;

@@ -61,7 +61,7 @@ pub fn assert_header(received: &FaxPage, placed_at: i64, page: u32, pages: u32, 
         width: 1728,
         paper: Paper::A4,
         resolution: received.resolution,
-        fit: faxpost_paper::Fit::default(),
+        ..PageSetup::a4_fine()
     };
     let strip = header_line(&line, &setup);
     let top = received.decode().unwrap().cut_rows(0, strip.height());

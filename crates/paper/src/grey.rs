@@ -11,22 +11,47 @@ pub(crate) struct Grey {
 }
 
 impl Grey {
-    /// From RGBA pixels that are opaque or premultiplied on white.
-    pub fn from_rgba(width: usize, height: usize, rgba: &[u8]) -> Self {
-        // Rec. 601 weights in 256ths: what a scanner with a green lamp about sees.
-        let data = rgba
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .map(|&[r, g, b, _]| {
-                ((u32::from(r) * 77 + u32::from(g) * 150 + u32::from(b) * 29) >> 8) as u8
-            })
-            .collect::<Vec<u8>>();
-        debug_assert_eq!(data.len(), width * height);
+    /// A white picture.
+    pub fn white(width: usize, height: usize) -> Self {
         Self {
             width,
             height,
-            data,
+            data: vec![255; width * height],
+        }
+    }
+
+    /// From RGBA pixels that are opaque or premultiplied on white.
+    pub fn from_rgba(width: usize, height: usize, rgba: &[u8]) -> Self {
+        let mut grey = Self::white(width, height);
+        grey.set_rgba(rgba);
+        grey
+    }
+
+    /// Becomes what RGBA pixels show that are opaque or premultiplied on white.
+    pub fn set_rgba(&mut self, rgba: &[u8]) {
+        debug_assert_eq!(rgba.len(), self.data.len() * 4);
+        let (blocks, rest) = rgba.as_chunks::<{ BLOCK * 4 }>();
+        let (greys, rest_greys) = self.data.as_chunks_mut::<BLOCK>();
+        for (from, to) in blocks.iter().zip(greys) {
+            let (pixels, _) = from.as_chunks::<4>();
+            // Most of a page is paper. The mask leaves out the alpha.
+            let all = pixels
+                .iter()
+                .fold(u32::MAX, |all, &pixel| all & u32::from_le_bytes(pixel));
+            if all | 0xFF00_0000 == u32::MAX {
+                *to = [255; BLOCK];
+                continue;
+            }
+            let mut wide = [0; BLOCK];
+            for (wide, &pixel) in wide.iter_mut().zip(pixels) {
+                *wide = weigh(u32::from_le_bytes(pixel));
+            }
+            for (to, wide) in to.iter_mut().zip(wide) {
+                *to = wide as u8;
+            }
+        }
+        for (&pixel, to) in rest.as_chunks::<4>().0.iter().zip(rest_greys) {
+            *to = weigh(u32::from_le_bytes(pixel)) as u8;
         }
     }
 
@@ -42,6 +67,20 @@ impl Grey {
         }
         bitmap
     }
+}
+
+/// Pixels converted at a time: few enough for the processor's registers.
+const BLOCK: usize = 64;
+
+/// The grey of a colour.
+pub(crate) fn luma([r, g, b]: [u8; 3]) -> u8 {
+    weigh(u32::from_le_bytes([r, g, b, 0])) as u8
+}
+
+/// Rec. 601 weights in 256ths: what a scanner with a green lamp about sees. The pixel has red in
+/// its lowest octet; whole words are what compilers make vectors of.
+fn weigh(pixel: u32) -> u32 {
+    ((pixel & 255) * 77 + (pixel >> 8 & 255) * 150 + (pixel >> 16 & 255) * 29) >> 8
 }
 
 /// Packs pixels, black is true, into bytes, leftmost pixel in the highest bit.

@@ -252,7 +252,7 @@ mod tests {
             width: 1728,
             paper: Paper::A4,
             resolution,
-            fit: crate::Fit::default(),
+            ..PageSetup::a4_fine()
         }
     }
 

@@ -1,13 +1,11 @@
 //! Flat fills: shaded table heads, boxes, bars of charts. A fill has no contrast of its own, so
 //! the threshold can't say what it is; what stands on it can.
 //!
-//! Dark writing makes it paper, light writing makes it ink (else a white letter would keep a
-//! black rim on white), both leave it to the threshold, and a fill that nothing stands on keeps
-//! its shade, in dots.
+//! Under dark writing it is paper with a light tint that keeps away from the letters; light
+//! writing makes it ink (else a white letter would keep a black rim on white), both leave it to
+//! the threshold, and a fill that nothing stands on keeps its shade, in dots.
 
-use faxpost_t4::Resolution;
-
-use crate::bilevel::{Cells, Group, groups};
+use crate::cells::{Cells, Group, groups};
 
 /// Pixels this near to a fill's level belong to it.
 pub(crate) const NEAR: u16 = 10;
@@ -36,6 +34,8 @@ const GRADIENT: u8 = 24;
 /// Cells looked at for writing, in multiples of the page's: a hostile page may have very many
 /// fills that enclose each other.
 const MOST_WORK: usize = 32;
+/// Cells around writing that a tint keeps away from, across and down.
+const AWAY: (usize, usize) = (2, 1);
 
 /// What becomes of a fill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,10 @@ pub(crate) enum Fate {
     Open,
     Paper,
     Ink,
+    /// Dots of its own shade.
     Screen,
+    /// Few small dots, the same for all fills that writing stands on.
+    Tint,
 }
 
 /// For each cell, the fill that it belongs to or touches.
@@ -54,14 +57,15 @@ pub(crate) struct Panels {
     pub level: Vec<u8>,
 }
 
-pub(crate) fn find(cells: &Cells, tone: &[bool]) -> Panels {
+/// `dots`: whether fills may have any.
+pub(crate) fn find(cells: &Cells, tone: &[bool], dots: bool) -> Panels {
     let count = cells.across * cells.down;
     let mut panels = Panels {
         fate: vec![Fate::Open; count],
         level: vec![0; count],
     };
     // On a scan, even places are chance.
-    if !cells.drawn() {
+    if !cells.drawn(tone) {
         return panels;
     }
     let even = |cell: usize| !tone[cell] && cells.max[cell] - cells.min[cell] <= FLAT;
@@ -105,10 +109,17 @@ pub(crate) fn find(cells: &Cells, tone: &[bool]) -> Panels {
             .copied()
             .filter(|&cell| (cells.min[cell]..=cells.max[cell]).contains(&level) && !edge(cell))
             .collect();
-        let fate = fate(cells, &group, level, &letters);
+        let fate = match fate(cells, &group, level, &letters) {
+            Fate::Screen if !dots && level >= 128 => Fate::Paper,
+            Fate::Screen if !dots => Fate::Ink,
+            fate => fate,
+        };
         for &cell in &group.members {
             panels.fate[cell] = fate;
             panels.level[cell] = cells.min[cell];
+        }
+        if dots && fate == Fate::Paper && level <= PALE && !letters.is_empty() {
+            tint(cells, &group, &writing, &mut panels);
         }
         // Only where nothing but writing stands on the fill; a fill may also be a frame around
         // white paper.
@@ -116,7 +127,7 @@ pub(crate) fn find(cells: &Cells, tone: &[bool]) -> Panels {
             let on_fill = match fate {
                 Fate::Paper => u16::from(cells.max[cell]) <= u16::from(level) + NEAR,
                 Fate::Ink => u16::from(cells.min[cell]) + NEAR >= u16::from(level),
-                Fate::Open | Fate::Screen => false,
+                Fate::Open | Fate::Screen | Fate::Tint => false,
             };
             if on_fill && panels.fate[cell] == Fate::Open {
                 panels.fate[cell] = fate;
@@ -128,6 +139,20 @@ pub(crate) fn find(cells: &Cells, tone: &[bool]) -> Panels {
     panels
 }
 
+/// Tints a fill where no writing is near.
+fn tint(cells: &Cells, group: &Group, writing: &[usize], panels: &mut Panels) {
+    for &cell in &group.members {
+        panels.fate[cell] = Fate::Tint;
+    }
+    for &cell in writing {
+        for near in cells.near(cell, AWAY.0, AWAY.1) {
+            if panels.fate[near] == Fate::Tint {
+                panels.fate[near] = Fate::Paper;
+            }
+        }
+    }
+}
+
 /// Extends each fill to the cells that it shares with something else.
 fn touch(cells: &Cells, even: &impl Fn(usize) -> bool, panels: &mut Panels) {
     let own: Vec<usize> = (0..panels.fate.len())
@@ -136,7 +161,9 @@ fn touch(cells: &Cells, even: &impl Fn(usize) -> bool, panels: &mut Panels) {
     for cell in own {
         for near in cells.around(cell) {
             if panels.fate[near] == Fate::Open && !even(near) {
-                panels.fate[near] = panels.fate[cell];
+                // A tint is no deeper than its fill, so not on the edge's cells.
+                let tint = panels.fate[cell] == Fate::Tint;
+                panels.fate[near] = if tint { Fate::Paper } else { panels.fate[cell] };
                 panels.level[near] = panels.level[cell];
             }
         }
@@ -169,24 +196,4 @@ fn fate(cells: &Cells, group: &Group, level: u8, letters: &[usize]) -> Fate {
     } else {
         Fate::Open
     }
-}
-
-/// Whether the pixel at column `x` of row `y` is black in a fill of grey `level`: dots of growing
-/// size on a 45° grid of 8 pixels, round on paper at any resolution.
-pub(crate) fn dot(x: usize, y: usize, level: u8, resolution: Resolution) -> bool {
-    // How dark a fill must be, in 32nds, for each pixel of the dot to be black. The second dot
-    // stands half a period across and down.
-    const ORDER: [[u8; 8]; 4] = [
-        [13, 7, 6, 12, 18, 24, 25, 19],
-        [8, 1, 2, 5, 23, 30, 31, 26],
-        [9, 3, 0, 4, 22, 29, 28, 27],
-        [14, 10, 11, 15, 17, 21, 20, 16],
-    ];
-    let y = match resolution {
-        Resolution::Standard => y * 2,
-        Resolution::Fine => y,
-        Resolution::Superfine => y / 2,
-    };
-    let shifted = x + if y / 4 % 2 == 1 { 4 } else { 0 };
-    u32::from(ORDER[y % 4][shifted % 8]) * 8 + 4 < u32::from(255 - level)
 }

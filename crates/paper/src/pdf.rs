@@ -11,7 +11,7 @@ mod rewrite;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hayro::hayro_interpret::font::FontQuery;
-use hayro::hayro_interpret::{InterpreterSettings, InterpreterWarning};
+use hayro::hayro_interpret::{InterpreterCache, InterpreterSettings, InterpreterWarning};
 use hayro::hayro_syntax::page::Page;
 use hayro::hayro_syntax::{DecryptionError, LoadPdfError, Pdf};
 use hayro::kurbo::Affine;
@@ -22,7 +22,7 @@ use hayro::{RenderCache, RenderSettings, hayro_interpret::TransformExt, render_i
 use crate::grey::Grey;
 use crate::setup::Placement;
 use crate::sheets::{Sheets, cut_at};
-use crate::{Limits, Note, PageSetup, PaperError, Reason, Rendered, bilevel, fonts};
+use crate::{Limits, Note, PageSetup, PaperError, Reason, Rendered, bilevel, fonts, painter};
 
 const MM_PER_POINT: f64 = 25.4 / 72.0;
 
@@ -60,7 +60,7 @@ pub(crate) fn render(
         });
     }
     let settings = settings(&notes);
-    let cache = RenderCache::new();
+    let (cache, looks) = (RenderCache::new(), InterpreterCache::new());
     let mut canvas = Canvas::new(setup);
     let mut sheets = Sheets::new(name, setup, limits);
     for (number, page) in (1..).zip(pages.iter()) {
@@ -70,9 +70,13 @@ pub(crate) fn render(
         let mut top_mm = 0.0;
         let mut parts = 0;
         loop {
-            let mut grey = canvas.draw(page, laid.transform(setup, top_mm), &cache, &settings);
-            let rest = laid.cut(&mut grey, setup, &mut top_mm);
-            let bitmap = bilevel::to_bitmap(&grey, setup.resolution);
+            let transform = laid.transform(setup, top_mm);
+            canvas.draw(page, transform, &cache, &settings);
+            let rest = laid.cut(&mut canvas.grey, setup, &mut top_mm);
+            let grey = &canvas.grey;
+            let bitmap = bilevel::to_bitmap(grey, setup, |layers| {
+                painter::look(page, transform, &looks, &settings, grey, layers)
+            });
             sheets.take(&bitmap, number, true)?;
             parts += 1;
             if !rest {
@@ -261,6 +265,7 @@ struct Canvas {
     context: RenderContext,
     pixmap: Pixmap,
     resources: Resources,
+    grey: Grey,
 }
 
 impl Canvas {
@@ -271,23 +276,28 @@ impl Canvas {
             context: RenderContext::new(width, height),
             pixmap: Pixmap::new(width, height),
             resources: Resources::default(),
+            grey: Grey::white(width.into(), height.into()),
         }
     }
 
-    /// Draws a page.
+    /// Draws a page, in `grey`.
     fn draw<'a>(
         &mut self,
         page: &'a Page<'a>,
         transform: Affine,
         cache: &RenderCache<'a>,
         settings: &InterpreterSettings,
-    ) -> Grey {
+    ) {
         self.context.reset();
         render_into(
             page,
             cache,
             settings,
-            &RenderSettings::default(),
+            &RenderSettings {
+                // Enlarged pixels are blocks, which no dots make a face of.
+                force_image_interpolation: true,
+                ..RenderSettings::default()
+            },
             &mut self.context,
             transform,
         );
@@ -300,10 +310,6 @@ impl Canvas {
                 ..RasterizerSettings::default()
             },
         );
-        Grey::from_rgba(
-            usize::from(self.pixmap.width()),
-            usize::from(self.pixmap.height()),
-            self.pixmap.data_as_u8_slice(),
-        )
+        self.grey.set_rgba(self.pixmap.data_as_u8_slice());
     }
 }

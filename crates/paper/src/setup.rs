@@ -82,6 +82,31 @@ const CUT: f64 = 0.75;
 /// Nothing is cut into more pages than this.
 const MOST_PARTS: f64 = 40.0;
 
+/// What becomes dots.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tone {
+    /// Photographs, shadings and fills, as the document and its pixels say; the rest is black or
+    /// white.
+    #[default]
+    Auto,
+    /// Nothing: each pixel is black or white by what is around it.
+    Text,
+    /// Everything but letters that a document names as such.
+    Photo,
+}
+
+/// What dots photographs are made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dots {
+    /// Error diffusion with output feedback: most detail for its bytes.
+    #[default]
+    Diffused,
+    /// Round dots on a grid: they survive when the page is copied or faxed again.
+    Clustered,
+}
+
 /// What pages are made to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PageSetup {
@@ -93,6 +118,12 @@ pub struct PageSetup {
     pub resolution: Resolution,
     /// How other pages are laid on it.
     pub fit: Fit,
+    /// What becomes dots.
+    #[serde(default)]
+    pub tone: Tone,
+    /// What dots.
+    #[serde(default)]
+    pub dots: Dots,
 }
 
 impl PageSetup {
@@ -104,6 +135,8 @@ impl PageSetup {
             paper: Paper::A4,
             resolution: Resolution::Fine,
             fit: Fit::default(),
+            tone: Tone::Auto,
+            dots: Dots::Diffused,
         }
     }
 
@@ -202,7 +235,7 @@ mod tests {
                 width: 1728,
                 paper,
                 resolution,
-                fit: Fit::default(),
+                ..PageSetup::a4_fine()
             }
             .height()
         };

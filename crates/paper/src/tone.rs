@@ -1,25 +1,205 @@
-//! Photographs and shadings: where they are, and their dots.
+//! Photographs and shadings: where they are.
 //!
-//! They are found by what the pixels look like: many small steps, few large ones, over an area.
-//! Dots are error diffusion with output feedback (each pixel likes to be what its left and upper
-//! neighbours are): the grain is coarse enough for printers and codes in less than half of plain
-//! error diffusion, and faces stay faces.
-
-use std::ops::Range;
+//! What a document says of itself decides (`layers`): shadings are tone, and images are when they
+//! look like photographs. What nobody says, as where the photograph in a scan is, is found by
+//! what the pixels look like: many small steps, few large ones, over an area.
 
 use faxpost_t4::Bitmap;
 
-use crate::bilevel::{CELL, Cells, Group, groups};
+use crate::cells::{CELL, Cells, Group, groups};
 use crate::grey::Grey;
+use crate::layers::{FOUND, Item, Kind, Layers, NOBODY};
 
 /// Cells at least; fewer are 7 × 7 mm, too small to be a picture and as likely to be smooth text.
 const LEAST: usize = 49;
 /// Lightest to darkest pixel of a cell that has no grain: photographs have hardly any of them.
 const EVEN: u8 = 3;
+/// Cells that strokes of writing are narrower than twice of.
+const REACH: usize = 3;
+/// Jumps of the paper's grey in writing that was photographed, in a thousand, at most; a photograph
+/// jumps at every edge.
+const JUMPS: usize = 10;
+/// Greys of a drawing.
+const FEW: usize = 8;
 /// A picture with more such cells than this, in per cent, is drawn.
 const DRAWN: usize = 50;
-/// How strongly a pixel follows each of the two neighbours, in grey levels.
-const FEEDBACK: i32 = 64;
+/// A shading all lighter than this is paper, all darker than `INK` is ink.
+const PAPER: u8 = 238;
+const INK: u8 = 40;
+
+/// The pixels of a page that become dots.
+pub(crate) struct Tone {
+    /// Those pixels; `None`: there are none.
+    pub mask: Option<Bitmap>,
+    /// The cells that have any of them.
+    pub cells: Vec<bool>,
+    /// The cells of pictures of writing.
+    pub scanned: Vec<bool>,
+}
+
+impl Tone {
+    /// What was found by its look, when nothing else is known.
+    pub fn none(cells: &Cells) -> Self {
+        Self {
+            mask: None,
+            cells: vec![false; cells.across * cells.down],
+            scanned: vec![false; cells.across * cells.down],
+        }
+    }
+
+    /// The cells where flat fills are chance, if there are any.
+    pub fn apart(&self) -> Vec<bool> {
+        let both = self.cells.iter().zip(&self.scanned);
+        both.map(|(&tone, &scanned)| tone || scanned).collect()
+    }
+
+    /// What the layers of a page and the look of its pictures say. `all`: whatever it looks like.
+    pub fn of(grey: &Grey, cells: &Cells, layers: &Layers, found: &[bool], all: bool) -> Self {
+        let mut members = vec![Vec::new(); layers.items.len()];
+        for cell in 0..cells.across * cells.down {
+            let (x, y) = (
+                cell % cells.across * CELL,
+                cell / cells.across * cells.height,
+            );
+            let (x, y) = (
+                (x + CELL / 2).min(grey.width - 1),
+                (y + cells.height / 2).min(grey.height - 1),
+            );
+            let owner = layers.row(y)[x];
+            if owner != NOBODY && usize::from(owner) <= members.len() {
+                members[usize::from(owner) - 1].push(cell);
+            }
+        }
+        // By owner: always, where found, never.
+        let mut always = [false; 256];
+        let mut where_found = [false; 256];
+        always[usize::from(FOUND)] = true;
+        let mut tone = Self::none(cells);
+        for ((item, members), owner) in layers.items.iter().zip(&members).zip(1..) {
+            where_found[owner] = true;
+            match Look::of(item, grey, cells, members) {
+                Look::Tone => always[owner] = true,
+                Look::Writing if !all => {
+                    // Its grain and its shadows look like tone, and are none; a photograph on it is.
+                    let soft = members.iter().copied().filter(|&cell| found[cell]);
+                    let jumps = jumps(cells, &cells.paper(REACH), &soft.collect::<Vec<_>>());
+                    where_found[owner] = jumps > 3 * JUMPS;
+                    members.iter().for_each(|&cell| tone.scanned[cell] = true);
+                }
+                _ => always[owner] = all,
+            }
+        }
+        let mut mask = Bitmap::new(grey.width, grey.height);
+        for y in 0..grey.height {
+            let owners = layers.row(y);
+            if owners.iter().fold(0, |a, &b| a | b) == NOBODY {
+                continue;
+            }
+            let from = y / cells.height * cells.across;
+            let row = mask.row_mut(y);
+            for (i, owners) in owners.chunks(CELL).enumerate() {
+                let of = if found[from + i] {
+                    &where_found
+                } else {
+                    &always
+                };
+                let bits = owners.iter().enumerate().fold(0, |bits, (i, &owner)| {
+                    let owner = usize::from(owner);
+                    bits | u8::from(of[owner] || always[owner]) << (7 - i)
+                });
+                row[i] = bits;
+                tone.cells[from + i] |= bits != 0;
+            }
+        }
+        tone.mask = tone.cells.contains(&true).then_some(mask);
+        tone
+    }
+}
+
+/// What is visible of a picture or shading.
+enum Look {
+    /// A photograph or a shading: dots.
+    Tone,
+    /// Writing on paper, in whatever light.
+    Writing,
+    /// A drawing, or a page with photographs in it: what its pixels say.
+    Other,
+}
+
+impl Look {
+    fn of(item: &Item, grey: &Grey, cells: &Cells, members: &[usize]) -> Self {
+        match item.kind {
+            Kind::Shading => {
+                let light = members.iter().all(|&cell| cells.min[cell] >= PAPER);
+                let dark = members.iter().all(|&cell| cells.max[cell] <= INK);
+                if light || dark {
+                    Self::Other
+                } else {
+                    Self::Tone
+                }
+            }
+            Kind::Picture if is_writing(grey, cells, members) => Self::Writing,
+            Kind::Picture if is_photograph(grey, cells, members) => Self::Tone,
+            Kind::Picture => Self::Other,
+        }
+    }
+}
+
+/// Whether a picture of those cells is writing that was photographed: paper that changes slowly
+/// from light to shadow, with strokes that are much darker than it.
+fn is_writing(grey: &Grey, cells: &Cells, members: &[usize]) -> bool {
+    let mut inside = vec![false; cells.across * cells.down];
+    members.iter().for_each(|&cell| inside[cell] = true);
+    // At the picture's edge its paper meets the page's.
+    let inner = members
+        .iter()
+        .copied()
+        .filter(|&cell| cells.around(cell).all(|near| inside[near]));
+    let inner: Vec<usize> = inner.collect();
+    if inner.len() < LEAST {
+        return false;
+    }
+    let paper = cells.paper(REACH);
+    let shaded = inner.iter().filter(|&&cell| paper[cell] < 80).count();
+    // Strokes are narrow: hardly a cell is dark all over.
+    let dark = |v: u8, cell: usize| u16::from(v) * 10 < u16::from(paper[cell]) * 6;
+    let some = inner
+        .iter()
+        .filter(|&&cell| dark(cells.min[cell], cell))
+        .count();
+    let whole = inner
+        .iter()
+        .filter(|&&cell| dark(cells.max[cell], cell))
+        .count();
+    if jumps(cells, &paper, &inner) > JUMPS || shaded * 33 > inner.len() || whole * 8 > some {
+        return false;
+    }
+    let (mut all, mut light, mut ink) = (0usize, 0, 0);
+    for &cell in &inner {
+        let (x, y) = (
+            cell % cells.across * CELL,
+            cell / cells.across * cells.height,
+        );
+        let level = u16::from(paper[cell]) * 17;
+        for y in (y..(y + cells.height).min(grey.height)).step_by(2) {
+            for &v in grey.row(y)[x..].iter().take(CELL).step_by(2) {
+                all += 1;
+                light += usize::from(u16::from(v) * 20 > level);
+                ink += usize::from(dark(v, cell));
+            }
+        }
+    }
+    light * 10 > all * 7 && (3..40).contains(&(ink * 100 / all))
+}
+
+/// How often the paper's grey jumps from one cell to the next, in a thousand.
+fn jumps(cells: &Cells, paper: &[u8], members: &[usize]) -> usize {
+    let steps = members.iter().flat_map(|&cell| {
+        let next = [cell + 1, cell + cells.across];
+        next.map(|next| paper[cell].abs_diff(*paper.get(next).unwrap_or(&paper[cell])))
+    });
+    steps.filter(|&step| step > 16).count() * 500 / members.len().max(1)
+}
 
 /// Marks the cells that belong to a picture.
 pub(crate) fn find(grey: &Grey, cells: &Cells) -> Vec<bool> {
@@ -39,32 +219,21 @@ pub(crate) fn find(grey: &Grey, cells: &Cells) -> Vec<bool> {
     tone
 }
 
-/// The cells of a picture of those columns and rows, when it is a photograph: soft all over, and neither
-/// mostly paper with some ink, as a scan is, nor mostly even, as a drawing or a picture of a screen is.
-pub(crate) fn photograph(
-    grey: &Grey,
-    cells: &Cells,
-    columns: Range<usize>,
-    rows: Range<usize>,
-) -> Option<Vec<bool>> {
-    let across = columns.start / CELL..columns.end.div_ceil(CELL).min(cells.across);
-    let down = rows.start / cells.height..rows.end.div_ceil(cells.height).min(cells.down);
-    let members: Vec<usize> = down
-        .flat_map(|y| across.clone().map(move |x| y * cells.across + x))
-        .collect();
+/// Whether a picture of those cells is a photograph: soft all over, and neither mostly paper with some ink, as
+/// a scan is, nor mostly even, as a drawing or a picture of a screen is.
+fn is_photograph(grey: &Grey, cells: &Cells, members: &[usize]) -> bool {
     let even = |&cell: &usize| cells.max[cell] - cells.min[cell] <= EVEN;
     let evens = members.iter().copied().filter(|cell| even(cell)).count();
-    if members.len() < LEAST || evens * 100 > members.len() * DRAWN {
-        return None;
+    if members.len() < LEAST {
+        return false;
     }
-    let shades = Shades::of(grey, cells, &members);
+    let shades = Shades::of(grey, cells, members);
+    // Enlarged a lot, a photograph is even too, but of many greys.
+    if evens * 100 > members.len() * DRAWN && shades.few * 4 > shades.total * 3 {
+        return false;
+    }
     // A night has more ink than paper.
-    if shades.like_writing() && shades.paper > shades.dark {
-        return None;
-    }
-    let mut tone = vec![false; cells.across * cells.down];
-    members.into_iter().for_each(|cell| tone[cell] = true);
-    Some(tone)
+    !(shades.like_writing() && shades.paper > shades.dark)
 }
 
 /// Whether the group is text on paper that a scanner saw: mostly one light level, the rest dark.
@@ -82,6 +251,8 @@ struct Shades {
     /// Near the most frequent of the light greys.
     paper: usize,
     dark: usize,
+    /// Of the most frequent greys: a drawing has hardly any others.
+    few: usize,
 }
 
 impl Shades {
@@ -92,8 +263,8 @@ impl Shades {
                 cell % cells.across * CELL,
                 cell / cells.across * cells.height,
             );
-            for y in y..(y + cells.height).min(grey.height) {
-                for &v in grey.row(y)[x..].iter().take(CELL) {
+            for y in (y..(y + cells.height).min(grey.height)).step_by(2) {
+                for &v in grey.row(y)[x..].iter().take(CELL).step_by(2) {
                     histogram[usize::from(v)] += 1;
                 }
             }
@@ -102,7 +273,10 @@ impl Shades {
         let peak = (light..256)
             .max_by_key(|&level| histogram[level])
             .unwrap_or(255);
+        let mut counts = histogram;
+        counts.sort_unstable();
         Self {
+            few: counts[counts.len() - FEW..].iter().sum(),
             total: histogram.iter().sum(),
             paper: histogram[peak.saturating_sub(24).max(light)..(peak + 25).min(256)]
                 .iter()
@@ -134,65 +308,4 @@ fn fill(tone: &mut [bool], cells: &Cells, group: &Group) {
             tone[near] = true;
         }
     }
-}
-
-/// Draws the marked cells anew, in dots.
-pub(crate) fn screen(grey: &Grey, cells: &Cells, tone: &[bool], bitmap: &mut Bitmap) {
-    if !tone.contains(&true) {
-        return;
-    }
-    let curve = curve();
-    // Errors of this row and the next, in sixteenths, with a column to spare on both sides.
-    let mut errors = vec![0i32; grey.width + 2];
-    let mut below = vec![0i32; grey.width + 2];
-    for y in 0..grey.height {
-        let band = &tone[y / cells.height * cells.across..][..cells.across];
-        std::mem::swap(&mut errors, &mut below);
-        below.fill(0);
-        if !band.contains(&true) {
-            continue;
-        }
-        let row = grey.row(y);
-        let above: Vec<u8> = if y > 0 {
-            bitmap.row(y - 1).to_vec()
-        } else {
-            vec![0; bitmap.stride()]
-        };
-        let out = bitmap.row_mut(y);
-        for (cell, _) in band.iter().enumerate().filter(|&(_, &tone)| tone) {
-            let (mut bits, overhead) = (0u8, above[cell]);
-            let mut before = cell > 0 && out[cell - 1] & 1 != 0;
-            for i in 0..CELL {
-                let x = cell * CELL + i;
-                let mask = 0x80 >> i;
-                let follow = |black: bool| if black { FEEDBACK } else { -FEEDBACK };
-                let wanted = i32::from(curve[usize::from(row[x])]);
-                let value = wanted + errors[x + 1] / 16;
-                let level = 128 + follow(before) + follow(overhead & mask != 0);
-                // Paper stays paper, ink stays ink, whatever the neighbours pass on.
-                let black = wanted < 255 && (wanted == 0 || value < level);
-                if black {
-                    bits |= mask;
-                }
-                before = black;
-                if (1..255).contains(&wanted) {
-                    let error = (value - if black { 0 } else { 255 }).clamp(-255, 255);
-                    errors[x + 2] += error * 7;
-                    below[x] += error * 3;
-                    below[x + 1] += error * 5;
-                    below[x + 2] += error;
-                }
-            }
-            out[cell] = bits;
-        }
-    }
-}
-
-/// Lightens the middle, since dots of ink spread, and settles near black and near white.
-fn curve() -> [u8; 256] {
-    std::array::from_fn(|v| match v {
-        0..=8 => 0,
-        248.. => 255,
-        v => (255.0 * (v as f32 / 255.0).powf(0.8)).round() as u8,
-    })
 }

@@ -105,14 +105,19 @@ fn text_on_any_ground_is_text() {
         let share = ink(page, 20.0, 115.4 + f64::from(line) * 5.64, 90.0, 4.4);
         assert!((6.0..30.0).contains(&share), "colour {line}: {share}");
     }
-    // Panels: dark letters stand on paper, white letters on ink, with no rim of the other.
+    // Panels: dark letters stand on paper, white letters on ink, with no rim of the other; under dark
+    // letters a panel that isn't pale has a light tint.
     for (panel, dark) in [false, false, false, true, true, true]
         .into_iter()
         .enumerate()
     {
         let top = 155.3 + panel as f64 * 8.467;
         let beside = ink(page, 110.0, top + 1.0, 70.0, 4.0);
-        assert_eq!(beside, if dark { 100.0 } else { 0.0 }, "panel {panel}");
+        if dark {
+            assert_eq!(beside, 100.0, "panel {panel}");
+        } else {
+            assert!(beside < 8.0, "panel {panel}: {beside}");
+        }
         let on = ink(page, 23.0, top + 1.0, 70.0, 4.0);
         let letters = if dark { 100.0 - on } else { on };
         assert!((6.0..30.0).contains(&letters), "panel {panel}: {letters}");
@@ -263,27 +268,10 @@ fn sample_cover() -> Cover {
         date: "21 November 2026, 21:40".into(),
         subject: "Signed agreement".into(),
         message: "Dear Ms Durand,\n\nplease find enclosed the agreement.".into(),
-        message_is_html: false,
         document_pages: 3,
         notice: String::new(),
         language: Language::En,
     }
-}
-
-#[test]
-fn a_cover_prints_the_words_of_html_and_nothing_hidden() {
-    let setup = PageSetup::a4_fine();
-    let html = Cover {
-        message: "<style>.x{display:none}</style><p class=x>Hidden</p><p>One <b>two</b></p><ul><li>three</ul>".into(),
-        message_is_html: true,
-        ..sample_cover()
-    };
-    let plain = Cover {
-        message: "One two\n\n- three".into(),
-        message_is_html: false,
-        ..sample_cover()
-    };
-    assert_eq!(cover(&html, &setup), cover(&plain, &setup));
 }
 
 #[test]
@@ -358,7 +346,6 @@ fn long_messages_continue_and_end() {
     let pages = |lines: usize| {
         let long = Cover {
             message: "A line of the mail's text\n".repeat(lines),
-            message_is_html: false,
             ..sample_cover()
         };
         cover(&long, &setup).expect("the template is sound")
@@ -370,7 +357,6 @@ fn long_messages_continue_and_end() {
     assert_eq!(most, pages(9000));
     let block = Cover {
         message: "wide words without lines ".repeat(4000),
-        message_is_html: false,
         ..sample_cover()
     };
     let pages = cover(&block, &setup).expect("the template is sound");

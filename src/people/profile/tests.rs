@@ -55,6 +55,18 @@ fn every_value_comes_from_the_nearest_that_says_something() {
 }
 
 #[test]
+fn pages_become_black_and_white_as_the_nearest_profile_says() {
+    let own = profile(&[("tone", "photo")]);
+    let basic = profile(&[("tone", "text"), ("dots", "clustered")]);
+    let both = rules(&[own, basic]).sending;
+    assert_eq!((both.tone, both.dots), (Tone::Photo, Dots::Clustered));
+    let none = rules(&[]).sending;
+    assert_eq!((none.tone, none.dots), (Tone::Auto, Dots::Diffused));
+    let mut other = profile(&[]);
+    assert_eq!(other.set("tone", "grey"), Err(Some("auto, text or photo")));
+}
+
+#[test]
 fn the_longest_beginning_decides_whether_a_number_may_be_faxed() {
     let allowed = |allow, deny| rules(&[profile(&[("allow", allow), ("deny", deny)])]).numbers;
     let france_only = allowed("+33", "+339");

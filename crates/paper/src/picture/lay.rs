@@ -4,7 +4,7 @@ use faxpost_t4::{Bitmap, DecodeError, FaxPage, Resolution};
 use image::{GrayImage, imageops};
 
 use super::{Picture, decode};
-use crate::{Fit, Long, PageSetup, bilevel, grey::Grey, sheets::cut_at};
+use crate::{Fit, Long, PageSetup, bilevel, grey::Grey, shapes::Span, sheets::cut_at};
 
 const MM_PER_INCH: f64 = 25.4;
 /// The density of a picture that says nothing: a screen's.
@@ -66,16 +66,15 @@ pub(super) fn picture(picture: &Picture, setup: &PageSetup) -> Vec<Bitmap> {
 
 /// Rows of a picture on a page of their own.
 fn part(rows: &[u8], across: usize, left: usize, setup: &PageSetup) -> Bitmap {
-    let mut page = Grey {
-        width: setup.width as usize,
-        height: setup.height() as usize,
-        data: vec![255; (setup.width * setup.height()) as usize],
-    };
+    let mut page = Grey::white(setup.width as usize, setup.height() as usize);
     for (y, row) in rows.chunks_exact(across).enumerate() {
         page.data[y * page.width + left..][..across].copy_from_slice(row);
     }
-    let (columns, rows) = (left..left + across, 0..rows.len() / across);
-    bilevel::picture_to_bitmap(&page, columns, rows, setup.resolution)
+    let span = Span {
+        columns: left..left + across,
+        rows: 0..rows.len() / across,
+    };
+    bilevel::to_bitmap(&page, setup, |layers| layers.with_picture(span))
 }
 
 fn pixels(wanted: f64, most: u32) -> u32 {

@@ -383,7 +383,7 @@ fn every_set_up_takes_every_picture() {
                 width,
                 resolution,
                 paper: crate::Paper::Letter,
-                fit: crate::Fit::default(),
+                ..PageSetup::a4_fine()
             };
             let limits = Limits::default();
             let rendered = render("p", &photo, false, &setup, &limits, &mut |_, _| ()).unwrap();
