@@ -52,6 +52,7 @@ async fn a_cover_becomes_the_same_pages_in_a_worker() {
         to_number: "+33123456789".to_owned(),
         subject: "Test".to_owned(),
         message: "Hello".to_owned(),
+        message_is_html: false,
         document_pages: 2,
         ..Cover::default()
     };

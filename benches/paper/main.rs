@@ -227,6 +227,7 @@ fn mailtext() -> Outcome {
 
 fn covers() -> Outcome {
     let sheet = Cover {
+        message_is_html: false,
         organisation: "Atelier Lumière".into(),
         from_name: "Élodie Lefèvre".into(),
         from_number: "+33 1 23 45 67 89".into(),

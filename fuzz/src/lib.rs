@@ -16,6 +16,8 @@ pub const TARGETS: &[Target] = &[
     ("t4", page::t4),
     ("tiff", page::tiff),
     ("picture", page::picture),
+    ("html", page::html),
+    ("zip", page::zip),
     ("udptl", media::udptl),
     ("rtp", media::rtp),
     ("sdp", media::sdp),
@@ -26,6 +28,7 @@ pub const TARGETS: &[Target] = &[
     ("audio_receiver", engine::audio_receiver),
     ("smtp_data", mail::smtp_data),
     ("mail", mail::mail),
+    ("tnef", mail::tnef),
     ("number", mail::number),
     ("command", mail::command),
 ];

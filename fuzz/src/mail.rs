@@ -28,6 +28,11 @@ pub fn mail(data: &[u8]) {
     let _ = documents::read(data, &documents::Options::default());
 }
 
+/// `winmail.dat` is read or refused.
+pub fn tnef(data: &[u8]) {
+    documents::fuzz_tnef(data);
+}
+
 /// A number that we take is E.164, and is kept as itself.
 pub fn number(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {

@@ -79,3 +79,40 @@ pub fn picture(data: &[u8]) {
         assert!(page.decode().is_ok(), "a page that can't be read");
     }
 }
+
+/// An HTML text becomes pages or is refused; the page is never at fault.
+pub fn html(data: &[u8]) {
+    let input = Input::Html {
+        name: "fuzz.html".to_owned(),
+        html: faxpost_paper::text_of(data, None),
+        pictures: Vec::new(),
+    };
+    let limits = Limits {
+        max_pages: 3,
+        max_pixels: 1 << 20,
+    };
+    match render(&input, &PageSetup::a4_fine(), &limits, &mut |_, _| ()) {
+        Ok(done) => assert!(!done.pages.is_empty() && done.pages.len() <= 3),
+        // What a template can't lay out is our fault, not the text's.
+        Err(error) => assert!(
+            !matches!(error, faxpost_paper::PaperError::Compose(_)),
+            "{error}"
+        ),
+    }
+}
+
+/// What comes out of a zip file is within its bounds.
+pub fn zip(data: &[u8]) {
+    let limits = faxpost_paper::ZipLimits {
+        files: 20,
+        total: 1 << 20,
+        ratio: 400,
+    };
+    if let Ok(files) = faxpost_paper::unzip(data, &limits) {
+        let total: usize = files
+            .iter()
+            .map(|file| file.bytes.as_ref().map_or(0, Vec::len))
+            .sum();
+        assert!(files.len() <= limits.files && total as u64 <= limits.total);
+    }
+}

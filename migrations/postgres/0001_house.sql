@@ -25,6 +25,7 @@ CREATE TABLE profile (
     dots        TEXT,                     -- 'diffused', 'clustered'; NULL inherits
     cover       BIGINT,                   -- 1: a cover goes first; NULL inherits
     priority    BIGINT,                   -- 0 first, 9 last; NULL inherits, as all below
+    unreadable  TEXT,                     -- 'stop', 'leave-out': an attachment that can't be drawn
     max_calls   BIGINT,                   -- calls that one fax may cost
     max_tries   BIGINT,                   -- of these, with page data
     batch       BIGINT,                   -- faxes of one user to one number that a call carries

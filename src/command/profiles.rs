@@ -241,6 +241,10 @@ fn inherited(sending: &Sending, key: &str) -> String {
             Dots::Clustered => "clustered".to_owned(),
         },
         "priority" => sending.priority.to_string(),
+        "unreadable" => match sending.unreadable {
+            crate::policy::Unreadable::Stop => "stop".to_owned(),
+            crate::policy::Unreadable::LeaveOut => "leave-out".to_owned(),
+        },
         "calls" => sending.max_calls.to_string(),
         "tries" => sending.max_tries.to_string(),
         "batch" => sending.batch.to_string(),

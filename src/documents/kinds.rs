@@ -31,19 +31,82 @@ pub(super) struct Looks<'a> {
     /// In small letters, without parameters.
     pub media_type: &'a str,
     pub bytes: &'a [u8],
-    /// The mail shows it within its text.
-    pub shown: bool,
+}
+
+/// What a part is to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sort {
+    Pdf,
+    Picture,
+    Text,
+    Html,
+    Convert(Conversion),
+    Zip,
+    Mail,
+    Tnef,
+    Heic,
+    /// Only its recipient can open it.
+    Encrypted,
+    Signature,
+    Calendar,
+    Card,
+    /// What systems leave in folders: nobody knows that it is there.
+    Litter,
+    Other,
 }
 
 impl Looks<'_> {
-    pub fn is_pdf(&self) -> bool {
-        self.bytes.starts_with(b"%PDF-")
-            || self.media_type == "application/pdf"
-            || self.ending() == "pdf"
+    pub fn sort(&self) -> Sort {
+        if let Some(sort) = self.by_octets() {
+            return sort;
+        }
+        if let Some(conversion) = self.conversion() {
+            return Sort::Convert(conversion);
+        }
+        if self.is_litter() {
+            return Sort::Litter;
+        }
+        let ending = self.ending();
+        by_name(&ending)
+            .or_else(|| by_type(self.media_type))
+            .unwrap_or(Sort::Other)
     }
 
-    pub fn is_picture(&self) -> bool {
-        faxpost_paper::is_picture(self.bytes)
+    fn by_octets(&self) -> Option<Sort> {
+        if self.bytes.starts_with(b"%PDF-") {
+            return Some(Sort::Pdf);
+        }
+        if faxpost_paper::is_picture(self.bytes) {
+            return Some(Sort::Picture);
+        }
+        if super::tnef::is_tnef(self.bytes) {
+            return Some(Sort::Tnef);
+        }
+        // ISO/IEC 23008-12 §10: the brands of HEIF files.
+        if self.bytes.get(4..8) == Some(b"ftyp")
+            && let Some(b"heic" | b"heix" | b"hevc" | b"heim" | b"mif1" | b"msf1" | b"avif") =
+                self.bytes.get(8..12)
+        {
+            return Some(Sort::Heic);
+        }
+        if self.bytes.starts_with(b"-----BEGIN PGP MESSAGE") {
+            return Some(Sort::Encrypted);
+        }
+        if self.bytes.starts_with(b"-----BEGIN PGP SIGNATURE")
+            || self.bytes.starts_with(b"-----BEGIN PGP PUBLIC KEY")
+        {
+            return Some(Sort::Signature);
+        }
+        None
+    }
+
+    fn is_litter(&self) -> bool {
+        let file = self.name.rsplit(['/', '\\']).next().unwrap_or_default();
+        matches!(file, ".DS_Store" | "Thumbs.db" | "desktop.ini")
+            || file.starts_with("._")
+            || self.name.starts_with("__MACOSX/")
+            || self.name.contains("/__MACOSX/")
+            || self.media_type == "application/applefile"
     }
 
     /// What it is made a PDF by.
@@ -63,6 +126,48 @@ impl Looks<'_> {
         let ending = self.name.rsplit_once('.').map(|(_, ending)| ending);
         ending.unwrap_or_default().to_ascii_lowercase()
     }
+}
+
+fn by_name(ending: &str) -> Option<Sort> {
+    Some(match ending {
+        "pdf" => Sort::Pdf,
+        "txt" | "text" | "log" | "md" | "asc" => Sort::Text,
+        "htm" | "html" | "xhtml" => Sort::Html,
+        "zip" => Sort::Zip,
+        "eml" => Sort::Mail,
+        "heic" | "heif" | "avif" => Sort::Heic,
+        "p7m" | "pgp" | "gpg" => Sort::Encrypted,
+        "p7s" | "sig" => Sort::Signature,
+        "ics" => Sort::Calendar,
+        "vcf" => Sort::Card,
+        _ => return None,
+    })
+}
+
+fn by_type(media_type: &str) -> Option<Sort> {
+    Some(match media_type {
+        "application/pdf" | "application/x-pdf" => Sort::Pdf,
+        "text/html" | "application/xhtml+xml" => Sort::Html,
+        "application/zip" | "application/x-zip-compressed" | "application/x-zip" => Sort::Zip,
+        "message/rfc822" | "message/global" => Sort::Mail,
+        "application/ms-tnef" | "application/vnd.ms-tnef" => Sort::Tnef,
+        "image/heic" | "image/heif" | "image/avif" => Sort::Heic,
+        "application/pkcs7-mime" | "application/x-pkcs7-mime" | "application/pgp-encrypted" => {
+            Sort::Encrypted
+        }
+        "application/pkcs7-signature"
+        | "application/x-pkcs7-signature"
+        | "application/pgp-signature"
+        | "application/pgp-keys" => Sort::Signature,
+        "text/calendar" | "application/ics" => Sort::Calendar,
+        "text/vcard" | "text/x-vcard" | "text/directory" => Sort::Card,
+        // What mail systems say in their reports is text too.
+        "message/delivery-status" | "message/disposition-notification" | "text/rfc822-headers" => {
+            Sort::Text
+        }
+        _ if media_type.starts_with("text/") => Sort::Text,
+        _ => return None,
+    })
 }
 
 fn by_ending(ending: &str) -> Option<Conversion> {
@@ -111,15 +216,30 @@ mod tests {
             name,
             media_type,
             bytes,
-            shown: false,
         }
     }
 
     #[test]
     fn a_document_is_what_its_octets_say_then_its_name_then_its_type() {
         let unknown = "application/octet-stream";
-        assert!(looks("x", unknown, b"%PDF-1.4").is_pdf());
-        assert!(looks("Z.PDF", unknown, b"").is_pdf());
+        let sort = |name, kind, bytes| looks(name, kind, bytes).sort();
+        assert_eq!(sort("x", unknown, b"%PDF-1.4"), Sort::Pdf);
+        assert_eq!(sort("Z.PDF", unknown, b""), Sort::Pdf);
+        assert_eq!(
+            sort("a.jpg", "image/jpeg", b"\0\0\0\x18ftypheic"),
+            Sort::Heic
+        );
+        assert_eq!(sort("a", "text/x-unknown", b"x"), Sort::Text);
+        assert_eq!(sort("a.exe", unknown, b"MZ"), Sort::Other);
+        assert_eq!(sort("x/__MACOSX/._a.pdf", unknown, b""), Sort::Litter);
+        assert_eq!(
+            sort(
+                "key.asc",
+                "application/pgp-signature",
+                b"-----BEGIN PGP SIGNATURE"
+            ),
+            Sort::Signature
+        );
         let conversion = |name, kind, bytes| looks(name, kind, bytes).conversion();
         assert_eq!(
             conversion("a.doc", "application/msword", b"{\\rtf1"),

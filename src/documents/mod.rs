@@ -1,49 +1,75 @@
 //! A mail, taken apart: the documents in it that become pages, in its order, and what was left out, and why.
 //!
-//! Bytes in, values out: this room opens no file and asks nobody. It takes containers apart and says what
-//! each thing in them is (`kinds`); what a document shows is read in a paper worker alone.
+//! Bytes in, values out: this room opens no file and asks nobody. It takes containers apart within bounds
+//! (`parts` MIME and mails within mails, `files` attachments and zip files, `tnef` Outlook's `winmail.dat`),
+//! says what each thing in them is (`kinds`), and which of a mail's alternative texts is drawn (`words`).
+//! What a document shows is read in a paper worker alone.
 
+mod files;
 mod kinds;
 mod parts;
 mod password;
+#[cfg(test)]
+mod tests;
+mod tnef;
+mod words;
+
+use faxpost_paper::{Enclosed, ZipFault};
+use serde::{Deserialize, Serialize};
 
 pub use kinds::Conversion;
-use kinds::Looks;
 pub use password::{Password, password};
+
+use crate::language::Language;
 
 /// What the sender and this gateway say of a mail's documents.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// What is made a PDF here before it is drawn; any other such document is left out as unsupported.
     pub conversions: Vec<Conversion>,
+    /// Of the few words that stand above a mail within the mail.
+    pub language: Language,
 }
 
 /// A mail, taken apart for the fax.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contents {
     /// The subject, for the cover.
     pub subject: String,
-    /// The mail's own text, for the cover or the first page.
-    pub text: String,
-    /// What becomes pages, in order.
+    /// What becomes pages, in order; the mail's own text among them.
     pub documents: Vec<Document>,
     /// What does not, in order.
     pub left_out: Vec<LeftOut>,
 }
 
+impl Contents {
+    /// The mail's own text when a cover can print it. A text with tables or pictures has pages of its own.
+    #[must_use]
+    pub fn cover_text(&self) -> Option<&Document> {
+        let text = self.documents.iter().find(|document| document.own_text)?;
+        let plain = match &text.kind {
+            Kind::Html { rich, .. } => !rich,
+            _ => true,
+        };
+        plain.then_some(text)
+    }
+}
+
 /// One document that can be drawn.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Document {
-    /// Its file name, or what stands for it.
+    /// Its file name, or what stands for it; empty for the mail's own text.
     pub name: String,
     /// What it is.
     pub kind: Kind,
-    /// Its bytes, decoded.
+    /// Its bytes, decoded; text is UTF-8.
     pub bytes: Vec<u8>,
+    /// It is the text that the sender wrote.
+    pub own_text: bool,
 }
 
 /// What can be drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A PDF.
     Pdf,
@@ -52,14 +78,21 @@ pub enum Kind {
         /// The mail shows it within its text.
         shown: bool,
     },
-    /// Plain text, already UTF-8.
+    /// Plain text.
     Text,
+    /// HTML.
+    Html {
+        /// The pictures that it shows; of its ornaments, which are documents of their own, only the ids.
+        pictures: Vec<Enclosed>,
+        /// It has tables or pictures that plain text can't have.
+        rich: bool,
+    },
     /// What is made a PDF first; only what [`Options::conversions`] names.
     Convert(Conversion),
 }
 
 /// A part of the mail that becomes no page.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
     /// Its file name, or what stands for it.
     pub name: String,
@@ -67,14 +100,62 @@ pub struct LeftOut {
     pub reason: Reason,
 }
 
-/// Why a part becomes no page.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Why a part becomes no page. The texts are what the sender reads.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum Reason {
     /// It is of a kind that can't be drawn.
+    #[error("{media_type} can't be drawn; save it as PDF")]
     Unsupported {
         /// Its media type.
         media_type: String,
     },
+    /// A photo as iPhones keep them.
+    #[error("HEIC pictures are not supported; send it as JPEG")]
+    Heic,
+    /// Mail or file that only its recipient can open.
+    #[error("it is encrypted; send it without")]
+    Encrypted,
+    /// A signed mail whose text is wrapped into its signature.
+    #[error("it is signed in a way that hides its text; sign it as clear text")]
+    Wrapped,
+    /// A zip file, or a file in one.
+    #[error("{0}")]
+    Zip(ZipFault),
+    /// A zip file with nothing in it.
+    #[error("nothing is in it")]
+    Nothing,
+    /// A container that can't be read.
+    #[error("it is cut off or its structure is broken")]
+    Broken,
+    /// Containers in containers in containers.
+    #[error("it is packed within too many other files")]
+    TooDeep,
+    /// More files than are looked at.
+    #[error("it holds too many files")]
+    TooMany,
+    /// A signature or a key: made for programs, not to be read.
+    #[error("it is a signature or a key, which has no page")]
+    Signature,
+    /// A calendar entry.
+    #[error("it is a calendar entry, which has no page")]
+    Calendar,
+    /// A contact card.
+    #[error("it is a contact card, which has no page")]
+    Card,
+}
+
+impl Reason {
+    /// Whether the sender may have meant it to be read: nobody misses the others.
+    #[must_use]
+    pub fn is_missed(&self) -> bool {
+        !matches!(self, Self::Signature | Self::Calendar | Self::Card)
+    }
+
+    /// Whether it is damaged, not merely unsuited.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Broken | Self::Zip(ZipFault::Broken))
+    }
 }
 
 impl std::fmt::Debug for Document {
@@ -89,27 +170,8 @@ pub fn read(message: &[u8], options: &Options) -> Option<Contents> {
     parts::read(message, options)
 }
 
-impl Looks<'_> {
-    /// The kind of document that it is drawn as.
-    fn kind(&self, options: &Options) -> Result<Kind, Reason> {
-        let unsupported = || Reason::Unsupported {
-            media_type: self.media_type.to_owned(),
-        };
-        if self.is_pdf() {
-            return Ok(Kind::Pdf);
-        }
-        if self.is_picture() {
-            return Ok(Kind::Picture { shown: self.shown });
-        }
-        if let Some(conversion) = self.conversion() {
-            let known = options.conversions.contains(&conversion);
-            return known
-                .then_some(Kind::Convert(conversion))
-                .ok_or_else(unsupported);
-        }
-        if self.media_type == "text/plain" {
-            return Ok(Kind::Text);
-        }
-        Err(unsupported())
-    }
+/// For the fuzz targets: the reader of `winmail.dat`.
+#[doc(hidden)]
+pub fn fuzz_tnef(bytes: &[u8]) {
+    let _ = tnef::read(bytes);
 }

@@ -1,49 +1,422 @@
 //! The parts of a mail, in its order.
 
-use mail_parser::{MessageParser, MessagePart, MimeHeaders, PartType};
+use faxpost_paper::Enclosed;
+use mail_parser::{
+    Address, Encoding, Message, MessageParser, MessagePart, MimeHeaders, PartType,
+    decoders::{base64::base64_decode, quoted_printable::quoted_printable_decode},
+};
 
-use super::{Contents, Document, LeftOut, Looks, Options};
+use super::{
+    Contents, Document, Kind, Options, Reason,
+    files::{File, Found, Sorter},
+    words::{self, Words},
+};
+use crate::language::Language;
+
+/// Multiparts within each other.
+const DEEPEST: usize = 40;
 
 pub(super) fn read(message: &[u8], options: &Options) -> Option<Contents> {
     let mail = MessageParser::default().parse(message)?;
-    let text = mail
-        .body_text(0)
-        .map(|text| text.trim().to_owned())
-        .unwrap_or_default();
-    let mut contents = Contents {
+    let mut sorter = Sorter::new(options);
+    part(&mut sorter, &mail, 0, Within::default());
+    let mut documents = settled(&mut sorter, None);
+    if let Some(first) = documents.first_mut()
+        && first.name.is_empty()
+    {
+        first.own_text = true;
+    }
+    Some(Contents {
         subject: mail.subject().unwrap_or_default().trim().to_owned(),
-        text,
-        documents: Vec::new(),
-        left_out: Vec::new(),
+        documents,
+        left_out: sorter.left_out,
+    })
+}
+
+/// Where a part stands.
+#[derive(Clone, Copy, Default)]
+struct Within {
+    depth: usize,
+    alternative: bool,
+    related: bool,
+}
+
+fn part(sorter: &mut Sorter<'_>, mail: &Message<'_>, id: u32, within: Within) {
+    let Some(part) = mail.part(id) else { return };
+    if !sorter.may_look() {
+        return;
+    }
+    if within.depth > DEEPEST {
+        return sorter.leave_out(&name_of(part, id), Reason::TooDeep);
+    }
+    let inner = Within {
+        depth: within.depth + 1,
+        ..within
     };
-    for (index, part) in mail.attachments().enumerate() {
-        let name = part
-            .attachment_name()
-            .map_or_else(|| format!("attachment {}", index + 1), str::to_owned);
-        let looks = Looks {
-            name: &name,
-            media_type: &media_type(part),
-            bytes: part.contents(),
-            // Shown by the HTML body by its Content-ID (RFC 2392). Some mail programs send documents inline
-            // with a Content-ID too, so it is only a hint: the picture's size decides.
-            shown: part.content_id().is_some() && matches!(part.body, PartType::InlineBinary(_)),
+    match &part.body {
+        PartType::Multipart(children) => {
+            // Of a broken mail the parser may say that a part is its own ancestor.
+            let children: Vec<u32> = children
+                .iter()
+                .copied()
+                .filter(|&child| child > id)
+                .collect();
+            multipart(sorter, mail, part, &children, inner);
+        }
+        PartType::Message(message) => match sorter.depth >= DEEPEST_MAIL {
+            true => sorter.leave_out(&name_of(part, id), Reason::TooDeep),
+            false => {
+                sorter.depth += 1;
+                forwarded(sorter, message, &name_of(part, id));
+                sorter.depth -= 1;
+            }
+        },
+        _ => leaf(sorter, mail, part, id, within),
+    }
+}
+
+/// Mails within each other.
+const DEEPEST_MAIL: usize = 5;
+
+fn multipart(
+    sorter: &mut Sorter<'_>,
+    mail: &Message<'_>,
+    of: &MessagePart<'_>,
+    children: &[u32],
+    within: Within,
+) {
+    let each = |sorter: &mut Sorter<'_>, children: &[u32], within| {
+        children
+            .iter()
+            .for_each(|&child| part(sorter, mail, child, within));
+    };
+    let subtype = of
+        .content_type()
+        .and_then(|kind| kind.subtype())
+        .unwrap_or("mixed");
+    match subtype.to_ascii_lowercase().as_str() {
+        "alternative" => alternative(sorter, mail, children, within),
+        "related" => {
+            let within = Within {
+                related: true,
+                ..within
+            };
+            each(sorter, children, within);
+        }
+        // RFC 1847 §2.1: what is signed, and its signature.
+        "signed" => each(sorter, children, within),
+        // RFC 1847 §2.2: nothing of it is for us.
+        "encrypted" => sorter.leave_out(&unnamed(sorter.options.language), Reason::Encrypted),
+        _ => each(sorter, children, within),
+    }
+}
+
+/// The same in several forms, the plainest first (RFC 2046 §5.1.4): of their texts one is drawn, and their
+/// other parts stay, since some programs put attachments into the richest form.
+fn alternative(sorter: &mut Sorter<'_>, mail: &Message<'_>, children: &[u32], within: Within) {
+    let before = std::mem::take(&mut sorter.words);
+    let mut one = Words::default();
+    for &child in children {
+        let within = Within {
+            alternative: true,
+            ..within
         };
-        match looks.kind(options) {
-            Ok(kind) => contents.documents.push(Document {
-                kind,
-                bytes: looks.bytes.to_vec(),
-                name,
-            }),
-            Err(reason) => contents.left_out.push(LeftOut { name, reason }),
+        part(sorter, mail, child, within);
+        let form = words::together(std::mem::take(&mut sorter.words));
+        one.plain = one.plain.or(form.plain.filter(|_| form.html.is_none()));
+        one.html = form.html.or(one.html);
+    }
+    sorter.words = before;
+    sorter.words.push(one);
+}
+
+fn leaf(
+    sorter: &mut Sorter<'_>,
+    mail: &Message<'_>,
+    part: &MessagePart<'_>,
+    id: u32,
+    within: Within,
+) {
+    let media_type = media_type(part);
+    let attached = part
+        .content_disposition()
+        .is_some_and(|d| d.ctype().eq_ignore_ascii_case("attachment"));
+    let named = part.attachment_name().is_some();
+    let is_text = matches!(part.body, PartType::Text(_) | PartType::Html(_));
+    if is_text && (id == 0 || !attached && !named) {
+        match media_type.as_str() {
+            "text/plain" | "" => return plain_text(sorter, mail, part, id),
+            "text/html" => {
+                return sorter.words.push(Words {
+                    html: Some(decoded(mail, part)),
+                    ..Words::default()
+                });
+            }
+            // Other forms of the same words: rich text, AMP, what a watch shows.
+            "text/calendar" => {}
+            _ if within.alternative => return,
+            _ => {}
         }
     }
-    Some(contents)
+    let raw = is_text.then(|| raw(mail, part)).flatten();
+    let file = File {
+        name: name_of(part, id),
+        bytes: raw.as_deref().unwrap_or(part.contents()),
+        charset: charset(part).map(str::to_owned),
+        content_id: part
+            .content_id()
+            .map(|id| id.trim_matches(['<', '>', ' ']).to_owned()),
+        inline: !attached && (within.related || part.content_id().is_some()),
+        media_type,
+    };
+    if matches!(
+        file.media_type.as_str(),
+        "application/pkcs7-mime" | "application/x-pkcs7-mime"
+    ) {
+        // RFC 8551 §3.2: the kind of wrapping.
+        let kind = part
+            .content_type()
+            .and_then(|kind| kind.attribute("smime-type"));
+        let reason = match kind {
+            Some(kind) if kind.eq_ignore_ascii_case("signed-data") => Reason::Wrapped,
+            _ => Reason::Encrypted,
+        };
+        return sorter.leave_out(&file.name, reason);
+    }
+    sorter.file(file);
+}
+
+fn plain_text(sorter: &mut Sorter<'_>, mail: &Message<'_>, part: &MessagePart<'_>, id: u32) {
+    let text = decoded(mail, part);
+    if text.trim_start().starts_with("-----BEGIN PGP MESSAGE-----") {
+        let name = part
+            .attachment_name()
+            .map_or_else(|| unnamed(sorter.options.language), |_| name_of(part, id));
+        return sorter.leave_out(&name, Reason::Encrypted);
+    }
+    sorter.words.push(Words {
+        plain: Some(text),
+        ..Words::default()
+    });
+}
+
+/// A mail within a mail: a few lines of its header, its text, its parts.
+pub(super) fn forwarded(sorter: &mut Sorter<'_>, mail: &Message<'_>, name: &str) {
+    let (found, words) = (
+        std::mem::take(&mut sorter.found),
+        std::mem::take(&mut sorter.words),
+    );
+    part(sorter, mail, 0, Within::default());
+    let header = header(mail, sorter.options.language);
+    let mut documents = settled(sorter, Some(&header));
+    if let Some(first) = documents.first_mut()
+        && first.name.is_empty()
+    {
+        let subject = mail
+            .subject()
+            .map(str::trim)
+            .filter(|subject| !subject.is_empty());
+        first.name = subject.unwrap_or(name).to_owned();
+    }
+    sorter.found = found;
+    sorter.words = words;
+    sorter
+        .found
+        .extend(documents.into_iter().map(|document| Found {
+            document,
+            content_id: None,
+            inline: false,
+        }));
+}
+
+/// The documents of a mail whose parts were all looked at: its text, with `header` above, then the others.
+fn settled(sorter: &mut Sorter<'_>, header: Option<&str>) -> Vec<Document> {
+    let words = words::together(std::mem::take(&mut sorter.words));
+    let mut found = std::mem::take(&mut sorter.found);
+    let carried = words.html.as_deref().map(words::look).unwrap_or_default();
+    for found in &mut found {
+        let id = found.content_id.as_deref();
+        let asked_for = id.is_some_and(|id| {
+            carried
+                .shown
+                .iter()
+                .any(|shown| shown.eq_ignore_ascii_case(id))
+        });
+        if let Kind::Picture { shown } = &mut found.document.kind {
+            // Its size decides then. Programs that turn a mail into plain text leave its ornaments as attachments
+            // with names that no person gives.
+            *shown |= asked_for || found.inline || is_machine_name(&found.document.name);
+        }
+    }
+    let mut documents = Vec::new();
+    if let Some(own) = own_text(words, &carried, &mut found, header) {
+        documents.push(own);
+    }
+    documents.extend(found.into_iter().map(|found| found.document));
+    documents
+}
+
+/// The text itself, in the form that is drawn.
+fn own_text(
+    words: Words,
+    carried: &words::Carried,
+    found: &mut Vec<Found>,
+    header: Option<&str>,
+) -> Option<Document> {
+    let html = words
+        .html
+        .filter(|_| carried.text || carried.drawn || !carried.shown.is_empty());
+    let is_shown = |found: &Found| {
+        let id = found.content_id.as_deref();
+        matches!(found.document.kind, Kind::Picture { .. })
+            && id.is_some_and(|id| {
+                carried
+                    .shown
+                    .iter()
+                    .any(|shown| shown.eq_ignore_ascii_case(id))
+            })
+    };
+    let pictures = || -> Vec<Enclosed> {
+        let shown = found.iter().filter(|found| is_shown(found));
+        shown
+            .map(|found| Enclosed {
+                id: found.content_id.clone().unwrap_or_default(),
+                bytes: found.document.bytes.clone(),
+            })
+            .collect()
+    };
+    let (kind, text) = match (words.plain, html) {
+        (plain, Some(html)) => {
+            let pictures = pictures();
+            let rich = words::is_rich(carried, &pictures);
+            match plain {
+                Some(plain) if !rich => (Kind::Text, plain),
+                None if !rich && !carried.text => return header_alone(header),
+                _ => {
+                    if rich {
+                        found.retain(|found| !is_shown(found));
+                    }
+                    let ornament = |picture: Enclosed| Enclosed {
+                        bytes: Vec::new(),
+                        ..picture
+                    };
+                    let pictures = match rich {
+                        true => pictures,
+                        false => pictures.into_iter().map(ornament).collect(),
+                    };
+                    let html = header.map_or(html.clone(), |header| {
+                        words::escaped(header) + "<hr>" + &html
+                    });
+                    return Some(document(Kind::Html { pictures, rich }, html));
+                }
+            }
+        }
+        (Some(plain), None) => (Kind::Text, plain),
+        (None, None) => return header_alone(header),
+    };
+    let text = header.map_or(text.clone(), |header| format!("{header}\n\n{text}"));
+    Some(document(kind, text))
+}
+
+fn header_alone(header: Option<&str>) -> Option<Document> {
+    header.map(|header| document(Kind::Text, header.to_owned()))
+}
+
+fn document(kind: Kind, text: String) -> Document {
+    Document {
+        name: String::new(),
+        kind,
+        bytes: text.into_bytes(),
+        own_text: false,
+    }
+}
+
+/// Who wrote a mail, when, to whom, about what.
+fn header(mail: &Message<'_>, language: Language) -> String {
+    let words = match language {
+        Language::En => ["From: ", "Date: ", "To: ", "Subject: "],
+        Language::Fr => ["De\u{a0}: ", "Date\u{a0}: ", "À\u{a0}: ", "Objet\u{a0}: "],
+    };
+    let date = mail.date().map(|date| {
+        let sign = if date.tz_before_gmt { '-' } else { '+' };
+        format!(
+            "{:04}-{:02}-{:02} {:02}:{:02} {sign}{:02}:{:02}",
+            date.year, date.month, date.day, date.hour, date.minute, date.tz_hour, date.tz_minute
+        )
+    });
+    let values = [
+        mail.from().map(people),
+        date,
+        mail.to().map(people),
+        mail.subject().map(|subject| subject.trim().to_owned()),
+    ];
+    let lines = words.iter().zip(values).filter_map(|(word, value)| {
+        let value = value.filter(|value| !value.is_empty())?;
+        // A folded header line is one line.
+        Some(format!(
+            "{word}{}",
+            value.split_whitespace().collect::<Vec<_>>().join(" ")
+        ))
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn people(addresses: &Address<'_>) -> String {
+    const MOST: usize = 20;
+    let all = addresses
+        .iter()
+        .take(MOST)
+        .map(|one| match (&one.name, &one.address) {
+            (Some(name), Some(address)) => format!("{name} <{address}>"),
+            (Some(one), None) | (None, Some(one)) => one.to_string(),
+            (None, None) => String::new(),
+        });
+    let mut out = all
+        .filter(|one| !one.is_empty())
+        .collect::<Vec<_>>()
+        .join(", ");
+    if addresses.iter().count() > MOST {
+        out.push_str(", …");
+    }
+    out
+}
+
+/// `image001.png` (Outlook), `Outlook-logo.png` (its web form), `ATT00001.png` (Exchange).
+fn is_machine_name(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let stem = name
+        .rsplit_once('.')
+        .map_or(name.as_str(), |(stem, _)| stem);
+    let numbered = |prefix: &str, digits: usize| {
+        stem.strip_prefix(prefix)
+            .is_some_and(|rest| rest.len() >= digits && rest.bytes().all(|b| b.is_ascii_digit()))
+    };
+    numbered("image", 3) || numbered("att", 5) || stem.starts_with("outlook-")
+}
+
+fn unnamed(language: Language) -> String {
+    match language {
+        Language::En => "the mail".to_owned(),
+        Language::Fr => "le message".to_owned(),
+    }
+}
+
+fn name_of(part: &MessagePart<'_>, id: u32) -> String {
+    let unnamed = || match part.is_content_type("text", "calendar") {
+        true => "invite.ics".to_owned(),
+        false => format!("attachment {id}"),
+    };
+    part.attachment_name().map_or_else(unnamed, str::to_owned)
 }
 
 /// Its media type in small letters, without parameters.
-fn media_type(part: &MessagePart) -> String {
+fn media_type(part: &MessagePart<'_>) -> String {
     let Some(kind) = part.content_type() else {
-        return "application/octet-stream".to_owned();
+        // RFC 2045 §5.2.
+        return match part.body {
+            PartType::Text(_) => "text/plain".to_owned(),
+            _ => "application/octet-stream".to_owned(),
+        };
     };
     match kind.subtype() {
         Some(subtype) => format!("{}/{subtype}", kind.ctype()).to_ascii_lowercase(),
@@ -51,86 +424,29 @@ fn media_type(part: &MessagePart) -> String {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::documents::{Kind, Reason};
+fn charset<'a>(part: &'a MessagePart<'_>) -> Option<&'a str> {
+    part.content_type()
+        .and_then(|kind| kind.attribute("charset"))
+}
 
-    fn read(message: &[u8]) -> Contents {
-        super::read(message, &Options::default()).expect("a mail")
+/// A text part's text, in whatever charset.
+fn decoded(mail: &Message<'_>, part: &MessagePart<'_>) -> String {
+    // Of UTF-7 the parser alone knows (RFC 2152).
+    let utf_7 = charset(part).is_some_and(|charset| charset.to_ascii_lowercase().contains("utf-7"));
+    match raw(mail, part) {
+        Some(raw) if !utf_7 => faxpost_paper::text_of(&raw, charset(part)),
+        _ => part.text_contents().unwrap_or_default().to_owned(),
     }
+}
 
-    fn mail(parts: &str) -> Vec<u8> {
-        format!(
-            "From: a@x.example\r\nTo: +331@fax.example\r\nSubject: =?utf-8?q?F=C3=A9vrier?=\r\nMIME-Version: 1.0\r\n\
-             Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nHello\r\n{parts}--b--\r\n"
-        )
-        .into_bytes()
-    }
-
-    #[test]
-    fn text_and_pdfs_come_in_the_order_of_the_mail() {
-        let contents = read(&mail(
-            "--b\r\nContent-Type: application/octet-stream; name=\"z.pdf\"\r\nContent-Disposition: attachment; filename=\"z.pdf\"\r\n\r\n%PDF-1.4 z\r\n\
-             --b\r\nContent-Type: application/pdf\r\nContent-Disposition: attachment; filename=\"a.pdf\"\r\n\r\n%PDF-1.4 a\r\n",
-        ));
-        assert_eq!(contents.subject, "Février");
-        assert_eq!(contents.text, "Hello");
-        let names: Vec<_> = contents.documents.iter().map(|d| d.name.as_str()).collect();
-        assert_eq!(names, ["z.pdf", "a.pdf"]);
-        assert!(contents.documents.iter().all(|d| d.kind == Kind::Pdf));
-    }
-
-    #[test]
-    fn an_inline_document_is_a_document_and_an_inline_picture_is_shown() {
-        let contents = read(&mail(
-            "--b\r\nContent-Type: application/pdf; name=\"a.pdf\"\r\nContent-Disposition: inline; filename=\"a.pdf\"\r\nContent-ID: <a@x>\r\n\r\n%PDF-1.4 a\r\n\
-             --b\r\nContent-Type: image/gif; name=\"logo.gif\"\r\nContent-Disposition: inline; filename=\"logo.gif\"\r\nContent-ID: <l@x>\r\n\r\nGIF89a\r\n\
-             --b\r\nContent-Type: image/gif; name=\"scan.gif\"\r\nContent-Disposition: attachment; filename=\"scan.gif\"\r\n\r\nGIF89a\r\n",
-        ));
-        let names: Vec<_> = contents.documents.iter().map(|d| d.name.as_str()).collect();
-        assert_eq!(names, ["a.pdf", "logo.gif", "scan.gif"]);
-        let kinds: Vec<_> = contents.documents.iter().map(|d| d.kind).collect();
-        let picture = |shown| Kind::Picture { shown };
-        assert_eq!(kinds, [Kind::Pdf, picture(true), picture(false)]);
-    }
-
-    #[test]
-    fn what_cannot_be_drawn_is_named() {
-        let contents = read(&mail(
-            "--b\r\nContent-Type: application/zip\r\nContent-Disposition: attachment; filename=\"all.zip\"\r\n\r\nPK\r\n",
-        ));
-        assert_eq!(
-            contents.left_out,
-            [LeftOut {
-                name: "all.zip".into(),
-                reason: Reason::Unsupported {
-                    media_type: "application/zip".into()
-                }
-            }]
-        );
-    }
-
-    #[test]
-    fn a_mail_with_nothing_in_it_has_neither_text_nor_documents() {
-        let contents = read(b"From: a@x.example\r\nSubject: x\r\n\r\n\r\n");
-        assert_eq!((contents.text.as_str(), contents.documents.len()), ("", 0));
-    }
-
-    #[test]
-    fn what_is_converted_here_is_a_document_and_else_it_is_named() {
-        let message = mail(
-            "--b\r\nContent-Type: application/msword\r\nContent-Disposition: attachment; filename=\"a.doc\"\r\n\r\nx\r\n",
-        );
-        assert_eq!(read(&message).left_out.len(), 1);
-        let options = Options {
-            conversions: vec![crate::documents::Conversion::Word],
-        };
-        let contents = super::read(&message, &options).expect("a mail");
-        assert!(contents.left_out.is_empty());
-        assert_eq!(
-            contents.documents[0].kind,
-            Kind::Convert(crate::documents::Conversion::Word)
-        );
+/// A text part's octets: the parser gives text, and has put marks for octets that it could not read.
+fn raw(mail: &Message<'_>, part: &MessagePart<'_>) -> Option<Vec<u8>> {
+    let body = mail
+        .raw_message()
+        .get(part.offset_body as usize..part.offset_end as usize)?;
+    match part.encoding {
+        Encoding::None => Some(body.to_vec()),
+        Encoding::Base64 => base64_decode(body),
+        Encoding::QuotedPrintable => quoted_printable_decode(body),
     }
 }

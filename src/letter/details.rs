@@ -1,9 +1,10 @@
 //! What belongs to a result besides its words: kept as data, told in the reader's language.
 
-use faxpost_paper::{Note, PaperError, Reason};
+use faxpost_paper::{Note, PaperError, Reason, ZipFault};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    documents::{self, LeftOut},
     language::Language,
     worker::paper::{PaperFailure, PaperLimit},
 };
@@ -11,12 +12,10 @@ use crate::{
 /// Why a mail gave no pages, for `job.outcome_note`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Detail {
-    /// An attachment of a kind that can't be drawn.
-    Kind {
-        /// Its file name.
-        name: String,
-        /// Its media type.
-        media_type: String,
+    /// Attachments that can't be drawn.
+    LeftOut {
+        /// Each, with the reason.
+        parts: Vec<LeftOut>,
     },
     /// Documents without a page.
     NoPage {
@@ -30,6 +29,12 @@ pub enum Detail {
         /// Why.
         failure: PaperFailure,
     },
+}
+
+impl From<Note> for Said {
+    fn from(note: Note) -> Self {
+        Self::Drawn(note)
+    }
 }
 
 impl Detail {
@@ -48,7 +53,14 @@ impl Detail {
 
     pub(super) fn to(&self, language: Language) -> String {
         match self {
-            Self::Kind { name, media_type } => format!("{name} ({media_type})"),
+            Self::LeftOut { parts } => {
+                let each = parts.iter().map(|part| left_out(part, language));
+                let mark = match language {
+                    Language::En => "; ",
+                    Language::Fr => "\u{a0}; ",
+                };
+                each.collect::<Vec<_>>().join(mark)
+            }
             Self::NoPage { names } => match language {
                 Language::En => format!("{}: no page in it", names.join(", ")),
                 Language::Fr => format!("{}\u{a0}: aucune page", names.join(", ")),
@@ -64,19 +76,84 @@ impl Detail {
     }
 }
 
-/// Something about a document that was drawn, for `rendition.notes`.
+/// Something about a document of the mail, for `rendition.notes`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DocumentNote {
     /// Its file name; empty for the mail's own text.
     pub name: String,
     /// What.
-    pub note: Note,
+    pub said: Said,
+}
+
+/// What is said of a document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Said {
+    /// It was drawn, and this is worth knowing.
+    Drawn(Note),
+    /// It was left out.
+    LeftOut(documents::Reason),
+    /// It could not be drawn, and was left out as its sender's profile has it.
+    NotDrawn(PaperFailure),
 }
 
 impl DocumentNote {
     pub(super) fn to(&self, language: Language) -> String {
-        of(&self.name, &note(&self.note, language), language)
+        match &self.said {
+            Said::Drawn(note) => of(&self.name, &self::note(note, language), language),
+            Said::LeftOut(reason) => of(
+                &self.name,
+                &missing(&reason_to(reason, language), language),
+                language,
+            ),
+            Said::NotDrawn(failure) => of(
+                &self.name,
+                &missing(&paper_failure(failure, language), language),
+                language,
+            ),
+        }
     }
+}
+
+fn missing(why: &str, language: Language) -> String {
+    match language {
+        Language::En => format!("left out, {why}"),
+        Language::Fr => format!("laissé de côté, {why}"),
+    }
+}
+
+fn left_out(part: &LeftOut, language: Language) -> String {
+    of(&part.name, &reason_to(&part.reason, language), language)
+}
+
+fn reason_to(reason: &documents::Reason, language: Language) -> String {
+    use documents::Reason;
+    if language == Language::En {
+        return reason.to_string();
+    }
+    let said = match reason {
+        Reason::Unsupported { media_type } => {
+            return format!("{media_type} ne peut pas être dessiné\u{a0}; enregistrez-le en PDF");
+        }
+        Reason::Heic => "les images HEIC ne sont pas prises en charge\u{a0}; envoyez-la en JPEG",
+        Reason::Encrypted => "c'est chiffré\u{a0}; envoyez-le sans chiffrement",
+        Reason::Wrapped => {
+            "c'est signé d'une manière qui cache le texte\u{a0}; signez-le en texte clair"
+        }
+        Reason::Zip(fault) => match fault {
+            ZipFault::Broken => "le fichier est tronqué ou sa structure est abîmée",
+            ZipFault::Encrypted => "c'est protégé par un mot de passe",
+            ZipFault::Method => "le fichier est compressé d'une manière peu courante",
+            ZipFault::TooMuch => "il contient plus que ce qui est décompressé",
+        },
+        Reason::Nothing => "il est vide",
+        Reason::Broken => "le fichier est tronqué ou sa structure est abîmée",
+        Reason::TooDeep => "il est emballé dans trop d'autres fichiers",
+        Reason::TooMany => "il contient trop de fichiers",
+        Reason::Signature => "c'est une signature ou une clé, qui n'a pas de page",
+        Reason::Calendar => "c'est une entrée d'agenda, qui n'a pas de page",
+        Reason::Card => "c'est une carte de visite, qui n'a pas de page",
+    };
+    said.to_owned()
 }
 
 /// `offer.pdf: what is said of it`.
@@ -112,6 +189,9 @@ fn note(note: &Note, language: Language) -> String {
                 .to_owned()
         }
         Note::Animation => "l'image est animée\u{a0}; seul son premier instant est sur la page".to_owned(),
+        Note::RemotePictures { count } => {
+            format!("images du web non chargées\u{a0}: {count}")
+        }
         Note::PictureMissing => "une image du document n'a pas pu être lue et manque".to_owned(),
         Note::AnnotationMissing => {
             "un champ de formulaire ou un commentaire n'a pas pu être dessiné".to_owned()
@@ -198,6 +278,9 @@ fn reason_fr(reason: Reason) -> String {
             "c'est une sorte de fichier d'image qui n'est pas lue\u{a0}; enregistrez-la en JPEG ou PNG"
         }
         Reason::PictureSize => "l'image a trop de pixels\u{a0}; 100 millions sont acceptés",
+        Reason::TooMuch => {
+            "il a trop d'éléments, ou trop imbriqués, pour être mis en page\u{a0}; envoyez-le en PDF"
+        }
         Reason::NotDrawn => "il n'a pas pu être dessiné",
     };
     said.to_owned()

@@ -14,7 +14,7 @@ mod received;
 mod report;
 mod words;
 
-pub use details::{Detail, DocumentNote};
+pub use details::{Detail, DocumentNote, Said};
 pub use notice::{Notice, notice};
 pub use picture::{PictureError, page_picture, page_png, png_of};
 pub use received::{ReceivedLetter, received};

@@ -2,6 +2,7 @@ use faxpost_paper::{Note, PaperError, Reason};
 
 use super::*;
 use crate::{
+    documents::{self, LeftOut},
     language::Language,
     outcome::{self, Verdict},
     worker::paper::PaperFailure,
@@ -213,9 +214,10 @@ fn reports_in_both_languages() {
             if name == "partly" {
                 letter.notes = vec![DocumentNote {
                     name: "offer.pdf".into(),
-                    note: Note::FontSubstituted {
+                    said: Note::FontSubstituted {
                         font: "Vetlana".into(),
-                    },
+                    }
+                    .into(),
                 }];
             }
             insta::assert_snapshot!(
@@ -294,11 +296,15 @@ fn nothing_from_outside_makes_a_header_or_markup() {
     letter.to = "alice@example.com>\r\nBcc: <victim@example.com".into();
     letter.notes = vec![DocumentNote {
         name: evil.into(),
-        note: Note::FontMissing { font: evil.into() },
+        said: Note::FontMissing { font: evil.into() }.into(),
     }];
-    letter.jobs[0].note = Some(Detail::Kind {
-        name: evil.into(),
-        media_type: evil.into(),
+    letter.jobs[0].note = Some(Detail::LeftOut {
+        parts: vec![LeftOut {
+            name: evil.into(),
+            reason: documents::Reason::Unsupported {
+                media_type: evil.into(),
+            },
+        }],
     });
     letter.jobs[0].destination = evil.into();
     letter.jobs[0].state = "failed".into();
@@ -419,7 +425,7 @@ fn what_belongs_to_a_result_is_kept_as_data_and_told_in_the_readers_language() {
         // The mail's own text has no name.
         let note = DocumentNote {
             name: String::new(),
-            note,
+            said: note.into(),
         };
         let (en, fr) = (note.to(Language::En), note.to(Language::Fr));
         assert_ne!(en, fr);

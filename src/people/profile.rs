@@ -48,7 +48,7 @@ const fn number(key: &'static str, column: &'static str, expected: &'static str)
 const SECONDS: &str = "none, or seconds as 60,120,300";
 const COUNT: &str = "a whole number from 1 to 100";
 
-const VALUES: [Value; 22] = [
+const VALUES: [Value; 23] = [
     text("resolution", "resolution", "standard, fine or superfine"),
     text("paper", "paper", "a4, letter or legal"),
     text("landscape", "landscape", "turn or shrink"),
@@ -91,6 +91,7 @@ const VALUES: [Value; 22] = [
         "deny",
         "none, or beginnings of numbers as +339,+44870",
     ),
+    text("unreadable", "unreadable", "stop or leave-out"),
 ];
 
 /// The most waits of a row, and the longest, seconds: a day is all the time that a fax has.
@@ -177,6 +178,7 @@ fn stored(key: &str, written: &str) -> Option<String> {
         "landscape" => one_of(&["turn", "shrink"]),
         "long" => one_of(&["split", "shrink"]),
         "blank" => one_of(&["keep", "drop"]),
+        "unreadable" => one_of(&["stop", "leave-out"]),
         "tone" => one_of(&["auto", "text", "photo"]),
         "dots" => one_of(&["diffused", "clustered"]),
         "cover" => match written {
@@ -289,6 +291,9 @@ impl Rules {
         let said = |key: &str| profiles.iter().find_map(|profile| profile.values.get(key));
         if let Some(priority) = said("priority") {
             sending.priority = read("priority", priority)?;
+        }
+        if let Some(unreadable) = said("unreadable") {
+            sending.unreadable = read("unreadable", unreadable)?;
         }
         if let Some(calls) = said("calls") {
             sending.max_calls = read("calls", calls)?;

@@ -17,7 +17,7 @@ use std::{
 
 pub use accepting::{Accepting, SameMail};
 pub use retention::Retention;
-pub use sending::Sending;
+pub use sending::{Sending, Unreadable};
 
 /// All rules.
 #[derive(Clone, Debug)]

@@ -16,6 +16,29 @@ pub const PRIORITIES: std::ops::RangeInclusive<i64> = 0..=9;
 /// How many faxes a call may carry.
 pub const BATCHES: std::ops::RangeInclusive<u32> = 1..=20;
 
+/// What becomes of a fax with an attachment that can't be drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unreadable {
+    /// Nothing is sent, and the report names the attachment.
+    #[default]
+    Stop,
+    /// The rest is sent, and the report names the attachment.
+    LeaveOut,
+}
+
+impl std::str::FromStr for Unreadable {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "stop" => Ok(Self::Stop),
+            "leave-out" => Ok(Self::LeaveOut),
+            _ => Err(()),
+        }
+    }
+}
+
 /// The rules of trying again.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -37,6 +60,9 @@ pub struct Sending {
     /// What goes first of one tenant: 0 first, 9 last.
     #[serde(default = "normal_priority")]
     pub priority: i64,
+    /// What an attachment that can't be drawn does to its fax.
+    #[serde(default)]
+    pub unreadable: Unreadable,
     /// Seconds of waiting that make up for one step of priority; 0: none do.
     #[serde(default = "normal_age")]
     pub age_s: u32,

@@ -19,13 +19,14 @@ use super::{
 };
 use crate::{
     clock::now_ms,
-    documents::{self, Contents, Document, Kind, LeftOut, Password, Reason},
-    letter::{Detail, DocumentNote},
+    documents::{self, Contents, Document, Kind, LeftOut, Password},
+    letter::{Detail, DocumentNote, Said},
     people::{self, Settings},
+    policy::Unreadable,
     store::{StoreError, Topic, new_id},
     trouble::Trouble,
     vault::{CustodyError, NewItem, What},
-    worker::paper::{PaperFailure, PaperRequest},
+    worker::paper::{PaperDone, PaperFailure, PaperRequest},
 };
 
 /// Renders until `stop`, one submission at a time.
@@ -224,7 +225,10 @@ async fn prepare(queue: &Inner, jobs: &[Job]) -> Result<(Rendition, Contents), F
         .open(&queue.store, &job.tenant_id, &custody_id)
         .await
         .map_err(|error| not_read(&error))?;
-    let options = documents::Options::default();
+    let options = documents::Options {
+        language: settings.language,
+        ..documents::Options::default()
+    };
     let read = move || {
         (
             documents::read(&message, &options),
@@ -234,7 +238,8 @@ async fn prepare(queue: &Inner, jobs: &[Job]) -> Result<(Rendition, Contents), F
     let (contents, password) = tokio::task::spawn_blocking(read)
         .await
         .map_err(|error| Failure::Ours(error.to_string()))?;
-    let contents = fit(contents)?;
+    let unreadable = rules.sending.unreadable;
+    let contents = fit(contents, unreadable)?;
     let setup = PageSetup {
         fit: rules.sending.fit(),
         tone: rules.sending.tone,
@@ -258,9 +263,11 @@ async fn prepare(queue: &Inner, jobs: &[Job]) -> Result<(Rendition, Contents), F
     .await
     .map_err(StoreError::from)?;
     if let Some(row) = made {
+        let pages = super::records::page_number(row.try_get("pages").map_err(StoreError::from)?);
+        let id: String = row.try_get("rendition_id").map_err(StoreError::from)?;
         let rendition = Rendition {
-            rendition_id: Some(row.try_get("rendition_id").map_err(StoreError::from)?),
-            pages: super::records::page_number(row.try_get("pages").map_err(StoreError::from)?),
+            rendition_id: (pages > 0).then_some(id),
+            pages,
             setup,
             settings,
             sender,
@@ -268,28 +275,25 @@ async fn prepare(queue: &Inner, jobs: &[Job]) -> Result<(Rendition, Contents), F
         };
         return Ok((rendition, contents));
     }
-    let (drawn, notes) = draw(queue, &contents, password.as_ref(), &setup, &settings).await?;
+    let how = How {
+        password: password.as_ref(),
+        setup,
+        cover: settings.cover,
+        unreadable,
+    };
+    let (drawn, notes) = draw(queue, &contents, &how).await?;
     tracing::info!(
         submission = job.submission_id,
         pages = drawn.len(),
         "the documents of a mail are drawn"
     );
-    let sent = |document: &&Document| document.kind != Kind::Picture { shown: true };
-    if drawn.is_empty() && contents.documents.iter().any(|document| sent(&document)) {
-        // A cover alone would be called sent, and the document with it.
-        let names = contents.documents.iter().filter(sent);
-        let names = names.map(|document| document.name.clone()).collect();
-        return Err(Failure::Mail {
-            outcome: "attachment-unreadable",
-            note: Some(Detail::NoPage { names }),
-        });
-    }
     let pages = u32::try_from(drawn.len()).unwrap_or(u32::MAX);
-    let rendition_id = if drawn.is_empty() {
-        None
-    } else {
-        Some(keep_rendition(queue, job, &key, &drawn, &notes).await?)
+    // Without pages there is still something to tell.
+    let kept = match drawn.is_empty() && notes.is_empty() {
+        true => None,
+        false => Some(keep_rendition(queue, job, &key, &drawn, &notes).await?),
     };
+    let rendition_id = kept.filter(|_| pages > 0);
     let rendition = Rendition {
         rendition_id,
         pages,
@@ -315,74 +319,132 @@ fn not_read(error: &CustodyError) -> Failure {
     }
 }
 
-/// What can become a fax: a mail that can be read, with something to draw and nothing that can't be.
-fn fit(contents: Option<Contents>) -> Result<Contents, Failure> {
+/// What can become a fax: a mail that can be read, with something to draw, and nothing that can't be unless
+/// its sender's profile leaves that out.
+fn fit(contents: Option<Contents>, unreadable: Unreadable) -> Result<Contents, Failure> {
     let failed = |outcome, note| Err(Failure::Mail { outcome, note });
     let Some(contents) = contents else {
         return failed("mail-unreadable", None);
     };
-    if let Some(LeftOut { name, reason }) = contents.left_out.first() {
-        let Reason::Unsupported { media_type } = reason;
-        let (name, media_type) = (name.clone(), media_type.clone());
-        return failed(
-            "attachment-unsupported",
-            Some(Detail::Kind { name, media_type }),
-        );
+    let missed = contents
+        .left_out
+        .iter()
+        .filter(|part| part.reason.is_missed());
+    let parts: Vec<LeftOut> = missed.cloned().collect();
+    let nothing = contents.documents.is_empty();
+    if let Some(first) = parts.first()
+        && (nothing || unreadable == Unreadable::Stop)
+    {
+        let outcome = match first.reason.is_damage() {
+            true => "attachment-unreadable",
+            false => "attachment-unsupported",
+        };
+        return failed(outcome, Some(Detail::LeftOut { parts }));
     }
-    if contents.documents.is_empty() && contents.text.is_empty() {
+    if nothing {
         return failed("mail-empty", None);
     }
     Ok(contents)
 }
 
-/// Draws every document, each in a paper worker of its own.
+/// How the documents of a mail are drawn.
+struct How<'a> {
+    password: Option<&'a Password>,
+    setup: PageSetup,
+    /// A cover goes first.
+    cover: bool,
+    unreadable: Unreadable,
+}
+
+/// Draws every document, each in a paper worker of its own; the text that the cover prints is none.
 async fn draw(
     queue: &Inner,
     contents: &Contents,
-    password: Option<&Password>,
-    setup: &PageSetup,
-    settings: &Settings,
+    how: &How<'_>,
 ) -> Result<(Vec<FaxPage>, Vec<DocumentNote>), Failure> {
     let mut drawn = Vec::new();
     let mut notes = Vec::new();
-    let body_is_page = !settings.cover && !contents.text.is_empty();
-    let body = body_is_page.then(|| Input::Text {
-        name: String::new(),
-        text: contents.text.clone(),
-    });
-    let attached = contents
-        .documents
-        .iter()
-        .map(|document| input(document, password));
-    for input in body.map(Ok).into_iter().chain(attached) {
-        let input = input?;
-        let name = input.name().to_owned();
-        let request = PaperRequest::Render {
-            input,
-            setup: *setup,
-            limits: Limits {
-                max_pages: queue.max_pages,
-                ..Limits::default()
-            },
-        };
-        let done = queue
-            .paper
-            .render(&request, queue.paper_deadline)
-            .await
-            .map_err(|failure| not_drawn(&name, &failure))?;
-        drawn.extend(done.pages);
-        notes.extend(done.notes.into_iter().map(|note| DocumentNote {
+    let mut first_failure = None;
+    let on_cover = contents.cover_text().filter(|_| how.cover);
+    let left = || {
+        contents
+            .documents
+            .iter()
+            .filter(|one| on_cover != Some(*one))
+    };
+    for document in left() {
+        let name = document.name.clone();
+        let note = |said| DocumentNote {
             name: name.clone(),
-            note,
-        }));
+            said,
+        };
+        match draw_one(queue, document, how).await? {
+            Ok(done) => {
+                drawn.extend(done.pages);
+                notes.extend(done.notes.into_iter().map(|said| note(said.into())));
+            }
+            Err(failure) => {
+                let failed = not_drawn(&name, &failure);
+                // What the sender wrote is never left out.
+                if how.unreadable == Unreadable::Stop || document.own_text {
+                    return Err(failed);
+                }
+                first_failure.get_or_insert(failed);
+                notes.push(note(Said::NotDrawn(failure)));
+            }
+        }
     }
+    let shown = |document: &&Document| document.kind == Kind::Picture { shown: true };
+    if drawn.is_empty()
+        && on_cover.is_none()
+        && let Some(failed) = first_failure
+    {
+        return Err(failed);
+    }
+    let names: Vec<String> = left()
+        .filter(|d| !shown(d))
+        .map(|d| d.name.clone())
+        .collect();
+    if drawn.is_empty() && !names.is_empty() && how.unreadable == Unreadable::Stop {
+        // A cover alone would be called sent, and the document with it.
+        return Err(Failure::Mail {
+            outcome: "attachment-unreadable",
+            note: Some(Detail::NoPage { names }),
+        });
+    }
+    notes.extend(contents.left_out.iter().map(|part| DocumentNote {
+        name: part.name.clone(),
+        said: Said::LeftOut(part.reason.clone()),
+    }));
     Ok((drawn, notes))
+}
+
+/// A document's pages; within, why it has none and never will.
+async fn draw_one(
+    queue: &Inner,
+    document: &Document,
+    how: &How<'_>,
+) -> Result<Result<PaperDone, PaperFailure>, Failure> {
+    let request = PaperRequest::Render {
+        input: input(document, how.password)?,
+        setup: how.setup,
+        limits: Limits {
+            max_pages: queue.max_pages,
+            ..Limits::default()
+        },
+    };
+    match queue.paper.render(&request, queue.paper_deadline).await {
+        Ok(done) => Ok(Ok(done)),
+        Err(failure) if failure.trouble() == Trouble::Permanent => Ok(Err(failure)),
+        Err(failure) => Err(Failure::Ours(failure.to_string())),
+    }
 }
 
 /// What a paper worker draws it as.
 fn input(document: &Document, password: Option<&Password>) -> Result<Input, Failure> {
     let name = document.name.clone();
-    Ok(match document.kind {
+    let text = || String::from_utf8_lossy(&document.bytes).into_owned();
+    Ok(match &document.kind {
         Kind::Pdf => Input::Pdf {
             name,
             bytes: document.bytes.clone(),
@@ -391,20 +453,19 @@ fn input(document: &Document, password: Option<&Password>) -> Result<Input, Fail
         Kind::Picture { shown } => Input::Picture {
             name,
             bytes: document.bytes.clone(),
-            shown,
+            shown: *shown,
         },
-        Kind::Text => Input::Text {
+        Kind::Text => Input::Text { name, text: text() },
+        Kind::Html { pictures, .. } => Input::Html {
             name,
-            text: String::from_utf8_lossy(&document.bytes).into_owned(),
+            html: text(),
+            pictures: pictures.clone(),
         },
         // Here it would be made a PDF; no conversion is offered to `documents`, so none is asked for.
         Kind::Convert(_) => {
             return Err(Failure::Mail {
                 outcome: "attachment-unsupported",
-                note: Some(Detail::Kind {
-                    name,
-                    media_type: "application/octet-stream".to_owned(),
-                }),
+                note: Some(Detail::NoPage { names: vec![name] }),
             });
         }
     })
@@ -434,15 +495,18 @@ async fn keep_rendition(
     drawn: &[FaxPage],
     notes: &[DocumentNote],
 ) -> Result<String, Failure> {
-    let kept = queue
-        .custody
-        .keep_one(NewItem {
-            tenant_id: job.tenant_id.clone(),
-            what: What::Rendition,
-            bytes: written(drawn)?,
-        })
-        .await
-        .map_err(|error| Failure::Ours(error.to_string()))?;
+    let kept = match drawn.is_empty() {
+        true => None,
+        false => {
+            let item = NewItem {
+                tenant_id: job.tenant_id.clone(),
+                what: What::Rendition,
+                bytes: written(drawn)?,
+            };
+            let kept = queue.custody.keep_one(item).await;
+            Some(kept.map_err(|error| Failure::Ours(error.to_string()))?)
+        }
+    };
     let rendition_id = new_id();
     let mut tx = queue.store.begin().await?;
     // All its jobs may have ended meanwhile: then its custody may have ended with the report, and what would
@@ -459,11 +523,10 @@ async fn keep_rendition(
     if open.rows_affected() == 0 {
         return Err(Failure::Ours("its jobs have ended meanwhile".into()));
     }
-    queue
-        .custody
-        .record(&mut tx, &kept)
-        .await
-        .map_err(|error| Failure::Ours(error.to_string()))?;
+    if let Some(kept) = &kept {
+        let recorded = queue.custody.record(&mut tx, kept).await;
+        recorded.map_err(|error| Failure::Ours(error.to_string()))?;
+    }
     sqlx::query(
         "INSERT INTO rendition (rendition_id, tenant_id, submission_id, page_setup, pages, custody_id, notes, created_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
@@ -473,7 +536,7 @@ async fn keep_rendition(
     .bind(&job.submission_id)
     .bind(key)
     .bind(i64::try_from(drawn.len()).unwrap_or(i64::MAX))
-    .bind(&kept.custody_id)
+    .bind(kept.as_ref().map(|kept| kept.custody_id.as_str()))
     .bind(serde_json::to_string(notes).unwrap_or_else(|_| "[]".into()))
     .bind(now_ms())
     .execute(tx.conn())
@@ -569,6 +632,7 @@ async fn draw_cover(
     rendition: &Rendition,
     contents: &Contents,
 ) -> Result<Vec<FaxPage>, Failure> {
+    let text = contents.cover_text();
     let cover = Cover {
         organisation: rendition.sender.company.clone(),
         from_name: rendition.sender.name.clone(),
@@ -578,7 +642,10 @@ async fn draw_cover(
         date: pages::local_date(rendition.sender.accepted_at, &rendition.settings),
         subject: contents.subject.clone(),
         document_pages: rendition.pages,
-        message: contents.text.clone(),
+        message: text.map_or_else(String::new, |text| {
+            String::from_utf8_lossy(&text.bytes).into_owned()
+        }),
+        message_is_html: text.is_some_and(|text| matches!(text.kind, Kind::Html { .. })),
         notice: String::new(),
         language: pages::language(&rendition.settings),
     };

@@ -10,6 +10,7 @@ mod endings;
 mod fallback;
 mod journeys;
 mod paper;
+mod parts;
 mod password;
 mod promise_1;
 mod promise_2;

@@ -23,7 +23,17 @@ pub fn message(subject: &str, text: &str, attachments: &[(&str, &str, &[u8])]) -
 /// A mail of `testdata/mails` as Alice would have sent it.
 #[must_use]
 pub fn from_client(file: &str) -> Vec<u8> {
-    let path = format!("{}/testdata/mails/{file}", env!("CARGO_MANIFEST_DIR"));
+    as_alice(&format!("mails/{file}"))
+}
+
+/// A mail of `testdata/labelled` as Alice would have sent it.
+#[must_use]
+pub fn labelled(name: &str) -> Vec<u8> {
+    as_alice(&format!("labelled/{name}.eml"))
+}
+
+fn as_alice(file: &str) -> Vec<u8> {
+    let path = format!("{}/testdata/{file}", env!("CARGO_MANIFEST_DIR"));
     let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
     let bytes = replace(&bytes, b"ada@example.com", ALICE.as_bytes());
     replace(&bytes, b"@fax.example.com", b"@fax.localhost")

@@ -1,4 +1,5 @@
-//! Renders a PDF or a text file to fax pages and writes each as a portable bitmap.
+//! Renders a PDF, an HTML file (its `cid:` pictures are the files in `FILE.pictures/`) or a text file to fax
+//! pages and writes each as a portable bitmap.
 //!
 //! `cargo run -p faxpost-paper --example fax_pages -- FILE OUT_PREFIX [standard|fine|superfine]`;
 //! `FILE` may be `cover-en` or `cover-fr` for a sample cover.
@@ -7,7 +8,8 @@ use std::fmt::Write as _;
 use std::time::Instant;
 
 use faxpost_paper::{
-    Cover, HeaderLine, Input, Language, Limits, PageSetup, cover, header_line, render, stamp, warm,
+    Cover, Enclosed, HeaderLine, Input, Language, Limits, PageSetup, cover, header_line, render,
+    stamp, warm,
 };
 use faxpost_t4::{FaxPage, Resolution};
 
@@ -63,8 +65,16 @@ fn document(file: &str, setup: &PageSetup) -> Result<Vec<FaxPage>, Box<dyn std::
             bytes,
             password: None,
         }
+    } else if file.ends_with(".html") {
+        let html = faxpost_paper::text_of(&bytes, None);
+        let pictures = enclosed(file)?;
+        Input::Html {
+            name,
+            html,
+            pictures,
+        }
     } else {
-        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let text = faxpost_paper::text_of(&bytes, None);
         Input::Text { name, text }
     };
     let rendered = render(&input, setup, &Limits::default(), &mut |_, _| ())?;
@@ -72,6 +82,20 @@ fn document(file: &str, setup: &PageSetup) -> Result<Vec<FaxPage>, Box<dyn std::
         println!("note: {note}");
     }
     Ok(rendered.pages)
+}
+
+/// The files beside an HTML file, by their names.
+fn enclosed(file: &str) -> Result<Vec<Enclosed>, Box<dyn std::error::Error>> {
+    let folder = std::path::Path::new(file).with_extension("pictures");
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten() {
+        let entry = entry?;
+        all.push(Enclosed {
+            id: entry.file_name().to_string_lossy().into_owned(),
+            bytes: std::fs::read(entry.path())?,
+        });
+    }
+    Ok(all)
 }
 
 fn sample(language: Language) -> Cover {
@@ -106,6 +130,7 @@ fn sample(language: Language) -> Cover {
         date: "21 November 2026, 21:40".into(),
         subject: "Signed agreement no. 2026-114 and annexes".into(),
         message,
+        message_is_html: false,
         document_pages: 3,
         notice: "This fax is meant for the recipient named above. If it reached you by mistake, \
                  please tell the sender and destroy it."

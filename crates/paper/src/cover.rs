@@ -1,13 +1,13 @@
 //! The cover: who, to whom, when, how many pages, about what, and the mail's own text.
 
-use std::sync::LazyLock;
+use std::{borrow::Cow, sync::LazyLock};
 
 use faxpost_t4::FaxPage;
 use serde::{Deserialize, Serialize};
 use typst::syntax::Source;
 
 use crate::text::{INK, prepare};
-use crate::{PageSetup, PaperError, code, typeset};
+use crate::{PageSetup, PaperError, code, html, typeset};
 
 static TEMPLATE: LazyLock<Source> =
     LazyLock::new(|| Source::detached(include_str!("../templates/cover.typ")));
@@ -51,6 +51,8 @@ pub struct Cover {
     pub subject: String,
     /// The mail's text.
     pub message: String,
+    /// `message` is HTML: its words are printed.
+    pub message_is_html: bool,
     /// Pages that follow the cover. The cover prints the sum of these and its own.
     pub document_pages: u32,
     /// Small print at the foot, such as a notice of confidentiality.
@@ -67,7 +69,11 @@ pub struct Cover {
 pub fn cover(cover: &Cover, setup: &PageSetup) -> Result<Vec<FaxPage>, PaperError> {
     setup.check()?;
     let labels = Labels::of(cover.language);
-    let message = prepare(cover.message.trim_end());
+    let words = match cover.message_is_html {
+        true => Cow::Owned(html::words(&cover.message)),
+        false => Cow::Borrowed(cover.message.as_str()),
+    };
+    let message = prepare(words.trim_end());
     let (mut kept, mut cut) = first_of(&message, MOST_CHARACTERS, MOST_LINES);
     let composed = loop {
         let composed = compose(cover, labels, kept, cut, setup)?;

@@ -98,6 +98,9 @@ pub enum Reason {
     /// A picture with more pixels than are taken.
     #[error("the picture has too many pixels; 100 million are taken")]
     PictureSize,
+    /// An HTML text with more elements, or deeper ones, than are laid out.
+    #[error("it has more parts, or more within each other, than are laid out; send it as a PDF")]
+    TooMuch,
     /// The program that draws it gave up.
     #[error("it could not be drawn")]
     NotDrawn,
@@ -133,6 +136,12 @@ pub enum Note {
     /// A picture that moves: only its first moment is on the page.
     #[error("the picture moves; only its first moment is on the page")]
     Animation,
+    /// Pictures that the text shows from the web: they are never fetched.
+    #[error("pictures from the web were not fetched: {count}")]
+    RemotePictures {
+        /// How many.
+        count: u32,
+    },
     /// A picture in the document is damaged and was left out.
     #[error("a picture in the document could not be read and is missing")]
     PictureMissing,

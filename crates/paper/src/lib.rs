@@ -5,21 +5,24 @@
 //! (`fonts`) or handed in as bytes ([`warm_with`]).
 //!
 //! In the order a document passes them:
-//! `setup` says how large a page is, `pdf`, `picture` and `text` draw a document in grey (`grey`),
+//! `setup` says how large a page is, `pdf`, `picture`, `html` and `text` draw a document in grey (`grey`),
 //! `bilevel` makes it black and white: over `cells`, `tone` and `panels` say what is a photograph
 //! and what a fill, by what `painter` saw lie where (`layers`, `shapes`), and `dots` draws those.
 //! [`cover`] draws cover pages through `typeset`, and `header` prints the header line at call
-//! time. `error` has what can go wrong and what is worth telling.
+//! time. `error` has what can go wrong and what is worth telling. Beside them `unzip` opens zip files, and
+//! `charset` reads text whatever its octets mean.
 #![forbid(unsafe_code)]
 
 mod bilevel;
 mod cells;
+mod charset;
 mod cover;
 mod dots;
 mod error;
 mod fonts;
 mod grey;
 mod header;
+mod html;
 mod layers;
 mod painter;
 mod panels;
@@ -31,16 +34,20 @@ mod sheets;
 mod text;
 mod tone;
 mod typeset;
+mod unzip;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use faxpost_t4::{Bitmap, Coding, FaxPage};
 use serde::{Deserialize, Serialize};
 
+pub use charset::text as text_of;
 pub use cover::{Cover, Language, MAX_COVER_PAGES, cover};
 pub use error::{Note, PaperError, Reason};
 pub use header::{HeaderLine, header_line, stamp, stamp_bitmap};
+pub use html::Enclosed;
 pub use setup::{Blank, Dots, Fit, Landscape, Long, PageSetup, Paper, Tone};
+pub use unzip::{ZipFault, ZipLimits, Zipped, unzip};
 
 /// A document to render. `name` is the attachment's, for messages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +77,15 @@ pub enum Input {
         /// The text; any line ends, tabs stand every 8 columns.
         text: String,
     },
+    /// An HTML text, as mails have them. What it hides is not drawn, and nothing is fetched.
+    Html {
+        /// What the sender calls it.
+        name: String,
+        /// The text.
+        html: String,
+        /// The pictures that came with it.
+        pictures: Vec<Enclosed>,
+    },
 }
 
 impl Input {
@@ -77,7 +93,10 @@ impl Input {
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
-            Self::Pdf { name, .. } | Self::Picture { name, .. } | Self::Text { name, .. } => name,
+            Self::Pdf { name, .. }
+            | Self::Picture { name, .. }
+            | Self::Text { name, .. }
+            | Self::Html { name, .. } => name,
         }
     }
 }
@@ -115,6 +134,13 @@ pub fn is_picture(bytes: &[u8]) -> bool {
     picture::Format::of(bytes).is_some()
 }
 
+/// Whether a file is a picture so small that a mail which shows it within its text means an ornament: a logo,
+/// a signature, a dot that tells who read it. Only its header is read.
+#[must_use]
+pub fn is_ornament(bytes: &[u8]) -> bool {
+    picture::is_ornament_file(bytes)
+}
+
 /// Renders a document to fax pages.
 ///
 /// `progress` is called after each page with pages done and pages in all. A damaged document is an
@@ -142,6 +168,11 @@ pub fn render(
             picture::render(name, bytes, *shown, setup, limits, progress)
         }
         Input::Text { name, text } => text::render(name, text, setup, limits, progress),
+        Input::Html {
+            name,
+            html,
+            pictures,
+        } => html::render(name, html, pictures, setup, limits, progress),
     }))
     .unwrap_or_else(|_| {
         Err(PaperError::Damaged {

@@ -17,11 +17,11 @@ static TEMPLATE: LazyLock<Source> =
 pub(crate) const INK: u8 = 150;
 
 /// More characters or lines than this never fit a page, at the sizes of the template.
-const MOST_CHARACTERS_A_PAGE: usize = 12_000;
+pub(crate) const MOST_CHARACTERS_A_PAGE: usize = 12_000;
 const MOST_LINES_A_PAGE: usize = 120;
 
 /// A word longer than this may be broken anywhere.
-const LONG_WORD: usize = 40;
+pub(crate) const LONG_WORD: usize = 40;
 
 const TAB: usize = 8;
 
@@ -81,6 +81,11 @@ fn in_columns(text: &str) -> bool {
 /// feeds made page breaks (kept as U+000C), other control characters dropped, long words given
 /// places to break.
 pub(crate) fn prepare(text: &str) -> String {
+    prepare_words(text, LONG_WORD)
+}
+
+/// As [`prepare`], where words longer than `long` characters may be broken.
+pub(crate) fn prepare_words(text: &str, long: usize) -> String {
     let mut out = String::with_capacity(text.len() + text.len() / 16);
     let (mut column, mut word) = (0, 0);
     let mut characters = text.chars().peekable();
@@ -105,7 +110,7 @@ pub(crate) fn prepare(text: &str) -> String {
             c if c.is_control() => {}
             c => {
                 word = if c.is_whitespace() { 0 } else { word + 1 };
-                if word > LONG_WORD {
+                if word > long {
                     // A zero-width space: a place to break that draws nothing.
                     out.push('\u{200b}');
                 }

@@ -1,7 +1,7 @@
-//! Typst, closed off: a constant template, strings as its only data, our fonts, no files, no
+//! Typst, closed off: a constant template, values as its only data, our fonts, no files, no
 //! packages, no clock.
 //!
-//! What people write reaches a template through `sys.inputs` as strings, which print as they
+//! What people write reaches a template through `sys.inputs` as values whose strings print as they
 //! are; nothing is ever pasted into source, where `#read` or `$` would mean something.
 
 use std::cell::OnceCell;
@@ -38,9 +38,24 @@ pub(crate) fn compose(
     inputs: &[(&str, &str)],
     setup: &PageSetup,
 ) -> Result<Composed, PaperError> {
+    let strings = inputs
+        .iter()
+        .map(|&(key, value)| (key, Value::Str(Str::from(value))));
+    compose_values(template, strings, setup)
+}
+
+/// As [`compose`], with values of any kind.
+///
+/// # Errors
+/// As [`compose`].
+pub(crate) fn compose_values<'a>(
+    template: &Source,
+    inputs: impl IntoIterator<Item = (&'a str, Value)>,
+    setup: &PageSetup,
+) -> Result<Composed, PaperError> {
     let mut dict = Dict::new();
-    for &(key, value) in inputs {
-        dict.insert(key.into(), Value::Str(Str::from(value)));
+    for (key, value) in inputs {
+        dict.insert(key.into(), value);
     }
     for (key, mm) in [
         ("width", setup.width_mm()),

@@ -268,10 +268,27 @@ fn sample_cover() -> Cover {
         date: "21 November 2026, 21:40".into(),
         subject: "Signed agreement".into(),
         message: "Dear Ms Durand,\n\nplease find enclosed the agreement.".into(),
+        message_is_html: false,
         document_pages: 3,
         notice: String::new(),
         language: Language::En,
     }
+}
+
+#[test]
+fn a_cover_prints_the_words_of_html_and_nothing_hidden() {
+    let setup = PageSetup::a4_fine();
+    let html = Cover {
+        message: "<style>.x{display:none}</style><p class=x>Hidden</p><p>One <b>two</b></p><ul><li>three</ul>".into(),
+        message_is_html: true,
+        ..sample_cover()
+    };
+    let plain = Cover {
+        message: "One two\n\n- three".into(),
+        message_is_html: false,
+        ..sample_cover()
+    };
+    assert_eq!(cover(&html, &setup), cover(&plain, &setup));
 }
 
 #[test]
@@ -346,6 +363,7 @@ fn long_messages_continue_and_end() {
     let pages = |lines: usize| {
         let long = Cover {
             message: "A line of the mail's text\n".repeat(lines),
+            message_is_html: false,
             ..sample_cover()
         };
         cover(&long, &setup).expect("the template is sound")
@@ -357,6 +375,7 @@ fn long_messages_continue_and_end() {
     assert_eq!(most, pages(9000));
     let block = Cover {
         message: "wide words without lines ".repeat(4000),
+        message_is_html: false,
         ..sample_cover()
     };
     let pages = cover(&block, &setup).expect("the template is sound");

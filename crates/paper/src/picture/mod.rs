@@ -2,12 +2,13 @@
 //!
 //! A picture is as large on paper as its density says and is made smaller where it doesn't fit, never
 //! larger; a landscape one is turned. Fax pages in a TIFF file go through as they are when they have our
-//! width and resolution. `decode` reads files, `density` what they say of their size, `lay` puts pixels on
-//! the page.
+//! width and resolution. `decode` reads files, `density` what they say of their size, `size` how many pixels
+//! they have, `lay` puts pixels on the page.
 
 mod decode;
 mod density;
 mod lay;
+mod size;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,13 @@ fn is_ornament(width: usize, height: usize) -> bool {
     const BAND: usize = 400_000;
     let (pixels, long, short) = (width * height, width.max(height), width.min(height));
     pixels < SMALL || (pixels < BAND && long * 2 > short * 7)
+}
+
+/// Whether a file is a picture that a text shows as an ornament. Only its header is read; one whose size is
+/// not found there is none.
+pub(crate) fn is_ornament_file(bytes: &[u8]) -> bool {
+    let size = Format::of(bytes).and_then(|format| size::of(bytes, format));
+    size.is_some_and(|(width, height)| is_ornament(width, height))
 }
 
 /// What a file is, by its first octets.
@@ -72,6 +80,13 @@ pub(crate) struct Picture {
     pub grey: crate::grey::Grey,
     /// Pixels an inch, across and down, where the file says so.
     pub dpi: Option<(f64, f64)>,
+}
+
+/// The first picture of a file, for a place within a text.
+pub(crate) fn first(bytes: &[u8], most_pixels: u64) -> Option<crate::grey::Grey> {
+    let format = Format::of(bytes)?;
+    let mut pictures = decode::open(bytes, format, most_pixels).ok()?;
+    pictures.next().ok().map(|picture| picture.grey)
 }
 
 pub(crate) fn render(
