@@ -15,7 +15,7 @@ const DEEPEST: usize = 5;
 const MOST_FILES: usize = 500;
 /// Parts of a mail, and of those in it: the door takes a thousand.
 const MOST_PARTS: usize = 5_000;
-const MOST_UNPACKED: u64 = 200 << 20;
+const MOST_UNPACKED: u64 = 100 << 20;
 
 /// A file as it comes.
 pub(super) struct File<'a> {
@@ -147,6 +147,7 @@ impl<'a> Sorter<'a> {
         let kind = Kind::Html {
             pictures: Vec::new(),
             rich: true,
+            remote: 0,
         };
         self.push(file, kind, html.into_bytes());
     }

@@ -86,6 +86,8 @@ pub enum Kind {
         pictures: Vec<Enclosed>,
         /// It has tables or pictures that plain text can't have.
         rich: bool,
+        /// Pictures that it would have from the web, for who does not draw it as pages.
+        remote: u32,
     },
     /// What is made a PDF first; only what [`Options::conversions`] names.
     Convert(Conversion),
@@ -133,6 +135,12 @@ pub enum Reason {
     /// More files than are looked at.
     #[error("it holds too many files")]
     TooMany,
+    /// Pictures of the mail's text: nothing is ever fetched.
+    #[error("pictures from the web, which are never fetched: {count}")]
+    Remote {
+        /// How many.
+        count: u32,
+    },
     /// A signature or a key: made for programs, not to be read.
     #[error("it is a signature or a key, which has no page")]
     Signature,
@@ -148,7 +156,10 @@ impl Reason {
     /// Whether the sender may have meant it to be read: nobody misses the others.
     #[must_use]
     pub fn is_missed(&self) -> bool {
-        !matches!(self, Self::Signature | Self::Calendar | Self::Card)
+        !matches!(
+            self,
+            Self::Remote { .. } | Self::Signature | Self::Calendar | Self::Card
+        )
     }
 
     /// Whether it is damaged, not merely unsuited.

@@ -249,7 +249,20 @@ fn settled(sorter: &mut Sorter<'_>, header: Option<&str>) -> Vec<Document> {
         }
     }
     let mut documents = Vec::new();
-    if let Some(own) = own_text(words, &carried, &mut found, header) {
+    let own = own_text(words, &carried, &mut found, header);
+    // Of HTML that is drawn its pages tell.
+    let drawn = own
+        .as_ref()
+        .is_some_and(|own| matches!(own.kind, Kind::Html { .. }));
+    if carried.remote > 0 && !drawn {
+        sorter.leave_out(
+            "",
+            Reason::Remote {
+                count: carried.remote,
+            },
+        );
+    }
+    if let Some(own) = own {
         documents.push(own);
     }
     documents.extend(found.into_iter().map(|found| found.document));
@@ -307,7 +320,14 @@ fn own_text(
                     let html = header.map_or(html.clone(), |header| {
                         words::escaped(header) + "<hr>" + &html
                     });
-                    return Some(document(Kind::Html { pictures, rich }, html));
+                    return Some(document(
+                        Kind::Html {
+                            pictures,
+                            rich,
+                            remote: carried.remote,
+                        },
+                        html,
+                    ));
                 }
             }
         }
@@ -406,7 +426,10 @@ fn name_of(part: &MessagePart<'_>, id: u32) -> String {
         true => "invite.ics".to_owned(),
         false => format!("attachment {id}"),
     };
-    part.attachment_name().map_or_else(unnamed, str::to_owned)
+    let name = part
+        .attachment_name()
+        .filter(|name| !name.trim().is_empty());
+    name.map_or_else(unnamed, str::to_owned)
 }
 
 /// Its media type in small letters, without parameters.

@@ -78,7 +78,10 @@ fn told(message: &[u8]) -> Vec<String> {
     let contents = read_all(message);
     let mut lines: Vec<String> = contents.documents.iter().map(drawn).collect();
     let out = contents.left_out.iter();
-    lines.extend(out.map(|part| format!("left out {}: {}", part.name, part.reason)));
+    lines.extend(out.map(|part| match part.name.as_str() {
+        "" => format!("left out (text): {}", part.reason),
+        name => format!("left out {name}: {}", part.reason),
+    }));
     lines
 }
 
@@ -244,6 +247,15 @@ fn plain_text_is_preferred_unless_html_carries_more() {
     assert!(alone.cover_text().is_some());
     let nothing = read_all(b"From: a@x.example\r\nContent-Type: text/html\r\n\r\n<p>&nbsp;<img src=http://x.example/a>");
     assert!(nothing.documents.is_empty(), "{nothing:?}");
+    assert_eq!(nothing.left_out[0].reason, Reason::Remote { count: 1 });
+    // Its pages tell of what the web would have; a cover can't.
+    let cover = read_all(
+        b"From: a@x.example\r\nContent-Type: text/html\r\n\r\n<p>Hello<img src=//x.example/a>",
+    );
+    assert!(
+        matches!(cover.documents[0].kind, Kind::Html { remote: 1, .. })
+            && cover.left_out.is_empty()
+    );
 }
 
 #[test]

@@ -27,6 +27,8 @@ pub(super) struct Carried {
     pub drawn: bool,
     /// The Content-IDs of the pictures that it shows.
     pub shown: Vec<String>,
+    /// Pictures that it would have from the web.
+    pub remote: u32,
 }
 
 /// The text that all of these are together: HTML as soon as one exists in HTML alone, or all in both.
@@ -178,6 +180,8 @@ fn saw_picture(source: Option<&str>, carried: &mut Carried) {
     let lower = source.get(..5).unwrap_or(source).to_ascii_lowercase();
     if lower == "data:" {
         carried.drawn |= source.len() > SMALL_DATA;
+    } else if lower == "http:" || lower == "https" || lower.starts_with("//") {
+        carried.remote += 1;
     } else if lower.starts_with("cid:") {
         carried.shown.push(source[4..].trim().replace("%40", "@"));
     }
@@ -240,7 +244,7 @@ mod tests {
             "<p title='a>b'><IMG alt=\"x\" SRC=\"cid:a%40b\"><img src=http://x/y><img src='CID:c@d'>",
         );
         assert_eq!(shown.shown, ["a@b", "c@d"]);
-        assert!(!shown.text);
+        assert_eq!((shown.text, shown.remote), (false, 1));
         assert!(
             look(&format!(
                 "<img src='data:image/png;base64,{}'>",

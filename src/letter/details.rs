@@ -149,6 +149,9 @@ fn reason_to(reason: &documents::Reason, language: Language) -> String {
         Reason::Broken => "le fichier est tronqué ou sa structure est abîmée",
         Reason::TooDeep => "il est emballé dans trop d'autres fichiers",
         Reason::TooMany => "il contient trop de fichiers",
+        Reason::Remote { count } => {
+            return format!("images du web, qui ne sont jamais chargées\u{a0}: {count}");
+        }
         Reason::Signature => "c'est une signature ou une clé, qui n'a pas de page",
         Reason::Calendar => "c'est une entrée d'agenda, qui n'a pas de page",
         Reason::Card => "c'est une carte de visite, qui n'a pas de page",

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     clock::now_ms,
-    documents::{self, Contents, Document, Kind, LeftOut, Password},
+    documents::{self, Contents, Document, Kind, LeftOut, Password, Reason},
     letter::{Detail, DocumentNote, Said},
     people::{self, Settings},
     policy::Unreadable,
@@ -410,6 +410,14 @@ async fn draw(
         return Err(Failure::Mail {
             outcome: "attachment-unreadable",
             note: Some(Detail::NoPage { names }),
+        });
+    }
+    if let Some(Kind::Html { remote, .. }) = on_cover.map(|text| &text.kind)
+        && *remote > 0
+    {
+        notes.push(DocumentNote {
+            name: String::new(),
+            said: Said::LeftOut(Reason::Remote { count: *remote }),
         });
     }
     notes.extend(contents.left_out.iter().map(|part| DocumentNote {

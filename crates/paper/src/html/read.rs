@@ -17,7 +17,7 @@ use crate::Reason;
 /// Nodes of a text, and elements within each other, at most: a long newsletter has 5,000, and 60.
 const MOST_NODES: usize = 100_000;
 const DEEPEST: usize = 500;
-/// Lists, quotations and tables within each other that are laid out as such; deeper ones only as text.
+/// Lists and quotations within each other that are laid out as such; deeper ones only as text.
 const MOST_NESTED: usize = 8;
 
 /// The blocks of a text.
@@ -53,7 +53,7 @@ pub(super) struct Around {
     pub leftward: Option<bool>,
     /// Line ends stand.
     pub fixed: bool,
-    /// Lists, quotations and tables around.
+    /// Lists and quotations around.
     pub nested: usize,
 }
 

@@ -15,6 +15,9 @@ const MOST_COLUMNS: usize = 20;
 /// A cell with more than this, in a table without lines, is a column of a layout.
 const LONG_CELL: usize = 300;
 
+/// Lists, quotations and tables within each other in a cell, for which a table is too small.
+const MOST_WITHIN: usize = 3;
+
 /// A cell as it is written.
 struct Written {
     blocks: Vec<Block>,
@@ -44,7 +47,7 @@ pub(super) fn read(
     };
     // What is centred is the table: its text begins anew at the left (HTML §15.3.10).
     let style = style::declarations(attributes);
-    let mut inner = around.nested();
+    let mut inner = around;
     inner.align = style::align("table", attributes, &style, Align::Start);
     rows(reader, node, inner, &mut source);
     source
@@ -58,7 +61,7 @@ pub(super) fn read(
         .count();
     source.ruled |= ruled_cells >= 2;
     let mut blocks = std::mem::take(&mut source.caption);
-    if is_layout(&source, around) {
+    if is_layout(&source) {
         for cell in source.rows.into_iter().flatten() {
             blocks.push(Block::Gap);
             blocks.extend(cell.blocks);
@@ -147,17 +150,35 @@ fn has_border(attributes: &[Attribute]) -> bool {
 }
 
 /// Whether a table only says where things stand.
-fn is_layout(source: &Source, around: Around) -> bool {
+fn is_layout(source: &Source) -> bool {
     let filled = |row: &Vec<Written>| row.iter().filter(|cell| !cell.blocks.is_empty()).count();
     let widest = source.rows.iter().map(filled).max().unwrap_or(0);
     let cells = || source.rows.iter().flatten();
     let holds = |block: fn(&Block) -> bool| cells().any(|cell| cell.blocks.iter().any(block));
     let data = source.ruled && source.rows.len() >= 2;
     widest < 2
-        || around.nested >= 6
+        || cells().any(|cell| depth(&cell.blocks) >= MOST_WITHIN)
         || !data
             && (holds(|b| matches!(b, Block::Table(_) | Block::Picture(..) | Block::Heading(..)))
                 || cells().any(|cell| letters(&cell.blocks) > LONG_CELL))
+}
+
+/// Blocks within each other.
+fn depth(blocks: &[Block]) -> usize {
+    let of = |block: &Block| match block {
+        Block::Quote(inner) => 1 + depth(inner),
+        Block::List { items, .. } => 1 + items.iter().map(|item| depth(item)).max().unwrap_or(0),
+        Block::Table(table) => {
+            1 + table
+                .cells
+                .iter()
+                .map(|cell| depth(&cell.blocks))
+                .max()
+                .unwrap_or(0)
+        }
+        _ => 0,
+    };
+    blocks.iter().map(of).max().unwrap_or(0)
 }
 
 fn letters(blocks: &[Block]) -> usize {

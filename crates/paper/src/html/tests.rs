@@ -109,6 +109,21 @@ fn tables_of_data_stay_and_layouts_are_read_in_order() {
     };
     assert_eq!((inner.columns, inner.ruled), (2, false));
     assert_eq!(seen(news), "Head\n\nLeft\tRight");
+    // However many layouts are around a list and a table of data, they are what they are.
+    let deep = format!(
+        "{}<ul><li>a<li>b</ul><table border=1><tr><td>c<td>d<tr><td>e<td>f</table>",
+        "<table><tr><td>".repeat(15)
+    );
+    let kinds: Vec<bool> = blocks(&deep)
+        .iter()
+        .map(|b| matches!(b, Block::List { .. } | Block::Table(_)))
+        .collect();
+    assert_eq!(
+        kinds.iter().filter(|&&kept| kept).count(),
+        2,
+        "{:?}",
+        blocks(&deep)
+    );
     // A span beyond the table is cut.
     let spans = table(
         "<table border=1><tr><td rowspan=99>a<td colspan=3>b<tr><td>c<td rowspan=5>d</table>",
@@ -171,6 +186,7 @@ fn sound(blocks: &[Block]) -> bool {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn any_text_becomes_sound_blocks(parts in prop::collection::vec(prop::sample::select(vec![
         "<table border=1>", "</table>", "<tr>", "<td>", "<td colspan=3>", "<td rowspan=2>", "<td rowspan=9 colspan=2>", "x", "<p>",
@@ -178,5 +194,16 @@ proptest! {
         "<pre>", "<th>", "<img src=cid:x>", "שלום", " ", "&nbsp;", "<h1>", "<!--", "-->", "<select>", "<math>", "<svg>",
     ]), 0..60)) {
         prop_assert!(sound(&blocks(&parts.concat())));
+    }
+
+    #[test]
+    fn any_text_is_laid_out_or_refused_and_the_template_is_never_at_fault(parts in prop::collection::vec(prop::sample::select(vec![
+        "<table border=1>", "</table>", "<tr>", "<td>", "<td colspan=3>", "<td rowspan=2>", "x", "<p align=right>", "word ",
+        "<ul>", "<ol start=7>", "<li>", "</ul>", "</ol>", "<blockquote>", "</blockquote>", "<b>", "<i>", "<sup>", "<br>", "<hr>", "<pre>",
+        "</pre>", "שלום", "$x$ #panic() ", "<h1>", "<h6>", "</h1>", "<center>", "<img src=data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7>",
+    ]), 1..120)) {
+        let limits = Limits { max_pages: 5, ..Limits::default() };
+        let done = super::render("x", &parts.concat(), &[], &crate::PageSetup::a4_fine(), &limits, &mut |_, _| ());
+        prop_assert!(!matches!(done, Err(crate::PaperError::Compose(_))), "{:?}", done.err());
     }
 }
