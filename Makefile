@@ -4,7 +4,7 @@
 CARGO ?= cargo
 DEMO_ARGS ?=
 
-.PHONY: demo test test-interop lint doc bench-smtp bench-line bench-loss bench-paper fuzz clean
+.PHONY: demo test test-interop lint doc bench-smtp bench-line bench-loss bench-paper bench-office fuzz clean
 
 demo: deps
 	$(CARGO) build --bin faxpost
@@ -36,6 +36,10 @@ bench-smtp: deps
 # About ten minutes after the release build, on a machine that does nothing else.
 bench-line: deps
 	$(CARGO) bench --locked --bench line
+
+bench-office: deps
+	deploy/deps.sh interop
+	$(CARGO) bench --locked --bench office
 
 bench-loss: deps
 	benches/line/loss.sh

@@ -12,6 +12,10 @@ tests="libtiff-tools poppler-utils g++"
 # Peers. None of them is left running: the tests start private instances.
 # swaks speaks TLS by libnet-ssleay-perl, which it only recommends.
 interop="efax hylafax-server sip-tester tshark swaks libnet-ssleay-perl postfix postgresql"
+# Programs that make documents PDFs. The gateway does without them, and says so.
+interop="$interop bubblewrap ghostscript libreoffice-writer-nogui libreoffice-calc-nogui libreoffice-impress-nogui"
+interop="$interop python3-uno"
+# What the bench of pages measures against and with.
 paper="ghostscript tesseract-ocr python3-venv"
 
 wanted="$build $tests"

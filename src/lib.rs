@@ -35,6 +35,7 @@ pub mod people;
 
 pub mod ledger;
 
+pub mod conversion;
 pub mod documents;
 
 pub mod dial;

@@ -23,6 +23,7 @@ suites() {
     suite "sipp: trunks that are busy, silent, ring for ever or refuse T.38; what they do to a call; registrations" \
         --test interop_sipp
     suite "OpenSSL: SIP over TLS, both ways" --test interop_tls
+    suite "LibreOffice, Ghostscript: documents of every kind, hostile ones, one faxed" --test interop_office
     suite "swaks: a mail with STARTTLS and a password" --test interop_swaks
     suite "HylaFAX: faxes out and in by its modems over G.711 and through a T.38 gateway, a busy number, a call cut off" \
         --test interop_hylafax -- --test-threads=1
@@ -43,7 +44,7 @@ fail() {
 }
 
 # A user's PATH may lack HylaFAX's folder.
-for peer in efax /usr/sbin/faxgetty python3 sipp tshark swaks; do
+for peer in bwrap efax /usr/sbin/faxgetty gs python3 sipp soffice tshark swaks; do
     command -v "$peer" >/dev/null 2>&1 ||
         fail "$peer is missing: deploy/deps.sh interop installs it"
 done

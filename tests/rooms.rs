@@ -17,6 +17,7 @@ const FLOORS: &[&[&str]] = &[
     &["people"],
     &["numbers"],
     &["ledger"],
+    &["conversion"],
     &["documents"],
     &["sender", "dial"],
     &["vault"],

@@ -11,6 +11,7 @@ use rustix::fs::{Access, access};
 
 use crate::{
     config::{self, Config},
+    conversion::Converters,
     front, line, policy,
     store::{self, Found},
     worker::{self, Kind, Program},
@@ -70,10 +71,29 @@ pub(super) async fn run(path: &Path) -> anyhow::Result<()> {
                 .map_err(|error| error.to_string()),
         );
     }
+    conversions(&mut report, &config).await;
     if report.faults > 0 {
         bail!("{} to mend", report.faults);
     }
     Ok(())
+}
+
+/// Which documents other programs make PDFs of. None is no fault: they are refused by name.
+async fn conversions(report: &mut Report, config: &Config) {
+    if !config.paper.convert {
+        report.say(
+            "other documents",
+            Ok("refused by name: paper.convert is false".into()),
+        );
+        return;
+    }
+    let (_, findings) = Converters::find(super::serve::conversion_limits(config), 1).await;
+    for finding in findings {
+        let note = finding
+            .found
+            .unwrap_or_else(|why| format!("refused by name: {why}"));
+        report.say(finding.what, Ok(note));
+    }
 }
 
 /// Whether calls find a port each for audio and for T.38.

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{log, signalling, trunks};
 use crate::{
     config::Config,
+    conversion::{self, Converters},
     front,
     inbox::{self, Inbox},
     line::{FaxLine, HylaFaxLine, Lines},
@@ -122,6 +123,8 @@ async fn start(
         paper_limits(&config),
     ));
 
+    let converters = converters(&config).await;
+
     let inbox = Inbox::new(inbox::Setup {
         store: store.clone(),
         custody: custody.clone(),
@@ -136,6 +139,7 @@ async fn start(
         store: store.clone(),
         custody: custody.clone(),
         paper: paper.clone(),
+        converters,
         line: Arc::new(line.clone()),
         policy: policies.sending.clone(),
         hostname: config.hostname.clone(),
@@ -253,6 +257,30 @@ async fn predecessor_gone(config: &Config) {
         while taken(&address, over_udp) && tokio::time::Instant::now() < until {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+}
+
+/// What of LibreOffice and Ghostscript is here, told to the log.
+async fn converters(config: &Config) -> Converters {
+    if !config.paper.convert {
+        return Converters::default();
+    }
+    let (converters, findings) =
+        Converters::find(conversion_limits(config), config.paper.workers).await;
+    for finding in findings {
+        match finding.found {
+            Ok(program) => tracing::info!(program, "{} are converted", finding.what),
+            Err(why) => tracing::info!(why, "{} are not converted", finding.what),
+        }
+    }
+    converters
+}
+
+/// What a conversion may take: as long as drawing it may.
+pub(super) fn conversion_limits(config: &Config) -> conversion::Limits {
+    conversion::Limits {
+        wall: Duration::from_secs(config.paper.wall_s),
+        cpu: Duration::from_secs(config.paper.cpu_s),
     }
 }
 

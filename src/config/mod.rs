@@ -298,6 +298,8 @@ pub struct Paper {
     pub memory_mb: u64,
     /// Pages of one document.
     pub max_pages: u32,
+    /// Office documents and PostScript are made PDFs, by what of LibreOffice and Ghostscript is installed.
+    pub convert: bool,
 }
 
 impl Default for Paper {
@@ -308,6 +310,7 @@ impl Default for Paper {
             cpu_s: 30,
             memory_mb: 1024,
             max_pages: 200,
+            convert: true,
         }
     }
 }

@@ -4,6 +4,7 @@ use faxpost_paper::{Note, PaperError, Reason, ZipFault};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    conversion::ConversionFailure,
     documents::{self, LeftOut},
     language::Language,
     worker::paper::{PaperFailure, PaperLimit},
@@ -28,6 +29,13 @@ pub enum Detail {
         name: String,
         /// Why.
         failure: PaperFailure,
+    },
+    /// A document that could not be made a PDF.
+    NotConverted {
+        /// Its file name.
+        name: String,
+        /// Why.
+        failure: ConversionFailure,
     },
 }
 
@@ -72,6 +80,9 @@ impl Detail {
             Self::NotDrawn { name, failure } => {
                 of(name, &paper_failure(failure, language), language)
             }
+            Self::NotConverted { name, failure } => {
+                of(name, &conversion_failure(failure, language), language)
+            }
         }
     }
 }
@@ -94,6 +105,8 @@ pub enum Said {
     LeftOut(documents::Reason),
     /// It could not be drawn, and was left out as its sender's profile has it.
     NotDrawn(PaperFailure),
+    /// It could not be made a PDF, and was left out likewise.
+    NotConverted(ConversionFailure),
 }
 
 impl DocumentNote {
@@ -108,6 +121,11 @@ impl DocumentNote {
             Said::NotDrawn(failure) => of(
                 &self.name,
                 &missing(&paper_failure(failure, language), language),
+                language,
+            ),
+            Said::NotConverted(failure) => of(
+                &self.name,
+                &missing(&conversion_failure(failure, language), language),
                 language,
             ),
         }
@@ -287,6 +305,34 @@ fn reason_fr(reason: Reason) -> String {
         Reason::NotDrawn => "il n'a pas pu être dessiné",
     };
     said.to_owned()
+}
+
+fn conversion_failure(failure: &ConversionFailure, language: Language) -> String {
+    if language == Language::En {
+        return failure.to_string();
+    }
+    match failure {
+        ConversionFailure::Mislabelled => {
+            "ce n'est pas ce que son nom annonce\u{a0}; ouvrez-le, enregistrez-le de nouveau et envoyez le résultat"
+                .to_owned()
+        }
+        ConversionFailure::Protected => {
+            "il est protégé par un mot de passe\u{a0}: donnez-le dans le message par X-Fax-Document-Password, ou envoyez-le sans"
+                .to_owned()
+        }
+        ConversionFailure::Unreadable => {
+            "il ne peut pas être lu\u{a0}; ouvrez-le, enregistrez-le en PDF et envoyez le PDF".to_owned()
+        }
+        ConversionFailure::Limit(seconds) => format!(
+            "sa conversion en PDF prend plus de {seconds}\u{a0}s ou trop de mémoire\u{a0}; envoyez-le en PDF"
+        ),
+        ConversionFailure::TooLarge => {
+            "converti en PDF, il est trop volumineux\u{a0}; envoyez-le en plusieurs parties".to_owned()
+        }
+        ConversionFailure::Unavailable(_) => {
+            "les documents ne peuvent pas être convertis pour le moment".to_owned()
+        }
+    }
 }
 
 fn paper_failure(failure: &PaperFailure, language: Language) -> String {

@@ -46,6 +46,7 @@ pub use profiles::hours_changed;
 pub use state::State;
 
 use crate::{
+    conversion::Converters,
     line::FaxLine,
     policy::Sending,
     store::{Node, Store},
@@ -63,6 +64,7 @@ struct Inner {
     store: Store,
     custody: Custody,
     paper: Arc<PaperPool>,
+    converters: Converters,
     line: Arc<dyn FaxLine>,
     policy: Sending,
     hostname: String,
@@ -91,6 +93,8 @@ pub struct Setup {
     pub custody: Custody,
     /// Paper workers.
     pub paper: Arc<PaperPool>,
+    /// What makes other documents PDFs.
+    pub converters: Converters,
     /// The line.
     pub line: Arc<dyn FaxLine>,
     /// How a fax is tried again.
@@ -129,6 +133,7 @@ impl Queue {
                 store: setup.store,
                 custody: setup.custody,
                 paper: setup.paper,
+                converters: setup.converters,
                 line: setup.line,
                 policy: setup.policy,
                 hostname: setup.hostname,

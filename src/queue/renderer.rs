@@ -1,6 +1,7 @@
 //! From an accepted mail to pages: one rendition for all jobs of a submission, a cover for each.
 
 use std::{
+    borrow::Cow,
     sync::{Arc, PoisonError},
     time::Duration,
 };
@@ -19,6 +20,7 @@ use super::{
 };
 use crate::{
     clock::now_ms,
+    conversion::ConversionFailure,
     documents::{self, Contents, Document, Kind, LeftOut, Password, Reason},
     letter::{Detail, DocumentNote, Said},
     people::{self, Settings},
@@ -227,7 +229,7 @@ async fn prepare(queue: &Inner, jobs: &[Job]) -> Result<(Rendition, Contents), F
         .map_err(|error| not_read(&error))?;
     let options = documents::Options {
         language: settings.language,
-        ..documents::Options::default()
+        conversions: queue.converters.known(),
     };
     let read = move || {
         (
@@ -383,14 +385,14 @@ async fn draw(
                 drawn.extend(done.pages);
                 notes.extend(done.notes.into_iter().map(|said| note(said.into())));
             }
-            Err(failure) => {
-                let failed = not_drawn(&name, &failure);
+            Err(undrawn) => {
+                let failed = undrawn.failure(&name);
                 // What the sender wrote is never left out.
                 if how.unreadable == Unreadable::Stop || document.own_text {
                     return Err(failed);
                 }
                 first_failure.get_or_insert(failed);
-                notes.push(note(Said::NotDrawn(failure)));
+                notes.push(note(undrawn.said()));
             }
         }
     }
@@ -427,14 +429,49 @@ async fn draw(
     Ok((drawn, notes))
 }
 
+/// Why a document has no page and never will.
+enum Undrawn {
+    Paper(PaperFailure),
+    Conversion(ConversionFailure),
+}
+
+impl Undrawn {
+    fn failure(&self, name: &str) -> Failure {
+        match self {
+            Self::Paper(failure) => not_drawn(name, failure),
+            Self::Conversion(failure) => Failure::Mail {
+                outcome: "attachment-unreadable",
+                note: Some(Detail::NotConverted {
+                    name: name.to_owned(),
+                    failure: failure.clone(),
+                }),
+            },
+        }
+    }
+
+    fn said(&self) -> Said {
+        match self {
+            Self::Paper(failure) => Said::NotDrawn(failure.clone()),
+            Self::Conversion(failure) => Said::NotConverted(failure.clone()),
+        }
+    }
+}
+
 /// A document's pages; within, why it has none and never will.
 async fn draw_one(
     queue: &Inner,
     document: &Document,
     how: &How<'_>,
-) -> Result<Result<PaperDone, PaperFailure>, Failure> {
+) -> Result<Result<PaperDone, Undrawn>, Failure> {
+    let document = match converted(queue, document, how.password).await {
+        Ok(document) => document,
+        Err(failure) if failure.trouble() == Trouble::Permanent => {
+            return Ok(Err(Undrawn::Conversion(failure)));
+        }
+        Err(failure) => return Err(Failure::Ours(failure.to_string())),
+    };
     let request = PaperRequest::Render {
-        input: input(document, how.password)?,
+        input: input(&document, how.password)?,
         setup: how.setup,
         limits: Limits {
             max_pages: queue.max_pages,
@@ -443,9 +480,27 @@ async fn draw_one(
     };
     match queue.paper.render(&request, queue.paper_deadline).await {
         Ok(done) => Ok(Ok(done)),
-        Err(failure) if failure.trouble() == Trouble::Permanent => Ok(Err(failure)),
+        Err(failure) if failure.trouble() == Trouble::Permanent => Ok(Err(Undrawn::Paper(failure))),
         Err(failure) => Err(Failure::Ours(failure.to_string())),
     }
+}
+
+/// The document as a PDF, where that is how it is drawn.
+async fn converted<'a>(
+    queue: &Inner,
+    document: &'a Document,
+    password: Option<&Password>,
+) -> Result<Cow<'a, Document>, ConversionFailure> {
+    let Kind::Convert(kind) = document.kind else {
+        return Ok(Cow::Borrowed(document));
+    };
+    let password = password.map(Password::reveal);
+    let converted = queue.converters.convert(kind, &document.bytes, password);
+    Ok(Cow::Owned(Document {
+        kind: Kind::Pdf,
+        bytes: converted.await?,
+        ..document.clone()
+    }))
 }
 
 /// What a paper worker draws it as.
@@ -469,7 +524,7 @@ fn input(document: &Document, password: Option<&Password>) -> Result<Input, Fail
             html: text(),
             pictures: pictures.clone(),
         },
-        // Here it would be made a PDF; no conversion is offered to `documents`, so none is asked for.
+        // It was made a PDF before; what no program here converts is left out by `documents`.
         Kind::Convert(_) => {
             return Err(Failure::Mail {
                 outcome: "attachment-unsupported",

@@ -287,7 +287,7 @@ impl Rig {
              [relay]\nhost = \"127.0.0.1\"\nport = {sink}\n\n\
              [sip]\nlisten = \"{sip}\"\nmedia_port_min = {media}\nmedia_port_max = {media_max}\nt1_ms = {t1}\n\n\
              [line]\nspeed = {speed}\nworkers = {workers}\ndrain_s = {drain}\n\n\
-             [paper]\nworkers = 1\n\n\
+             [paper]\nworkers = 1\n{convert}\n\
              [web]\nlisten = \"{web}\"\n",
             data = self.dir.path().join("data").display().to_string(),
             policies = self.dir.path().join("policies").display().to_string(),
@@ -303,6 +303,17 @@ impl Rig {
             speed = self.how.speed,
             workers = self.how.line_workers,
             web = self.web,
+            // The same answers on a machine with an office and on one without.
+            convert = if self
+                .how
+                .settings
+                .iter()
+                .any(|(section, _)| section == "paper")
+            {
+                ""
+            } else {
+                "convert = false\n"
+            },
         );
         for (section, line) in &self.how.settings {
             let head = format!("[{section}]\n");
