@@ -227,6 +227,10 @@ fn properties(data: &[u8], mut each: impl FnMut(u16, Value<'_>)) -> Result<(), R
         } else {
             1
         };
+        // Some kinds have no octets at all: of those there could be billions.
+        if values > reader.left.len().max(1) {
+            return Err(Reason::Broken);
+        }
         for _ in 0..values {
             let value = if sized {
                 let length = reader.u32()? as usize;
@@ -379,5 +383,16 @@ pub(super) mod tests {
         lie.extend(BODY.to_le_bytes());
         lie.extend(u32::MAX.to_le_bytes());
         assert_eq!(read(&lie), Err(Reason::Broken));
+    }
+
+    #[test]
+    fn billions_of_values_without_octets_take_no_time() {
+        // PtypNull, several of them: none has an octet.
+        let mut properties = 1u32.to_le_bytes().to_vec();
+        properties.extend([0x01, 0x10, 0x00, 0x10, 0xFF, 0xFF, 0xFF, 0xFF]);
+        let mut file = SIGNATURE.to_le_bytes().to_vec();
+        file.extend([0, 0]);
+        write(&mut file, 1, MESSAGE_PROPERTIES, &properties);
+        assert_eq!(read(&file), Err(Reason::Broken));
     }
 }
