@@ -365,6 +365,36 @@ async fn promise_3_a_call_that_hylafax_lost_within_a_page_leaves_it_unknown() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fax_that_is_cancelled_on_hylafaxs_line_is_killed_and_its_page_is_unknown() {
+    let (mut rig, hylafax) = rig().await;
+    three_pages(&rig).await;
+    rig.until_within("a page at the far end", CALL, async || {
+        (!hylafax.far_pages(1).is_empty()).then_some(())
+    })
+    .await;
+    let job = rig.wait_job(&["sending"]).await;
+    rig.admin(&format!("cancel {}", job.job_id));
+    let reports = rig
+        .until_within("the report", CALL, async || {
+            Some(rig.reports()).filter(|all| !all.is_empty())
+        })
+        .await;
+    reports[0].assert_says("The fax was cancelled.");
+    let job = rig.wait_job(&["cancelled"]).await;
+    // HylaFAX asks nobody between pages: the job is killed, and the page on the line is in doubt.
+    let pages = rig.page_reports(&job.job_id).await;
+    let verdicts: Vec<&str> = pages.iter().map(|page| page.2.as_str()).collect();
+    let confirmed = verdicts.iter().filter(|it| **it == "confirmed").count();
+    assert!(verdicts.contains(&"unknown"), "{verdicts:?}");
+    assert_eq!(rig.holds().await[0].3, i64::try_from(confirmed).ok());
+    rig.until_within("no job of ours", CALL, async || {
+        (hylafax.jobs("sendq") + hylafax.jobs("doneq") == 0).then_some(())
+    })
+    .await;
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn promise_3_after_a_crash_every_page_that_hylafax_had_is_unknown() {
     let (mut rig, hylafax) = rig().await;
     three_pages(&rig).await;

@@ -37,7 +37,7 @@ pub(super) async fn companions(
     sending: &Sending,
     carriers: &[Carrier],
 ) -> Result<Vec<Job>, StoreError> {
-    if sending.batch < 2 || carriers.iter().any(|carrier| carrier.hylafax) {
+    if sending.batch < 2 || !carry_several(carriers) {
         return Ok(Vec::new());
     }
     let lead = claim::by_id(&queue.store, &head.tenant_id, &head.job_id).await?;
@@ -67,10 +67,15 @@ pub(super) async fn companions(
 
 /// The companions, but none where the call may go over a HylaFAX server after all.
 pub(super) fn unless_hylafax(companions: Vec<Job>, carriers: &[Carrier]) -> Vec<Job> {
-    if carriers.iter().any(|carrier| carrier.hylafax) {
-        return Vec::new();
+    if carry_several(carriers) {
+        companions
+    } else {
+        Vec::new()
     }
-    companions
+}
+
+fn carry_several(carriers: &[Carrier]) -> bool {
+    !carriers.iter().any(|carrier| carrier.hylafax)
 }
 
 /// The pages that a call of the job has to send: from the first that is not confirmed.
@@ -80,4 +85,22 @@ async fn pages_left(queue: &Inner, job: &Job) -> Result<u32, StoreError> {
     let first = (verdicts.iter()).position(|verdict| *verdict != Verdict::Confirmed);
     let first = first.map_or(pages, |first| u32::try_from(first).unwrap_or(pages));
     Ok(pages - first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_may_go_over_hylafax_carries_one_fax() {
+        let carrier = |hylafax: bool| Carrier {
+            trunk_id: "t".into(),
+            t38: !hylafax,
+            hylafax,
+        };
+        let along = |carriers: &[Carrier]| unless_hylafax(vec![Job::for_testing()], carriers).len();
+        assert_eq!(along(&[carrier(false), carrier(false)]), 1);
+        assert_eq!(along(&[carrier(false), carrier(true)]), 0);
+        assert_eq!(along(&[carrier(true)]), 0);
+    }
 }

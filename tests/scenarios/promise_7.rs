@@ -144,3 +144,36 @@ async fn promise_7_a_call_whose_time_runs_out_is_hung_up_and_its_page_is_unknown
     assert!(!rig.far_log().contains("page 4"), "{}", rig.far_log());
     assert_eq!(rig.reports_in_all().await.len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_7_a_report_that_is_never_written_holds_no_key() {
+    let rig = Rig::builder().start().await;
+    rig.admin("set trunk \"far end\" off");
+    let page: [(&str, &str, &[u8]); 1] = [("text/plain", "page.txt", b"One.")];
+    rig.mail(
+        &[FAR_NUMBER],
+        &letters::message("Unwritten", "Text.", &page),
+    )
+    .await;
+    rig.wait_job(&["ready"]).await;
+    // What it is to be composed of can't be read.
+    let spoilt = "UPDATE rendition SET notes = 'spoilt'";
+    assert_eq!(rig.meddle(spoilt).await, 1);
+    rig.admin("set trunk \"far end\" on");
+    rig.wait_job(&["sent"]).await;
+    rig.until("it is put off", async || {
+        let drafts = "SELECT COUNT(*) FROM outbox WHERE state = 'compose' AND run_at > created_at";
+        (rig.count(drafts).await == 1).then_some(())
+    })
+    .await;
+    let open = "SELECT COUNT(*) FROM custody WHERE done_at IS NULL";
+    assert!(rig.count(open).await >= 2, "mail and pages wait for it");
+    // Three days later.
+    assert_eq!(rig.meddle("UPDATE outbox SET deadline = 1").await, 1);
+    rig.until("nothing keeps the day's key", async || {
+        (rig.count(open).await == 0).then_some(())
+    })
+    .await;
+    assert_eq!(rig.status().await["outbox"]["dropped"], 1);
+    assert!(rig.reports().is_empty());
+}

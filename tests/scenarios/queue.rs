@@ -217,3 +217,26 @@ async fn the_ladder_is_the_profiles() {
     report.assert_says("The line was busy.");
     assert_eq!(rig.jobs().await[0].tries, 2);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_7_a_fax_whose_hours_never_come_ends_on_a_running_gateway_and_says_why() {
+    let rig = Rig::builder().start().await;
+    rig.admin("set trunk \"far end\" off");
+    rig.mail(&[FAR_NUMBER], &letters::message("Never", "Hello", &[]))
+        .await;
+    rig.wait_job(&["ready"]).await;
+    // No command makes such hours; a profile and the group's own may come to them all the same.
+    let never = "UPDATE profile SET hours = 'mon 08:00-09:00', quiet = 'mon 08:00-09:00' WHERE name = 'Basic'";
+    assert_eq!(rig.meddle(never).await, 1);
+    rig.admin("set trunk \"far end\" on");
+    let report = rig.wait_report("Never").await;
+    report.assert_says(
+        "The hours in which your organisation lets faxes be called did not come in time.",
+    );
+    let job = rig.jobs().await.remove(0);
+    assert_eq!(
+        (job.state.as_str(), job.tries, job.outcome.as_deref()),
+        ("expired", 0, Some("out-of-hours"))
+    );
+    assert_eq!(rig.holds().await[0].2, Some(0));
+}

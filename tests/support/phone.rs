@@ -76,12 +76,7 @@ pub(super) fn header(request: &str, name: &str) -> Option<String> {
 }
 
 /// RFC 3261 §8.2.6: Via, From, Call-ID and CSeq are the request's, To gets our tag.
-pub(super) fn response(
-    request: &str,
-    status: &str,
-    sdp: Option<&str>,
-    address: SocketAddr,
-) -> String {
+pub fn response(request: &str, status: &str, sdp: Option<&str>, address: SocketAddr) -> String {
     let mut answer = format!("SIP/2.0 {status}\r\n");
     for line in request.lines() {
         if let Some((head, value)) = line.split_once(':') {

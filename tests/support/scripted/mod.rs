@@ -10,8 +10,10 @@ mod t30;
 
 use std::{
     collections::HashMap,
+    io::ErrorKind,
     net::SocketAddr,
     sync::{Arc, Mutex},
+    time::{Duration, Instant},
 };
 
 use tokio::{
@@ -135,7 +137,16 @@ impl Drop for ScriptedFax {
 impl ScriptedFax {
     /// Answers calls at `address`: one script a call, the last for all that come after.
     pub async fn start(address: SocketAddr, speed: u32, scripts: &[Script]) -> Self {
-        let socket = UdpSocket::bind(address).await.unwrap();
+        let until = Instant::now() + super::LIMIT;
+        let socket = loop {
+            match UdpSocket::bind(address).await {
+                // A machine that was here is gone once its last call is.
+                Err(error) if error.kind() == ErrorKind::AddrInUse && Instant::now() < until => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                bound => break bound.unwrap(),
+            }
+        };
         let calls = Arc::default();
         let machine = Machine {
             socket: Arc::new(socket),

@@ -11,6 +11,8 @@
 //! - `ring FILE`: the machine calls, and sends this TIFF to whoever answers.
 //! - `busy`: the next number that is dialled is engaged.
 //! - `t38`: from the next call on the machine is behind a gateway; `g711`: it no longer is.
+//! - `network PORT PEER`: the next call goes over RTP instead, between these UDP ports on loopback; whoever is there
+//!   is the machine.
 //! - `cut PAGE`: the machine hangs up in the middle of this page (from 0) of the next call to it.
 //!
 //! It says `ended …` of each call, and `slow …` when this machine could not keep up with SPEED: what the program
@@ -21,6 +23,7 @@
 mod line;
 #[path = "../../tests/rig/modem.rs"]
 mod modem;
+mod network;
 #[path = "../../tests/rig/pty.rs"]
 mod pty;
 
@@ -39,6 +42,7 @@ use faxpost_t4::tiff;
 
 use line::{Line as Media, Path};
 use modem::{Gateway, Modem, Request};
+use network::Network;
 use pty::Pty;
 
 /// A tick of line time.
@@ -83,6 +87,8 @@ struct Line {
     station: Station,
     /// The machine at the other end, during a call.
     machine: Option<Media>,
+    /// Or a network, and whether a call is on it.
+    network: Option<Network>,
     /// What lies between it and the modem.
     path: Path,
     /// What it hears in the next tick.
@@ -119,6 +125,7 @@ fn main() {
             ..Station::default()
         },
         machine: None,
+        network: None,
         path: Path::Audio,
         heard: [0; TICK_SAMPLES],
         ringing: None,
@@ -142,8 +149,14 @@ fn main() {
         }
         let late = line.wait(due) > tick;
         line.count(late);
-        // Time that was lost waiting is not made up for: the program's timers run on real time.
-        due = Instant::now() + tick;
+        let now = Instant::now();
+        due = if line.network.is_some() && now - due < 4 * tick {
+            // The gateway's clock goes on.
+            due + tick
+        } else {
+            // Time that was lost waiting is not made up for: the program's timers run on real time.
+            now + tick
+        };
         line.tick();
     }
 }
@@ -176,6 +189,12 @@ impl Line {
             "busy" => self.busy = true,
             "t38" => self.path = Path::T38,
             "g711" => self.path = Path::Audio,
+            "network" => {
+                let mut ports = value.split(' ').map(|port| port.parse().unwrap());
+                let (ours, theirs) = (ports.next().unwrap(), ports.next().unwrap());
+                self.network = Some(Network::between(ours, theirs).unwrap());
+                say("network");
+            }
             "cut" => self.cut = Some(value.parse().unwrap()),
             other => panic!("softmodem: what is {other:?}?"),
         }
@@ -252,6 +271,10 @@ impl Line {
         }
         let said = self.modem.tick(&self.heard);
         self.heard.fill(0);
+        if let Some(network) = &mut self.network {
+            self.heard = network.tick(&said);
+            return;
+        }
         let Some(machine) = &mut self.machine else {
             return;
         };
@@ -308,6 +331,11 @@ impl Line {
                 say("busy");
                 self.modem.busy();
             }
+            Request::Dial if self.network.is_some() => {
+                say("dialled");
+                self.on_hook = false;
+                self.modem.connected();
+            }
             Request::Dial => {
                 say("dialled");
                 self.calls += 1;
@@ -320,7 +348,9 @@ impl Line {
             }
             Request::Answer => {
                 say("answered");
-                if let Some((tiff, _)) = self.ringing.take() {
+                if self.network.is_some() {
+                    self.on_hook = false;
+                } else if let Some((tiff, _)) = self.ringing.take() {
                     self.begin(Work::send(tiff), true);
                 }
                 self.modem.answered();
@@ -328,6 +358,9 @@ impl Line {
             Request::HangUp => {
                 if let Some(machine) = &mut self.machine {
                     machine.call().terminate();
+                }
+                if self.network.take().is_some() && !self.on_hook {
+                    say("hung up");
                 }
                 self.on_hook = true;
             }
