@@ -143,6 +143,8 @@ impl Cells {
     }
 }
 
+/// Paper, when a cell has a pixel as light.
+const PAPER: u8 = 253;
 /// Columns looked at together.
 const BLOCK: usize = 64;
 
@@ -172,6 +174,30 @@ impl Block {
             soft: [0; BLOCK],
             hard: [0; BLOCK],
         };
+        for y in rows.clone() {
+            block.add(&grey.row(y)[columns.clone()]);
+        }
+        // Steps tell of tone, and where every cell has paper in it there is none.
+        let paper = |columns: &[u8]| columns.iter().any(|&max| max >= PAPER);
+        if !block.max[..columns.len()].chunks(CELL).all(paper) {
+            block.add_steps(grey, columns, rows);
+        }
+        Some(block)
+    }
+
+    fn add(&mut self, row: &[u8]) {
+        for (min, &v) in self.min.iter_mut().zip(row) {
+            *min = (*min).min(v);
+        }
+        for (max, &v) in self.max.iter_mut().zip(row) {
+            *max = (*max).max(v);
+        }
+        for (sum, &v) in self.sum.iter_mut().zip(row) {
+            *sum += u16::from(v);
+        }
+    }
+
+    fn add_steps(&mut self, grey: &Grey, columns: &Range<usize>, rows: &Range<usize>) {
         // With the column to the right; beyond the page stands what is last on it.
         let (mut row, mut below) = ([255; BLOCK + 1], [255; BLOCK + 1]);
         let load = |to: &mut [u8; BLOCK + 1], y: usize| {
@@ -183,31 +209,17 @@ impl Block {
         load(&mut row, rows.start);
         for y in rows.clone() {
             load(&mut below, y + 1);
-            block.add(&row, &below);
+            let mut steps = [0; BLOCK];
+            for (i, step) in steps.iter_mut().enumerate() {
+                *step = row[i].abs_diff(row[i + 1]).max(row[i].abs_diff(below[i]));
+            }
+            for (soft, &step) in self.soft.iter_mut().zip(&steps) {
+                *soft += u8::from(step.wrapping_sub(1) < 32);
+            }
+            for (hard, &step) in self.hard.iter_mut().zip(&steps) {
+                *hard += u8::from(step >= 64);
+            }
             row = below;
-        }
-        Some(block)
-    }
-
-    fn add(&mut self, row: &[u8; BLOCK + 1], below: &[u8; BLOCK + 1]) {
-        for (min, &v) in self.min.iter_mut().zip(row) {
-            *min = (*min).min(v);
-        }
-        for (max, &v) in self.max.iter_mut().zip(row) {
-            *max = (*max).max(v);
-        }
-        for (sum, &v) in self.sum.iter_mut().zip(row) {
-            *sum += u16::from(v);
-        }
-        let mut steps = [0; BLOCK];
-        for (i, step) in steps.iter_mut().enumerate() {
-            *step = row[i].abs_diff(row[i + 1]).max(row[i].abs_diff(below[i]));
-        }
-        for (soft, &step) in self.soft.iter_mut().zip(&steps) {
-            *soft += u8::from(step.wrapping_sub(1) < 32);
-        }
-        for (hard, &step) in self.hard.iter_mut().zip(&steps) {
-            *hard += u8::from(step >= 64);
         }
     }
 }

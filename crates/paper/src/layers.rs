@@ -173,21 +173,28 @@ impl Layers {
         self.letters.push(span);
     }
 
-    /// The mean grey of the pictures in a box; `None`: there are none.
+    /// The grey of the pictures in a box, whatever stands on them: the middle one, since letters
+    /// cover less than half. `None`: there are none.
     pub fn ground(&mut self, grey: &Grey, span: &Span) -> Option<u8> {
-        self.budget = self.budget.checked_sub(span.area())?;
-        let (mut sum, mut count) = (0u64, 0u64);
-        for y in span.rows.clone().step_by(2) {
-            let columns = span.columns.clone();
-            let pixels = grey.row(y)[columns.clone()]
-                .iter()
-                .zip(&self.row(y)[columns]);
-            for (&v, _) in pixels.filter(|&(_, &owner)| is_tone(owner)).step_by(2) {
-                sum += u64::from(v);
-                count += 1;
+        // A word's box is looked at closely, a line's here and there.
+        let step = if span.area() < 10_000 { 1 } else { 4 };
+        self.budget = self.budget.checked_sub(span.area() / (step * step))?;
+        let (mut histogram, mut count) = ([0u32; 256], 0);
+        for y in span.rows.clone().step_by(step) {
+            let (greys, owners) = (grey.row(y), self.row(y));
+            for x in span.columns.clone().step_by(step) {
+                if is_tone(owners[x]) {
+                    histogram[usize::from(greys[x])] += 1;
+                    count += 1;
+                }
             }
         }
-        (count > 0).then(|| (sum / count) as u8)
+        let mut below = 0;
+        let middle = histogram.iter().position(|&pixels| {
+            below += pixels;
+            below * 2 > count
+        });
+        middle.map(|grey| grey as u8)
     }
 
     /// Fills a path's pixels within `clip`.
@@ -208,29 +215,27 @@ impl Layers {
     /// Sets letters off from the picture under them: a rim of the other colour, so that they can
     /// be read whatever the picture's dots are.
     pub fn rim(&mut self) {
-        for span in std::mem::take(&mut self.letters) {
-            let wide = span.wider(RIM, self.width, self.height);
-            for y in wide.rows.clone() {
-                for x in wide.columns.clone() {
-                    if is_tone(self.owners[y * self.width + x])
-                        && let Some(letter) = self.letter_near(x, y)
-                    {
-                        let rim = if letter == DARK { DARK_RIM } else { LIGHT_RIM };
-                        self.owners[y * self.width + x] = rim;
+        let page = self.page();
+        for span in &mut self.letters {
+            for y in span.rows.clone() {
+                for x in span.columns.clone() {
+                    let rim = match self.owners[y * self.width + x] {
+                        DARK => DARK_RIM,
+                        LIGHT => LIGHT_RIM,
+                        _ => continue,
+                    };
+                    let columns = x.saturating_sub(RIM)..(x + RIM + 1).min(self.width);
+                    for y in y.saturating_sub(RIM)..(y + RIM + 1).min(self.height) {
+                        for owner in &mut self.owners[y * self.width..][columns.clone()] {
+                            if is_tone(*owner) {
+                                *owner = rim;
+                            }
+                        }
                     }
                 }
             }
-            self.letters.push(wide);
+            *span = span.wider(RIM, page.columns.end, page.rows.end);
         }
-    }
-
-    fn letter_near(&self, x: usize, y: usize) -> Option<u8> {
-        let columns = x.saturating_sub(RIM)..(x + RIM + 1).min(self.width);
-        let mut rows = y.saturating_sub(RIM)..(y + RIM + 1).min(self.height);
-        rows.find_map(|y| {
-            let near = &self.row(y)[columns.clone()];
-            near.iter().copied().find(|&owner| owner >= LIGHT)
-        })
     }
 
     /// The rows where letters stand on tone.

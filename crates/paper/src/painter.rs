@@ -20,6 +20,8 @@ use crate::shapes::{Brush, Span, fill, thickness};
 const THICK: f64 = 16.0;
 /// An outline differs by this from the picture under it, or is part of the picture.
 const APART: u8 = 60;
+/// A picture this light is paper to letters on it.
+const WHITE: u8 = 240;
 /// What lets more through than this, of 1, is no cover.
 const CLEAR: f32 = 0.9;
 /// A picture reaches this many pixels further than its corners say: its edge shares pixels with the paper.
@@ -329,6 +331,12 @@ impl<'a> Device<'a> for Painter<'_> {
             return;
         }
         self.ground = self.layers.ground(self.grey, &all);
+        // Where the picture is white, the threshold draws letters better.
+        let dark = luma([r, g, b]) < 128;
+        if self.ground.is_none_or(|ground| dark && ground >= WHITE) {
+            self.ground = None;
+            return;
+        }
         for glyph in run.glyphs() {
             let (transform, reach) = place(glyph);
             if !self.layers.has_tone(&self.span(reach)) {

@@ -55,6 +55,9 @@ impl Tone {
 
     /// What the layers of a page and the look of its pictures say. `all`: whatever it looks like.
     pub fn of(grey: &Grey, cells: &Cells, layers: &Layers, found: &[bool], all: bool) -> Self {
+        if layers.items.is_empty() && !found.contains(&true) {
+            return Self::none(cells);
+        }
         let mut members = vec![Vec::new(); layers.items.len()];
         for cell in 0..cells.across * cells.down {
             let (x, y) = (
