@@ -89,7 +89,13 @@ impl Tone {
                     where_found[owner] = jumps > 3 * JUMPS;
                     members.iter().for_each(|&cell| tone.scanned[cell] = true);
                 }
-                _ => always[owner] = all,
+                _ => {
+                    // Enlarged, a drawing's edges are soft, but of few greys: those of paper and ink.
+                    let soft = members.iter().copied().filter(|&cell| found[cell]);
+                    let shades = Shades::of(grey, cells, &soft.collect::<Vec<_>>());
+                    where_found[owner] = shades.few * 2 < shades.total;
+                    always[owner] = all;
+                }
             }
         }
         let mut mask = Bitmap::new(grey.width, grey.height);
