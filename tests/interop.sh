@@ -29,6 +29,7 @@ suites() {
         --test interop_hylafax -- --test-threads=1
     suite "efax: three pages each way over G.711 and through a T.38 gateway, and a late flush" --test efax -- --test-threads=8
     suite "efax and the daemon: a fax to efax over SIP and G.711" --test interop_efax -- --test-threads=1
+    suite "Noto: sixteen scripts with the system's fonts" --test interop_fonts
     suite "tshark: the T.38 dissector over a captured call" --test tshark
 }
 

@@ -1,9 +1,13 @@
 //! Real documents in real paper workers.
 
+#[path = "../crates/paper/tests/made/font.rs"]
+mod font;
+
+use std::sync::Arc;
 use std::time::Duration;
 
-use faxpost::worker::paper::{PaperFailure, PaperPool, PaperRequest};
-use faxpost::worker::{Kind, Limits, Program};
+use faxpost::worker::paper::{PaperDone, PaperFailure, PaperPool, PaperRequest};
+use faxpost::worker::{Fonts, Kind, Limits, Program};
 use faxpost_paper::{Cover, Input, PageSetup, PaperError};
 use tokio::sync::watch;
 
@@ -77,4 +81,40 @@ async fn a_damaged_pdf_is_named_in_the_failure() {
         panic!("{failure:?}");
     };
     assert_eq!(name, "invoice.pdf");
+}
+
+/// A worker opens no file: it reads the fonts that it is given, open, and draws with them.
+#[tokio::test]
+async fn a_worker_draws_with_the_fonts_that_it_is_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let letters = ['中', '国', 'ع', 'ا'];
+    std::fs::write(folder.path().join("a.ttf"), font::font("Boxes", &letters)).unwrap();
+    let folders = [folder.path().to_path_buf()];
+    let fonts = tokio::task::spawn_blocking(move || Fonts::find(&folders))
+        .await
+        .unwrap();
+    assert!(
+        fonts.families().contains(&"Boxes"),
+        "{:?}",
+        fonts.families()
+    );
+    let program = Program::at(env!("CARGO_BIN_EXE_faxpost"));
+    let pool = PaperPool::with_fonts(program, 1, Limits::of(Kind::Paper), Arc::new(fonts));
+    let text = |text: &str| {
+        render(Input::Text {
+            name: "a.txt".to_owned(),
+            text: text.to_owned(),
+        })
+    };
+    let done = pool.render(&text("中国"), LONG).await.unwrap();
+    assert_eq!(done.notes, []);
+    let black = |done: &PaperDone| -> u32 {
+        let page = done.pages[0].decode().unwrap();
+        page.data().iter().map(|octet| octet.count_ones()).sum()
+    };
+    // Two boxes of 9 by 8 points.
+    assert!(black(&done) > 700, "{}", black(&done));
+    // Without, where the system may have others: drawn otherwise, or told.
+    let done = self::pool().render(&text("中国"), LONG).await.unwrap();
+    assert_eq!(done.notes.len(), 1);
 }

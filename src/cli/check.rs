@@ -62,6 +62,7 @@ pub(super) async fn run(path: &Path) -> anyhow::Result<()> {
     certificates(&mut report, path, &config);
     report.say("media ports", media_ports(path, &config));
     report.say("address for others", address(path, &config).await);
+    report.say("fonts", fonts(path, &config));
     for kind in [Kind::Paper, Kind::Line] {
         let tried = worker::try_sandbox(&Program::this(), kind).await;
         report.say(
@@ -94,6 +95,34 @@ async fn conversions(report: &mut Report, config: &Config) {
             .unwrap_or_else(|why| format!("refused by name: {why}"));
         report.say(finding.what, Ok(note));
     }
+}
+
+/// The fonts that are found, and the scripts whose text they can't show.
+fn fonts(path: &Path, config: &Config) -> Result<String, String> {
+    for folder in &config.paper.fonts {
+        if let Err(error) = std::fs::read_dir(folder) {
+            return Err(format!(
+                "{}: {}: {error}. Make it, or name another.",
+                config::place(path, "paper.fonts"),
+                folder.display()
+            ));
+        }
+    }
+    let fonts = worker::Fonts::find(&config.paper.fonts);
+    let mut note = match fonts.families().as_slice() {
+        [] => "the program's own alone".to_owned(),
+        families => format!("the program's own, {}", families.join(", ")),
+    };
+    let lacking = fonts.lacking();
+    if !lacking.is_empty() {
+        let names: Vec<&str> = lacking.iter().map(|script| script.english()).collect();
+        note += &format!(
+            "; text in {} will be missing, and reports will say so: install fonts for them (on Debian \
+             fonts-noto-core and fonts-noto-cjk), or name their folders in paper.fonts",
+            names.join(", ")
+        );
+    }
+    Ok(note)
 }
 
 /// Whether calls find a port each for audio and for T.38.

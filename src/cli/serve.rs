@@ -25,7 +25,7 @@ use crate::{
     submission::Submitter,
     vault::Custody,
     web,
-    worker::{Program, paper::PaperPool},
+    worker::{Fonts, Program, paper::PaperPool},
 };
 
 /// How often custody is looked through for days that are over.
@@ -117,10 +117,13 @@ async fn start(
         // Hostnames may be equal, and what is not ours on a server must stay.
         HylaFaxLine::new(node.id(), Some(custody.vault())),
     );
-    let paper = Arc::new(PaperPool::new(
+    let folders = config.paper.fonts.clone();
+    let fonts = tokio::task::spawn_blocking(move || Fonts::find(&folders)).await?;
+    let paper = Arc::new(PaperPool::with_fonts(
         Program::this(),
         config.paper.workers,
         paper_limits(&config),
+        Arc::new(fonts),
     ));
 
     let converters = converters(&config).await;
@@ -288,6 +291,7 @@ fn paper_limits(config: &Config) -> crate::worker::Limits {
     let mut limits = crate::worker::Limits::of(crate::worker::Kind::Paper);
     limits.address_space = config.paper.memory_mb << 20;
     limits.cpu = Some(Duration::from_secs(config.paper.cpu_s));
+    limits.step = Some(Duration::from_secs(config.paper.page_cpu_s));
     limits
 }
 

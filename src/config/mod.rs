@@ -294,12 +294,16 @@ pub struct Paper {
     pub wall_s: u64,
     /// Seconds of CPU that one document may take.
     pub cpu_s: u64,
+    /// Seconds of CPU that one page of it may take.
+    pub page_cpu_s: u64,
     /// Address space of one document, MiB.
     pub memory_mb: u64,
     /// Pages of one document.
     pub max_pages: u32,
     /// Office documents and PostScript are made PDFs, by what of LibreOffice and Ghostscript is installed.
     pub convert: bool,
+    /// Folders with fonts for scripts that the program's own lack, looked through before the system's.
+    pub fonts: Vec<PathBuf>,
 }
 
 impl Default for Paper {
@@ -308,9 +312,11 @@ impl Default for Paper {
             workers: 2,
             wall_s: 60,
             cpu_s: 30,
+            page_cpu_s: 10,
             memory_mb: 1024,
             max_pages: 200,
             convert: true,
+            fonts: Vec::new(),
         }
     }
 }

@@ -196,15 +196,22 @@ fn note(note: &Note, language: Language) -> String {
         Note::FontSubstituted { font } => format!(
             "la police {font} n'est pas dans le document, son texte a été dessiné avec une police semblable"
         ),
-        Note::FontMissing { font } => format!(
-            "la police {font} n'est pas dans le document et aucune ici ne la remplace\u{a0}: du texte manque"
+        Note::FontMissing { font, script } => format!(
+            "la police {font} n'est pas dans le document et aucune ici n'a l'écriture voulue ({})\u{a0}: du texte \
+             manque\u{a0}; demandez une police à l'administrateur",
+            script.french()
         ),
         Note::FontUnreadable => {
             "une police du document n'a pas pu être lue\u{a0}: du texte manque peut-être".to_owned()
         }
-        Note::CharactersMissing { count } => format!(
-            "{count} caractères n'existent dans aucune police ici et ont été dessinés comme des carrés"
-        ),
+        Note::CharactersMissing { count, scripts } => {
+            let names: Vec<&str> = scripts.iter().map(|script| script.french()).collect();
+            format!(
+                "{count} caractères ({}) n'existent dans aucune police ici et sont illisibles sur la page\u{a0}; \
+                 demandez une police à l'administrateur",
+                names.join(", ")
+            )
+        }
         Note::LeftOut => {
             "c'est une petite image dans le texte, comme un logo ou une signature\u{a0}; elle n'a pas été envoyée"
                 .to_owned()
@@ -364,6 +371,10 @@ fn limit_fr(limit: PaperLimit) -> String {
         ),
         PaperLimit::Processor(time) => format!(
             "le dessin du document a demandé plus de {} s de calcul",
+            time.as_secs()
+        ),
+        PaperLimit::Page(time) => format!(
+            "le dessin d'une page du document a demandé plus de {} s de calcul",
             time.as_secs()
         ),
         PaperLimit::Memory(bytes) => format!(

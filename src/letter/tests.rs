@@ -296,7 +296,11 @@ fn nothing_from_outside_makes_a_header_or_markup() {
     letter.to = "alice@example.com>\r\nBcc: <victim@example.com".into();
     letter.notes = vec![DocumentNote {
         name: evil.into(),
-        said: Note::FontMissing { font: evil.into() }.into(),
+        said: Note::FontMissing {
+            font: evil.into(),
+            script: faxpost_paper::Script::Han,
+        }
+        .into(),
     }];
     letter.jobs[0].note = Some(Detail::LeftOut {
         parts: vec![LeftOut {
@@ -409,9 +413,20 @@ fn what_belongs_to_a_result_is_kept_as_data_and_told_in_the_readers_language() {
     );
     let notes = [
         Note::FontSubstituted { font: "F".into() },
-        Note::FontMissing { font: "F".into() },
+        Note::FontMissing {
+            font: "F".into(),
+            script: faxpost_paper::Script::Han,
+        },
         Note::FontUnreadable,
-        Note::CharactersMissing { count: 2 },
+        Note::CharactersMissing {
+            count: 2,
+            scripts: vec![faxpost_paper::Script::Thai],
+        },
+        Note::NotPrinted { page: 1 },
+        Note::FieldCut,
+        Note::FormUnsupported,
+        Note::Cut { page: 1, parts: 3 },
+        Note::BlankLeftOut { pages: vec![2, 4] },
         Note::PictureMissing,
         Note::LeftOut,
         Note::Animation,

@@ -26,7 +26,7 @@ use serde::de::DeserializeOwned;
 pub const MAX_FRAME: usize = 64 * 1024 * 1024;
 
 /// The most file descriptors that one frame carries.
-pub const MAX_FDS: usize = 4;
+pub const MAX_FDS: usize = 32;
 
 /// Bytes of the length before each body.
 const HEADER: usize = 4;
@@ -520,7 +520,7 @@ mod tests {
         let fds: Vec<_> = files.iter().map(AsFd::as_fd).collect();
         near.send("before").unwrap();
         near.send_with("two", &fds[..2]).unwrap();
-        near.send_with("four", &fds).unwrap();
+        near.send_with("all", &fds).unwrap();
         near.send("after").unwrap();
 
         let mut counts = Vec::new();
@@ -536,7 +536,7 @@ mod tests {
                 assert_eq!(text, format!("file {n}"));
             }
         }
-        let expected = [("before", 0), ("two", 2), ("four", 4), ("after", 0)];
+        let expected = [("before", 0), ("two", 2), ("all", MAX_FDS), ("after", 0)];
         assert_eq!(counts, expected.map(|(text, n)| (text.to_owned(), n)));
     }
 

@@ -8,6 +8,7 @@
 //! breaks a limit or is killed ends in an [`Ending`], never in silence.
 
 mod child;
+mod fonts;
 pub mod frame;
 pub mod paper;
 #[cfg(debug_assertions)]
@@ -17,6 +18,7 @@ mod spawn;
 mod stderr;
 
 pub use child::child_main;
+pub use fonts::Fonts;
 pub use frame::{Blob, Frame, FrameError, FrameSocket};
 pub use sandbox::{Limits, SandboxReport};
 pub use spawn::{Child, ChildHandle, ChildSender, Ending, Gone, LimitHit, Program, SpawnError};

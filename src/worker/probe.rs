@@ -106,7 +106,7 @@ pub(super) fn run(mut socket: FrameSocket) -> ExitCode {
 
 /// A paper worker that does what its document, a text, says.
 pub(super) fn run_paper(socket: FrameSocket) -> ExitCode {
-    paper::run_with(socket, misrender)
+    paper::run_with(socket, |_, _| (), misrender)
 }
 
 fn misrender(request: PaperRequest, sender: &FrameSender) -> Result<(), FrameError> {

@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::script::{Missing, Script};
+
 /// Why a document did not become pages. The texts are what the sender reads.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum PaperError {
@@ -116,19 +118,30 @@ pub enum Note {
         font: String,
     },
     /// A font isn't in the document and none here has its characters: text is missing.
-    #[error("the font {font} is not in the document and none here replaces it: text is missing")]
+    #[error(
+        "the font {font} is not in the document and none here has {}: text is missing; ask the administrator for a font",
+        script.english()
+    )]
     FontMissing {
         /// The font that the document names.
         font: String,
+        /// What its text is written in.
+        script: Script,
     },
     /// A font in the document is of an unknown kind: text is missing.
     #[error("a font of the document could not be read: text may be missing")]
     FontUnreadable,
-    /// Characters that no font here has were drawn as boxes.
-    #[error("{count} characters have no shape in the fonts here and were drawn as boxes")]
+    /// Characters that no font here has.
+    #[error(
+        "{count} characters ({}) have no shape in the fonts here and can't be read on the page; ask the \
+         administrator for a font",
+        names(scripts)
+    )]
     CharactersMissing {
         /// How many.
         count: u32,
+        /// What they are written in.
+        scripts: Vec<Script>,
     },
     /// A small picture that the mail shows within its text: it became no page.
     #[error("it is a small picture within the text, as logos and signatures are, and was left out")]
@@ -191,5 +204,20 @@ fn blank_pages(pages: &[u32]) -> String {
     match numbers.as_slice() {
         [one] => format!("the blank page {one} was"),
         more => format!("the blank pages {} were", more.join(", ")),
+    }
+}
+
+fn names(scripts: &[Script]) -> String {
+    let names: Vec<&str> = scripts.iter().map(|script| script.english()).collect();
+    names.join(", ")
+}
+
+impl Note {
+    /// What is to be told of characters that no font has, if there are any.
+    pub(crate) fn missing(missing: Missing) -> Option<Self> {
+        (missing.count > 0).then_some(Self::CharactersMissing {
+            count: missing.count,
+            scripts: missing.scripts,
+        })
     }
 }

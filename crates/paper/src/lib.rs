@@ -2,7 +2,7 @@
 //!
 //! The crate opens no file, no socket and no clock, and holds no key: bytes in, pages out, the same
 //! bytes for the same input. It is made to run in a sandboxed child, so every font is embedded
-//! (`fonts`) or handed in as bytes ([`warm_with`]).
+//! (`fonts`) or handed in ([`warm_with`]).
 //!
 //! In the order a document passes them:
 //! `setup` says how large a page is, `pdf`, `picture`, `html` and `text` draw a document in grey (`grey`),
@@ -28,6 +28,7 @@ mod painter;
 mod panels;
 mod pdf;
 mod picture;
+mod script;
 mod setup;
 mod shapes;
 mod sheets;
@@ -44,8 +45,10 @@ use serde::{Deserialize, Serialize};
 pub use charset::text as text_of;
 pub use cover::{Cover, Language, MAX_COVER_PAGES, cover};
 pub use error::{Note, PaperError, Reason};
+pub use fonts::{Face, ReadFont, embedded_has};
 pub use header::{HeaderLine, header_line, stamp, stamp_bitmap};
 pub use html::Enclosed;
+pub use script::Script;
 pub use setup::{Blank, Dots, Fit, Landscape, Long, PageSetup, Paper, Tone};
 pub use unzip::{ZipFault, ZipLimits, Zipped, unzip};
 
@@ -185,14 +188,14 @@ pub fn render(
 /// Builds what every document needs (fonts, the typesetter), so that a worker started ahead
 /// answers its document at once. Doing without costs the first document some milliseconds.
 pub fn warm() {
-    warm_with(Vec::new());
+    warm_with(Vec::new(), Box::new(|_| None));
 }
 
-/// As [`warm`], with more fonts (TrueType or OpenType files or collections) for scripts that the
-/// embedded family lacks. The first call in a process decides, rendering without a call counts
-/// as one; later calls change nothing.
-pub fn warm_with(extra_fonts: Vec<Vec<u8>>) {
-    fonts::install(extra_fonts);
+/// As [`warm`], with more fonts for scripts that the embedded family lacks: what they have, and how the files
+/// are read, once one is needed. The first call in a process decides, rendering without a call counts as one;
+/// later calls change nothing.
+pub fn warm_with(faces: Vec<Face>, read: ReadFont) {
+    fonts::install(faces, read);
     typeset::warm();
 }
 

@@ -5,12 +5,12 @@
 
 mod annotations;
 mod fields;
+mod lettering;
 mod looks;
 mod rewrite;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hayro::hayro_interpret::font::FontQuery;
 use hayro::hayro_interpret::{InterpreterCache, InterpreterSettings, InterpreterWarning};
 use hayro::hayro_syntax::page::Page;
 use hayro::hayro_syntax::{DecryptionError, LoadPdfError, Pdf};
@@ -19,10 +19,12 @@ use hayro::vello_cpu::color::palette::css::WHITE;
 use hayro::vello_cpu::{Pixmap, RasterizerSettings, RenderContext, Resources, TargetInit};
 use hayro::{RenderCache, RenderSettings, hayro_interpret::TransformExt, render_into};
 
+use self::lettering::{Asked, Scripts};
 use crate::grey::Grey;
+use crate::script::Missing;
 use crate::setup::Placement;
-use crate::sheets::{Sheets, cut_at};
-use crate::{Limits, Note, PageSetup, PaperError, Reason, Rendered, bilevel, fonts, painter};
+use crate::sheets::{CONTINUED_MM, Sheets, cut_at};
+use crate::{Limits, Note, PageSetup, PaperError, Reason, Rendered, bilevel, painter};
 
 const MM_PER_POINT: f64 = 25.4 / 72.0;
 
@@ -41,15 +43,7 @@ pub(crate) fn render(
 ) -> Result<Rendered, PaperError> {
     let notes = Notes::default();
     let mut pdf = open(name, bytes, password)?;
-    if let Some(prepared) = annotations::prepared(&pdf, &notes) {
-        // What is written here can be read here; else the file stays as it is.
-        match Pdf::new(prepared) {
-            Ok(read) if read.pages().len() == pdf.pages().len() => pdf = read,
-            _ => tell(&notes, Note::AnnotationMissing),
-        }
-    }
-    let pages = pdf.pages();
-    let total = u32::try_from(pages.len()).unwrap_or(u32::MAX);
+    let total = u32::try_from(pdf.pages().len()).unwrap_or(u32::MAX);
     if total == 0 {
         return Err(damaged(name, Reason::NoPage));
     }
@@ -59,28 +53,50 @@ pub(crate) fn render(
             limit: limits.max_pages,
         });
     }
-    let settings = settings(&notes);
+    let scripts = lettering::scripts(&pdf);
+    if let Some(prepared) = annotations::prepared(&pdf, &scripts.renamed, &notes) {
+        // What is written here can be read here; else the file stays as it is.
+        match Pdf::new(prepared) {
+            Ok(read) if read.pages().len() == pdf.pages().len() => pdf = read,
+            _ => tell(&notes, Note::AnnotationMissing),
+        }
+    }
+    let asked = Asked::default();
+    let settings = settings(&notes, scripts, &asked);
+    let mut missing = Missing::default();
     let (cache, looks) = (RenderCache::new(), InterpreterCache::new());
     let mut canvas = Canvas::new(setup);
     let mut sheets = Sheets::new(name, setup, limits);
-    for (number, page) in (1..).zip(pages.iter()) {
+    for (number, page) in (1..).zip(pdf.pages().iter()) {
         let laid = Laid::of(page, setup)
             .ok_or_else(|| damaged(name, Reason::PageSize { page: number }))?;
         laid.tell(number, &notes);
         let mut top_mm = 0.0;
         let mut parts = 0;
         loop {
-            let transform = laid.transform(setup, top_mm);
+            let margin_mm = if parts == 0 { 0.0 } else { CONTINUED_MM };
+            let from_mm = top_mm - margin_mm;
+            let transform = laid.transform(setup, from_mm);
             canvas.draw(page, transform, &cache, &settings);
-            let rest = laid.cut(&mut canvas.grey, setup, &mut top_mm);
+            // What the page before has is not drawn again.
+            let margin = (margin_mm * setup.rows_per_mm()) as usize * canvas.grey.width;
+            canvas.grey.data[..margin].fill(255);
+            let lacking = if parts == 0 && asked.any() {
+                lettering::missing_on(page, &looks, &settings)
+            } else {
+                Missing::default()
+            };
+            missing.append(&lacking);
+            let rest = laid.cut(&mut canvas.grey, setup, from_mm);
             let grey = &canvas.grey;
             let bitmap = bilevel::to_bitmap(grey, setup, |layers| {
                 painter::look(page, transform, &looks, &settings, grey, layers)
             });
-            sheets.take(&bitmap, number, true)?;
+            sheets.take(&bitmap, number, lacking.count == 0)?;
             parts += 1;
-            if !rest {
-                break;
+            match rest {
+                Some(next) => top_mm = next,
+                None => break,
             }
         }
         if parts > 1 {
@@ -93,6 +109,9 @@ pub(crate) fn render(
             );
         }
         progress(number, total);
+    }
+    if let Some(note) = Note::missing(missing) {
+        tell(&notes, note);
     }
     let notes = std::mem::take(&mut *notes.lock().unwrap_or_else(PoisonError::into_inner));
     Ok(sheets.finish(notes))
@@ -147,32 +166,10 @@ fn tell(notes: &Notes, note: Note) {
 }
 
 /// Says where fonts come from and collects what goes wrong on the way.
-fn settings(notes: &Notes) -> InterpreterSettings {
-    let (for_fonts, for_warnings) = (notes.clone(), notes.clone());
+fn settings(notes: &Notes, scripts: Scripts, asked: &Asked) -> InterpreterSettings {
+    let for_warnings = notes.clone();
     InterpreterSettings {
-        font_resolver: Arc::new(move |query| match query {
-            // Every reader must have these 14; hayro has look-alikes of the same measures.
-            FontQuery::Standard(font) => Some(font.get_font_data()),
-            FontQuery::Fallback(wanted) => {
-                let font = wanted
-                    .post_script_name
-                    .clone()
-                    .or_else(|| wanted.font_name.clone())
-                    .unwrap_or_else(|| "without a name".to_owned());
-                // The look-alikes have no Han, Kana or Hangul: used for them, they draw a blank
-                // page and warn of nothing.
-                if wanted.character_collection.is_some() {
-                    let Some((data, index)) = fonts::cjk() else {
-                        tell(&for_fonts, Note::FontMissing { font });
-                        return None;
-                    };
-                    tell(&for_fonts, Note::FontSubstituted { font });
-                    return Some((data, index));
-                }
-                tell(&for_fonts, Note::FontSubstituted { font });
-                Some(wanted.pick_standard_font().get_font_data())
-            }
-        }),
+        font_resolver: lettering::resolver(notes, scripts, asked),
         warning_sink: Arc::new(move |warning| {
             let note = match warning {
                 InterpreterWarning::UnsupportedFont => Note::FontUnreadable,
@@ -230,21 +227,17 @@ impl Laid {
             * self.on_paper
     }
 
-    /// Ends a sheet of a page that is cut between two lines, and says whether more of the page follows, which
-    /// begins at `top_mm` then.
-    fn cut(&self, grey: &mut Grey, setup: &PageSetup, top_mm: &mut f64) -> bool {
-        let Some(length) = self.placement.cut_mm else {
-            return false;
-        };
-        let end = *top_mm + setup.paper.height_mm();
+    /// Ends a sheet of a page that is cut between two lines. The sheet begins `from_mm` down the page; where more
+    /// of the page follows, where that begins.
+    fn cut(&self, grey: &mut Grey, setup: &PageSetup, from_mm: f64) -> Option<f64> {
+        let length = self.placement.cut_mm?;
         // What is less than a hair's breadth is the rounding of the page's size.
-        if end >= length - 0.5 {
-            return false;
+        if from_mm + setup.paper.height_mm() >= length - 0.5 {
+            return None;
         }
         let row = cut_at(grey.width, &grey.data, setup.rows_per_mm() as usize);
         grey.data[row * grey.width..].fill(255);
-        *top_mm += row as f64 / setup.rows_per_mm();
-        true
+        Some(from_mm + row as f64 / setup.rows_per_mm())
     }
 
     fn tell(&self, number: u32, notes: &Notes) {

@@ -8,6 +8,9 @@ use crate::{Blank, Limits, Note, PageSetup, PaperError, Rendered, code};
 /// Black pixels of a page that nobody would miss: specks. A page number has more.
 const SPECKS: u32 = 12;
 
+/// What a page that goes on from another leaves free at its top: room for the header line.
+pub(crate) const CONTINUED_MM: f64 = 6.0;
+
 /// See the module.
 pub(crate) struct Sheets<'a> {
     name: &'a str,

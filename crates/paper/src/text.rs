@@ -55,16 +55,14 @@ pub(crate) fn render(
     if total > limits.max_pages {
         return Err(too_long());
     }
+    let missing = composed.missing();
     let mut sheets = Sheets::new(name, setup, limits);
     for index in 0..composed.pages() {
         let bitmap = composed.draw(index, setup).threshold(INK);
-        sheets.take(&bitmap, index as u32 + 1, composed.missing() == 0)?;
+        sheets.take(&bitmap, index as u32 + 1, missing.count == 0)?;
         progress(index as u32 + 1, total);
     }
-    let notes = match composed.missing() {
-        0 => Vec::new(),
-        count => vec![Note::CharactersMissing { count }],
-    };
+    let notes = Note::missing(missing).into_iter().collect();
     Ok(sheets.finish(notes))
 }
 

@@ -20,6 +20,7 @@ use typst_render::RenderOptions;
 
 use crate::fonts::TYPEFACES;
 use crate::grey::Grey;
+use crate::script::Missing;
 use crate::{PageSetup, PaperError};
 
 const POINT_PER_MM: f64 = 72.0 / 25.4;
@@ -148,12 +149,12 @@ impl Composed {
     }
 
     /// Characters that no font has.
-    pub fn missing(&self) -> u32 {
-        self.document
-            .pages()
-            .iter()
-            .map(|page| missing_in(&page.frame))
-            .sum()
+    pub fn missing(&self) -> Missing {
+        let mut missing = Missing::default();
+        for page in self.document.pages() {
+            missing_in(&page.frame, &mut missing);
+        }
+        missing
     }
 
     /// Hands each letter of page `index` to `take`, and says whether all of them are on the page.
@@ -235,15 +236,18 @@ fn letters_in(frame: &Frame, to_page: Transform, take: &mut impl FnMut(&Letter<'
     }
 }
 
-fn missing_in(frame: &Frame) -> u32 {
-    frame
-        .items()
-        .map(|(_, item)| match item {
-            FrameItem::Group(group) => missing_in(&group.frame),
-            FrameItem::Text(text) => text.glyphs.iter().filter(|g| g.id == 0).count() as u32,
-            _ => 0,
-        })
-        .sum()
+fn missing_in(frame: &Frame, missing: &mut Missing) {
+    for (_, item) in frame.items() {
+        match item {
+            FrameItem::Group(group) => missing_in(&group.frame, missing),
+            FrameItem::Text(text) => {
+                for glyph in text.glyphs.iter().filter(|glyph| glyph.id == 0) {
+                    missing.add(text.text[glyph.range()].chars().next());
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Composes and draws a page, so that everything that is built once is built.
@@ -309,7 +313,7 @@ impl World for Desk {
     }
 
     fn font(&self, index: usize) -> Option<Font> {
-        TYPEFACES.fonts.get(index).cloned()
+        TYPEFACES.font(index)
     }
 
     fn today(&self, _: Option<Duration>) -> Option<Datetime> {

@@ -1,9 +1,12 @@
 //! Form fields without an appearance, and comments: what a print of the page would have, a fax has.
 
+#[path = "made/golden.rs"]
+mod golden;
 mod made;
 
 use faxpost_paper::{Input, Limits, Note, PageSetup, Rendered, render};
 use faxpost_t4::Bitmap;
+use golden::golden;
 use made::{A4, HELVETICA, Made};
 
 fn draw(bytes: Vec<u8>) -> Rendered {
@@ -22,22 +25,7 @@ fn draw(bytes: Vec<u8>) -> Rendered {
 }
 
 fn first(rendered: &Rendered) -> Bitmap {
-    let page = rendered.pages[0].decode().expect("our own page decodes");
-    look_at(&page);
-    page
-}
-
-/// With `FAXPOST_PAGES`, a folder, the pages are written there for people to look at, as PBM.
-fn look_at(page: &Bitmap) {
-    if let Ok(folder) = std::env::var("FAXPOST_PAGES") {
-        let mut file = format!("P4\n{} {}\n", page.width(), page.height()).into_bytes();
-        file.extend(page.data());
-        let name = std::thread::current()
-            .name()
-            .unwrap_or("page")
-            .replace(':', "_");
-        std::fs::write(format!("{folder}/{name}.pbm"), file).expect("the folder is there");
-    }
+    rendered.pages[0].decode().expect("our own page decodes")
 }
 
 /// Black pixels of a rectangle in points on A4, in per cent.
@@ -127,6 +115,7 @@ fn fields_without_an_appearance_show_their_values() {
     ];
     let rendered = draw(form(&fields, ""));
     let page = first(&rendered);
+    golden("form", &page);
     assert_eq!(rendered.notes, []);
     for (rect, entries) in &fields[..12] {
         let share = ink(&page, rect.map(f64::from));
@@ -235,6 +224,7 @@ fn comments_are_drawn_as_in_print() {
     );
     let rendered = draw(pdf.finish());
     let page = first(&rendered);
+    golden("comments", &page);
     let at = |row: usize| {
         let bottom = 780.0 - row as f64 * 30.0;
         ink(&page, [54.0, bottom + 4.0, 96.0, bottom + 16.0])
@@ -287,6 +277,7 @@ fn turned_pages_have_their_fields_where_they_belong() {
         b"",
     );
     let page = first(&draw(pdf.finish()));
+    golden("turned", &page);
     // Turned a quarter to the right, its lower left corner is the upper left one.
     assert_eq!(ink(&page, [4.0, 650.0, 28.0, 838.0]), 100.0);
     assert_eq!(ink(&page, [40.0, 100.0, 500.0, 838.0]), 0.0);

@@ -1,5 +1,6 @@
 //! The paper worker's side: warm up, take one request, answer it, end.
 
+use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::thread;
 
@@ -7,6 +8,7 @@ use faxpost_paper::PaperError;
 use faxpost_t4::FaxPage;
 
 use super::{PaperReply, PaperRequest};
+use crate::worker::fonts::{self, FontsFrame};
 use crate::worker::frame::FrameSender;
 use crate::worker::{FrameError, FrameSocket};
 
@@ -19,15 +21,23 @@ const BROKEN: u8 = 70;
 
 /// A paper worker's main, inside its sandbox.
 pub(in crate::worker) fn run(socket: FrameSocket) -> ExitCode {
-    faxpost_paper::warm();
-    run_with(socket, work)
+    run_with(socket, fonts::install, work)
 }
 
 /// As [`run`], with other work: for tests of the pool.
 pub(in crate::worker) fn run_with(
     mut socket: FrameSocket,
+    warm: fn(FontsFrame, Vec<OwnedFd>),
     work: fn(PaperRequest, &FrameSender) -> Result<(), FrameError>,
 ) -> ExitCode {
+    // Then it waits, warm, with its fonts.
+    let Ok(mut given) = socket.receive() else {
+        return ExitCode::SUCCESS;
+    };
+    match given.decode() {
+        Ok(frame) => warm(frame, std::mem::take(&mut given.fds)),
+        Err(_) => return ExitCode::from(BROKEN),
+    }
     let Ok(request) = socket.receive_message() else {
         // The gateway has no document for this worker, or has ended.
         return ExitCode::SUCCESS;

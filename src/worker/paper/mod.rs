@@ -169,6 +169,9 @@ pub enum PaperLimit {
     /// Processor time.
     #[error("the document needed more than {} s of computing to draw", .0.as_secs())]
     Processor(Duration),
+    /// Processor time of one page.
+    #[error("a page of the document needed more than {} s of computing to draw", .0.as_secs())]
+    Page(Duration),
     /// Memory.
     #[error("the document needed more than {} MB of memory to draw", .0 >> 20)]
     Memory(u64),

@@ -1,6 +1,7 @@
 //! Paper workers started ahead, each for one document.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use faxpost_paper::PageSetup;
@@ -12,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{PaperDone, PaperFailure, PaperLimit, PaperReply, PaperRequest};
 use crate::worker::frame::encode;
-use crate::worker::{Child, Ending, Frame, FrameError, Kind, Limits, Program};
+use crate::worker::{Child, Ending, Fonts, Frame, FrameError, Kind, Limits, Program};
 
 /// Bytes of coded pages that one document may have. A black-and-white A4 page has 30 KB, a page
 /// of noise 1 MB; a worker that has been taken over must not fill the gateway's memory.
@@ -20,6 +21,9 @@ const MAX_PAGES: usize = 256 << 20;
 
 /// Bytes of an answer that isn't a page: notes or an error, which go into the report.
 const MAX_WORDS: usize = 1 << 20;
+
+/// How often a worker's processor time is looked at.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// How often a document is tried when its worker crashes: the second time in a fresh process, in
 /// case the machine was to blame (out of memory, an operator's kill).
@@ -57,6 +61,12 @@ impl PaperPool {
     /// [`PaperFailure::Unavailable`] while that doesn't help.
     #[must_use]
     pub fn new(program: Program, size: usize, limits: Limits) -> Self {
+        Self::with_fonts(program, size, limits, Arc::default())
+    }
+
+    /// As [`new`](Self::new), with fonts for what the embedded family lacks.
+    #[must_use]
+    pub fn with_fonts(program: Program, size: usize, limits: Limits, fonts: Arc<Fonts>) -> Self {
         // One may wait in the channel for each worker; more wait in `render`.
         let size = size.max(1);
         let (jobs, queue) = mpsc::channel(size);
@@ -68,6 +78,7 @@ impl PaperPool {
             let slot = Slot {
                 program: program.clone(),
                 limits: limits.clone(),
+                fonts: Arc::clone(&fonts),
                 queue: Arc::clone(&queue),
                 stop: stop.clone(),
                 abandon: abandon.clone(),
@@ -162,6 +173,7 @@ enum Try {
 struct Slot {
     program: Program,
     limits: Limits,
+    fonts: Arc<Fonts>,
     queue: Arc<Mutex<mpsc::Receiver<Job>>>,
     stop: CancellationToken,
     abandon: CancellationToken,
@@ -189,12 +201,16 @@ impl Slot {
     }
 
     async fn spawn(&self) -> Result<Child, PaperFailure> {
-        Child::spawn(&self.program, Kind::Paper, &self.limits)
+        let child = Child::spawn(&self.program, Kind::Paper, &self.limits)
             .await
             .map_err(|error| {
                 tracing::error!(%error, "no paper worker");
                 PaperFailure::Unavailable(error.to_string())
-            })
+            })?;
+        let (frame, fds) = self.fonts.frame();
+        // Its end is seen when it has a document.
+        let _ = child.sender().send_with(&frame, fds).await;
+        Ok(child)
     }
 
     /// The next job; `None` at the end. A worker that dies while it waits is dropped: it is
@@ -236,8 +252,13 @@ impl Slot {
     /// One document in one worker, which is gone afterwards.
     async fn attempt(&self, mut child: Child, job: &Job) -> Try {
         let deadline = Instant::now() + job.deadline;
+        let heard = AtomicUsize::new(0);
+        let pid = child.pid();
         let talk = tokio::select! {
-            talk = tokio::time::timeout_at(deadline, converse(&mut child, job)) => talk,
+            talk = tokio::time::timeout_at(deadline, converse(&mut child, job, &heard)) => talk,
+            step = stuck(pid, &heard, self.limits.step) => {
+                Ok(Some(Err(PaperFailure::Limit(PaperLimit::Page(step)))))
+            }
             () = self.abandon.cancelled() => Ok(Some(Err(stopping()))),
         };
         match talk {
@@ -267,9 +288,44 @@ impl Slot {
     }
 }
 
+/// Waits until the worker has computed for `step` since anything was last heard of it. Its processor time is
+/// looked at, not the clock: a busy machine is no document's fault.
+async fn stuck(pid: u32, heard: &AtomicUsize, step: Option<Duration>) -> Duration {
+    let Some(step) = step else {
+        return std::future::pending().await;
+    };
+    let (mut seen, mut since) = (usize::MAX, Duration::ZERO);
+    loop {
+        let now = heard.load(Ordering::Relaxed);
+        // One that has ended is seen to by who hears it.
+        let used = processor_time(pid).unwrap_or(since);
+        if now != seen {
+            (seen, since) = (now, used);
+        } else if used.saturating_sub(since) >= step {
+            return step;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// What a process has computed so far (proc(5), fields 14 and 15 of its `stat`).
+fn processor_time(pid: u32) -> Option<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in brackets may have blanks in it.
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
+    let mut ticks = || fields.next()?.parse::<u64>().ok();
+    let ticks = ticks()? + ticks()?;
+    // USER_HZ is 100 on every machine that this runs on.
+    Some(Duration::from_millis(ticks * 10))
+}
+
 /// Sends the request and hears the answer; `None` when the worker ended, or made no sense and
 /// was killed, before the answer was whole.
-async fn converse(child: &mut Child, job: &Job) -> Option<Result<PaperDone, PaperFailure>> {
+async fn converse(
+    child: &mut Child,
+    job: &Job,
+    heard: &AtomicUsize,
+) -> Option<Result<PaperDone, PaperFailure>> {
     // Its end is seen below, with how.
     let _ = child
         .sender()
@@ -279,6 +335,7 @@ async fn converse(child: &mut Child, job: &Job) -> Option<Result<PaperDone, Pape
     let mut bytes = 0;
     while let Some(frame) = child.next().await {
         bytes += frame.len();
+        heard.fetch_add(1, Ordering::Relaxed);
         if bytes > MAX_PAGES {
             return Some(Err(PaperFailure::Limit(PaperLimit::Pages(MAX_PAGES))));
         }

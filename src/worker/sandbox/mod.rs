@@ -26,6 +26,9 @@ pub struct Limits {
     /// Processor time from the child's start, all threads together, in whole seconds
     /// (`RLIMIT_CPU`); `None` for children that live as long as the gateway.
     pub cpu: Option<Duration>,
+    /// Processor time between two signs of progress: a page that takes longer is given up. The gateway's to
+    /// watch; `None` for children that have no such signs.
+    pub step: Option<Duration>,
     /// The largest file it may write, in bytes (`RLIMIT_FSIZE`). The files are memfds: there are
     /// no others.
     pub file_size: u64,
@@ -46,8 +49,10 @@ impl Limits {
             Kind::Paper => Self {
                 address_space: 1024 * MIB,
                 cpu: Some(Duration::from_secs(30)),
+                step: Some(Duration::from_secs(10)),
                 file_size: 0,
-                open_files: 16,
+                // The fonts that it is given are among them.
+                open_files: 64,
                 threads: 16,
             },
             // 32 calls: two sockets and a page file each, a thread while a page's commit is waited
@@ -55,6 +60,7 @@ impl Limits {
             Kind::Line => Self {
                 address_space: 4096 * MIB,
                 cpu: None,
+                step: None,
                 file_size: 64 * MIB,
                 open_files: 512,
                 threads: 128,
@@ -63,10 +69,11 @@ impl Limits {
     }
 
     /// The limits as the arguments of `faxpost worker`.
-    pub(super) fn to_args(&self) -> [String; 5] {
+    pub(super) fn to_args(&self) -> [String; 6] {
         [
             self.address_space,
             self.cpu.map_or(0, |cpu| cpu.as_secs().max(1)),
+            self.step.map_or(0, |step| step.as_secs().max(1)),
             self.file_size,
             self.open_files,
             self.threads,
@@ -77,10 +84,12 @@ impl Limits {
     /// The limits from the arguments of `faxpost worker`.
     pub(super) fn from_args(args: &[String]) -> Option<Self> {
         let numbers: Option<Vec<u64>> = args.iter().map(|arg| arg.parse().ok()).collect();
-        let [address_space, cpu, file_size, open_files, threads] = numbers?.try_into().ok()?;
+        let [address_space, cpu, step, file_size, open_files, threads] =
+            numbers?.try_into().ok()?;
         Some(Self {
             address_space,
             cpu: (cpu > 0).then(|| Duration::from_secs(cpu)),
+            step: (step > 0).then(|| Duration::from_secs(step)),
             file_size,
             open_files,
             threads,
@@ -365,11 +374,13 @@ mod tests {
     fn odd_arguments_are_refused() {
         let args = |list: &[&str]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(Limits::from_args(&args(&["1", "2", "3", "4"])), None);
-        assert_eq!(Limits::from_args(&args(&["1", "2", "3", "4", "-5"])), None);
-        assert_eq!(
-            Limits::from_args(&args(&["1", "2", "3", "4", "5", "6"])),
-            None
-        );
+        let odd = [
+            &["1", "2", "3", "4", "5", "-6"][..],
+            &["1", "2", "3", "4", "5", "6", "7"],
+        ];
+        for odd in odd {
+            assert_eq!(Limits::from_args(&args(odd)), None);
+        }
     }
 
     #[test]

@@ -59,6 +59,9 @@ const COMMON: &[c_long] = &[
     libc::SYS_poll,
 ];
 
+/// What a paper worker needs besides: the fonts that it is given, read at places.
+const PAPER: &[c_long] = &[libc::SYS_pread64];
+
 /// What a line worker needs besides: page files in memory, and its calls' sockets and clocks.
 /// `openat` reaches nothing but those memfds, through Landlock.
 const LINE: &[c_long] = &[
@@ -116,7 +119,7 @@ fn arch() -> io::Result<TargetArch> {
 /// The allowed calls, each with the argument rules of which one must hold (none: any arguments).
 fn rules(kind: Kind) -> io::Result<Vec<(c_long, Vec<SeccompRule>)>> {
     let plain = match kind {
-        Kind::Paper => &[][..],
+        Kind::Paper => PAPER,
         Kind::Line => LINE,
     };
     let mut rules: Vec<_> = COMMON

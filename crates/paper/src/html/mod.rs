@@ -23,7 +23,10 @@ use typst::{
 };
 
 use self::pictures::Pictures;
-use crate::{Limits, Note, PageSetup, PaperError, Rendered, bilevel, code, text, typeset};
+use crate::script::Missing;
+use crate::{
+    Limits, Note, PageSetup, PaperError, Rendered, bilevel, sheets::Sheets, text, typeset,
+};
 
 pub use pictures::Enclosed;
 
@@ -76,7 +79,8 @@ pub(crate) fn render(
     if total > limits.max_pages {
         return Err(too_long());
     }
-    let mut pages = Vec::with_capacity(composed.pages());
+    let missing = composed.missing();
+    let mut sheets = Sheets::new(name, setup, limits);
     for index in 0..composed.pages() {
         let grey = composed.draw(index, setup);
         // Photographs need dots; letters alone need none, and are sharper so.
@@ -84,16 +88,13 @@ pub(crate) fn render(
             true => grey.threshold(text::INK),
             false => bilevel::to_bitmap(&grey, setup, |layers| layers),
         };
-        pages.push(code(&bitmap, setup));
+        sheets.take(&bitmap, index as u32 + 1, missing.count == 0)?;
         progress(index as u32 + 1, total);
     }
-    Ok(Rendered {
-        pages,
-        notes: notes(&pictures, composed.missing()),
-    })
+    Ok(sheets.finish(notes(&pictures, missing)))
 }
 
-fn notes(pictures: &Pictures<'_>, characters: u32) -> Vec<Note> {
+fn notes(pictures: &Pictures<'_>, characters: Missing) -> Vec<Note> {
     let mut notes = Vec::new();
     if pictures.remote > 0 {
         notes.push(Note::RemotePictures {
@@ -103,9 +104,7 @@ fn notes(pictures: &Pictures<'_>, characters: u32) -> Vec<Note> {
     if pictures.missing > 0 {
         notes.push(Note::PictureMissing);
     }
-    if characters > 0 {
-        notes.push(Note::CharactersMissing { count: characters });
-    }
+    notes.extend(Note::missing(characters));
     notes
 }
 

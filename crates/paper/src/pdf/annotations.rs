@@ -20,8 +20,12 @@ const NO_VIEW: u32 = 1 << 5;
 /// Annotations of a page that are looked at; no honest page has as many.
 const MOST: usize = 10_000;
 
-/// The file with the annotations that its pages are to have; `None`: hayro draws the right ones as it is.
-pub(super) fn prepared(pdf: &Pdf, notes: &Notes) -> Option<Vec<u8>> {
+/// The file with the annotations that its pages are to have, and with these names of fonts; `None`: hayro draws the right ones as it is.
+pub(super) fn prepared(
+    pdf: &Pdf,
+    renamed: &HashMap<ObjectIdentifier, String>,
+    notes: &Notes,
+) -> Option<Vec<u8>> {
     let catalog = pdf.xref().get::<Dict<'_>>(pdf.xref().root_id())?;
     // ISO 32000-1 §12.7.8: a form whose pages only a program with XFA makes.
     if catalog.get::<bool>(b"NeedsRendering") == Some(true) {
@@ -35,7 +39,7 @@ pub(super) fn prepared(pdf: &Pdf, notes: &Notes) -> Option<Vec<u8>> {
             changed.insert(id, plan);
         }
     }
-    if changed.is_empty() {
+    if changed.is_empty() && renamed.is_empty() {
         return None;
     }
     // The texts of all fields are set at once: the typesetter's start costs more than a field.
@@ -58,7 +62,7 @@ pub(super) fn prepared(pdf: &Pdf, notes: &Notes) -> Option<Vec<u8>> {
             });
         all.insert(id, annotations.collect());
     }
-    Some(rewrite(pdf, all))
+    Some(rewrite(pdf, all, renamed))
 }
 
 struct Plan<'a> {

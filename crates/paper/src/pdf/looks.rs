@@ -289,11 +289,10 @@ impl Made {
         } else {
             typeset::fields(&texts).ok()
         };
-        if let Some(composed) = &composed {
-            let missing = composed.missing();
-            if missing > 0 {
-                tell(notes, Note::CharactersMissing { count: missing });
-            }
+        if let Some(note) =
+            (composed.as_ref()).and_then(|composed| Note::missing(composed.missing()))
+        {
+            tell(notes, note);
         }
         let mut sheet = 0;
         self.looks

@@ -1,4 +1,4 @@
-//! A PDF written anew with other annotations on some of its pages: hayro draws what a file says, so what is
+//! A PDF written anew with other annotations on some of its pages, or other names of fonts: hayro draws what a file says, so what is
 //! to be drawn otherwise must be said otherwise.
 //!
 //! Only what pages need is carried over, decrypted, from object to object; nothing is parsed by other means
@@ -58,10 +58,11 @@ struct Writer {
     next: u32,
 }
 
-/// The file with these annotations in place of a page's own.
+/// The file with these annotations in place of a page's own, and with fonts under these names.
 pub(super) fn rewrite(
     pdf: &Pdf,
     mut pages: HashMap<ObjectIdentifier, Vec<Annotation<'_>>>,
+    renamed: &HashMap<ObjectIdentifier, String>,
 ) -> Vec<u8> {
     let xref = pdf.xref();
     let root = xref.root_id();
@@ -81,6 +82,12 @@ pub(super) fn rewrite(
         writer.begin(id);
         match (object, pages.remove(&id)) {
             (Object::Dict(page), Some(annotations)) => writer.page(&page, annotations),
+            (Object::Dict(font), None) if renamed.contains_key(&id) => {
+                writer.put("<</BaseFont");
+                writer.name(renamed[&id].as_bytes());
+                writer.entries(&font, &[b"BaseFont"]);
+                writer.put(">>");
+            }
             (object, _) => writer.object(&object),
         }
         writer.out.extend(b"\nendobj\n");

@@ -4,7 +4,12 @@ use faxpost_t4::{Bitmap, DecodeError, FaxPage, Resolution};
 use image::{GrayImage, imageops};
 
 use super::{Picture, decode};
-use crate::{Fit, Long, PageSetup, bilevel, grey::Grey, shapes::Span, sheets::cut_at};
+use crate::{
+    Fit, Long, PageSetup, bilevel,
+    grey::Grey,
+    shapes::Span,
+    sheets::{CONTINUED_MM, cut_at},
+};
 
 const MM_PER_INCH: f64 = 25.4;
 /// The density of a picture that says nothing: a screen's.
@@ -38,17 +43,23 @@ pub(super) fn picture(picture: &Picture, setup: &PageSetup) -> Vec<Bitmap> {
     let most = setup.height();
     if place.cut_mm.is_none() {
         let scaled = imageops::resize(&source, across, down.min(most), filter);
-        return vec![part(scaled.as_raw(), across as usize, left, setup)];
+        return vec![part(scaled.as_raw(), across as usize, left, 0, setup)];
     }
     // Part by part: the whole would take sixteen times its pixels in memory.
     let ratio = f64::from(down) / f64::from(source.height());
     let rows_in = |rows: f64| (rows.round() as u32).max(1);
     let (mut at, mut parts) = (0, Vec::new());
     while at < source.height() {
+        let margin = if parts.is_empty() {
+            0
+        } else {
+            (CONTINUED_MM * setup.rows_per_mm()) as u32
+        };
+        let room = most - margin;
         let left_over = source.height() - at;
-        let taken = rows_in(f64::from(most) / ratio).min(left_over);
+        let taken = rows_in(f64::from(room) / ratio).min(left_over);
         let here = imageops::crop_imm(&source, 0, at, source.width(), taken).to_image();
-        let down = rows_in(f64::from(taken) * ratio).min(most);
+        let down = rows_in(f64::from(taken) * ratio).min(room);
         let scaled = imageops::resize(&here, across, down, filter);
         let mut rows = scaled.as_raw().as_slice();
         let mut used = taken;
@@ -58,21 +69,21 @@ pub(super) fn picture(picture: &Picture, setup: &PageSetup) -> Vec<Bitmap> {
             rows = &rows[..end * across as usize];
             used = rows_in(end as f64 / ratio).min(taken);
         }
-        parts.push(part(rows, across as usize, left, setup));
+        parts.push(part(rows, across as usize, left, margin as usize, setup));
         at += used;
     }
     parts
 }
 
 /// Rows of a picture on a page of their own.
-fn part(rows: &[u8], across: usize, left: usize, setup: &PageSetup) -> Bitmap {
+fn part(rows: &[u8], across: usize, left: usize, top: usize, setup: &PageSetup) -> Bitmap {
     let mut page = Grey::white(setup.width as usize, setup.height() as usize);
     for (y, row) in rows.chunks_exact(across).enumerate() {
-        page.data[y * page.width + left..][..across].copy_from_slice(row);
+        page.data[(top + y) * page.width + left..][..across].copy_from_slice(row);
     }
     let span = Span {
         columns: left..left + across,
-        rows: 0..rows.len() / across,
+        rows: top..top + rows.len() / across,
     };
     bilevel::to_bitmap(&page, setup, |layers| layers.with_picture(span))
 }
