@@ -16,6 +16,8 @@ struct Faults {
     flush_dir: AtomicBool,
     flushes: AtomicUsize,
     ended: Mutex<Option<String>>,
+    /// Flushes that have begun.
+    begun: AtomicUsize,
     /// The flush waits for this to be unlocked.
     gate: Mutex<()>,
 }
@@ -39,6 +41,7 @@ impl Disk for FaultyDisk {
         file.write_all_at(bytes, offset)
     }
     fn flush(&self, file: &File) -> io::Result<()> {
+        self.0.begun.fetch_add(1, SeqCst);
         drop(self.0.gate.lock());
         self.0.flushes.fetch_add(1, SeqCst);
         fail(&self.0.flush, io::ErrorKind::Other)?;
@@ -93,14 +96,18 @@ async fn appends_that_wait_share_one_flush() {
         let blobs = blobs.clone();
         async move { blobs.append(1, vec![vec![1]]).await }
     });
-    // The channel holds the rest while the first flush waits at the gate.
+    // The channel holds the rest while the first flush waits at the gate, and not before: until it does, the
+    // writer takes whatever comes.
+    while faults.begun.load(SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
     let rest: Vec<_> = (0..100u8)
         .map(|n| {
             let blobs = blobs.clone();
             tokio::spawn(async move { blobs.append(1, vec![vec![n; 10]]).await })
         })
         .collect();
-    while blobs.writer.capacity() > WAITING - 90 {
+    while blobs.writer.capacity() > WAITING - 100 {
         tokio::task::yield_now().await;
     }
     drop(gate);
