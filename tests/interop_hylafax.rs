@@ -151,13 +151,19 @@ impl Hylafax {
         hylafax
             .processes
             .push(start("/usr/sbin/faxgetty", &["-q", &spool, &tty]));
-        let status = hylafax.spool().join("status").join(&tty);
+        hylafax.ready(rig).await;
+        hylafax
+    }
+
+    /// Waits until the modem is set up: a ring that comes meanwhile confuses HylaFAX for minutes.
+    async fn ready(&self, rig: &Rig) {
+        let tty = self.device.file_name().unwrap();
+        let status = self.spool().join("status").join(tty);
         rig.until("a modem that is ready", async || {
             let told = fs::read_to_string(&status).unwrap_or_default();
             told.contains("Running and idle").then_some(())
         })
         .await;
-        hylafax
     }
 
     fn spool(&self) -> PathBuf {
@@ -447,6 +453,7 @@ async fn a_fax_that_hylafax_received_becomes_a_mail_once() {
 
     // The same from a machine that speaks T.38, behind a gateway.
     hylafax.line("t38");
+    hylafax.ready(&rig).await;
     hylafax.line(&format!("ring {}", file.display()));
     let faxes = rig
         .until_within("the second fax", CALL, async || {
