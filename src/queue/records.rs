@@ -274,8 +274,8 @@ pub(super) async fn tried(
         .collect()
 }
 
-/// The leg of a job that a crash left open, whether or not another leg of its call was closed before, with the page whose data may have been on the line (counted
-/// from the leg's first).
+/// The leg of a job that a crash left open, whether or not another leg of its call was closed before, with the
+/// page whose data may have been on the line (counted from the leg's first).
 pub(super) async fn open_leg(
     tx: &mut Tx,
     tenant_id: &str,
