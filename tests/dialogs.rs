@@ -5,6 +5,7 @@
 //! ```text
 //! # a comment
 //! set max_errors = 3           a limit, before the first line of talk
+//! set door = lmtp              smtp, unless told: submission, submissions, lmtp, or socket (LMTP over one)
 //! C: NOOP                      a line to send, with CRLF
 //! C= a\nb                      octets to send, with \r \n \0 \t \\ \xNN
 //! C+ NOOP                      a line that is sent in one write with the next C
@@ -28,7 +29,6 @@
 
 use std::{
     collections::VecDeque,
-    net::SocketAddr,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
     time::Duration,
@@ -36,11 +36,11 @@ use std::{
 
 use async_trait::async_trait;
 use faxpost::{
-    config::Config,
+    config::{Config, LmtpAddress},
     dial::DialPlan,
     front::{
         House, Intake, Kept, Mail, NotTaken, PostmasterMail,
-        smtp::{Door, Limits},
+        smtp::{Door, Limits, Role},
     },
     sender::{Directory, DirectoryDown, Person, SenderRules},
     trouble::Trouble,
@@ -48,7 +48,7 @@ use faxpost::{
 use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpStream, UnixStream},
 };
 use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
@@ -201,11 +201,17 @@ struct Client {
 }
 
 impl Client {
-    async fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).await.unwrap();
-        stream.set_nodelay(true).unwrap();
+    async fn connect(address: &LmtpAddress) -> Self {
+        let stream: Box<dyn Stream> = match address {
+            LmtpAddress::Tcp(address) => {
+                let stream = TcpStream::connect(address).await.unwrap();
+                stream.set_nodelay(true).unwrap();
+                Box::new(stream)
+            }
+            LmtpAddress::Unix(path) => Box::new(UnixStream::connect(path).await.unwrap()),
+        };
         Self {
-            stream: Box::new(stream),
+            stream,
             read: Vec::new(),
             pending: Vec::new(),
         }
@@ -298,10 +304,12 @@ fn unescape(text: &str) -> Vec<u8> {
 
 struct Run {
     town: Arc<Town>,
-    address: SocketAddr,
+    address: LmtpAddress,
     stop: CancellationToken,
     clients: Vec<Client>,
     current: usize,
+    /// Where the socket lies, for as long as the dialog runs.
+    _folder: tempfile::TempDir,
 }
 
 impl Run {
@@ -309,6 +317,9 @@ impl Run {
         let mut config = Config::for_testing(Path::new("/"));
         config.hostname = "fax.example.com".into();
         config.smtp.min_free_disk = 0;
+        let any = config.smtp.listen[0];
+        let folder = tempfile::tempdir().unwrap();
+        let mut role = Role::Smtp;
         let mut limits = Limits::of(&config);
         let mut town = Town::default();
         let mut rules = SenderRules::load(None).unwrap();
@@ -333,6 +344,25 @@ impl Run {
                 ("postmaster", _) => town.postmaster = Some(value.clone()),
                 ("directory", "down") => town.directory_down = true,
                 ("house", "full") => town.house_full = true,
+                ("door", "submission") => {
+                    role = Role::Submission;
+                    config.smtp.submission = vec![any];
+                }
+                ("door", "submissions") => {
+                    role = Role::Submissions;
+                    config.smtp.submissions = vec![any];
+                }
+                ("door", "lmtp") => {
+                    role = Role::Lmtp;
+                    config.smtp.lmtp = vec![LmtpAddress::Tcp(any)];
+                }
+                ("door", "socket") => {
+                    role = Role::Lmtp;
+                    config.smtp.lmtp = vec![LmtpAddress::Unix(folder.path().join("lmtp"))];
+                }
+                ("proxy_from", _) => limits.proxy_from = vec![value.parse().unwrap()],
+                ("xclient_from", _) => limits.xclient_from = vec![value.parse().unwrap()],
+                ("proxy_patience_ms", _) => limits.proxy_patience = duration(),
                 ("tls", "yes") => {
                     config.smtp.tls_certificate = Some(testdata("tls/localhost.pem"));
                     config.smtp.tls_key = Some(testdata("tls/localhost-key.pem"));
@@ -343,7 +373,8 @@ impl Run {
         let town = Arc::new(town);
         let intake = Intake::new(Arc::clone(&town) as _, rules, DialPlan::load(None).unwrap());
         let door = Door::open(&config, limits).await.unwrap();
-        let address = door.addresses()[0];
+        let (_, address) = door.addresses().find(|(at, _)| *at == role).unwrap();
+        let address = address.clone();
         let stop = CancellationToken::new();
         tokio::spawn(door.serve(Arc::new(intake), stop.clone()));
         Self {
@@ -352,6 +383,7 @@ impl Run {
             stop,
             clients: Vec::new(),
             current: 0,
+            _folder: folder,
         }
     }
 
@@ -361,7 +393,7 @@ impl Run {
 
     async fn step(&mut self, step: &Step) -> Result<(), String> {
         if self.clients.is_empty() || step.word == "CONNECT" {
-            self.clients.push(Client::connect(self.address).await);
+            self.clients.push(Client::connect(&self.address).await);
             self.current = self.clients.len() - 1;
         }
         let rest = step.rest.as_str();
@@ -541,7 +573,7 @@ async fn real_clients_mails_are_taken() {
             steps: VecDeque::new(),
         };
         let run = Run::start(&dialog).await;
-        let mut client = Client::connect(run.address).await;
+        let mut client = Client::connect(&run.address).await;
         let stuffed = String::from_utf8(message.clone())
             .expect("the samples are ASCII or UTF-8")
             .replace("\r\n.", "\r\n..");

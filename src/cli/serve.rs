@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{log, signalling, trunks};
 use crate::{
-    config::Config,
+    config::{Config, LmtpAddress},
     conversion::{self, Converters},
     front,
     inbox::{self, Inbox},
@@ -226,8 +226,8 @@ async fn start(
         policies.dial.clone(),
     ));
     let door = front::smtp::Door::open(&config, front::smtp::Limits::of(&config)).await?;
-    for address in door.addresses() {
-        tracing::info!(%address, "SMTP");
+    for (role, address) in door.addresses() {
+        tracing::info!(%address, "{role}");
     }
     let token = stop.clone();
     tasks.spawn(async move {
@@ -245,7 +245,14 @@ async fn start(
 async fn predecessor_gone(config: &Config) {
     let until = tokio::time::Instant::now() + PREDECESSOR;
     let in_use = |error: std::io::Error| error.kind() == std::io::ErrorKind::AddrInUse;
-    let tcp = config.smtp.listen.iter().copied().chain(config.web.listen);
+    let smtp = &config.smtp;
+    let lmtp = smtp.lmtp.iter().filter_map(|address| match address {
+        LmtpAddress::Tcp(address) => Some(*address),
+        LmtpAddress::Unix(_) => None,
+    });
+    let mail = smtp.listen.iter().chain(&smtp.submission);
+    let mail = mail.chain(&smtp.submissions).copied().chain(lmtp);
+    let tcp = mail.chain(config.web.listen);
     let tcp = tcp.chain(config.sip.tcp.then_some(config.sip.listen));
     let tcp = tcp.chain(config.sip.tls_listen);
     let udp = std::iter::once(config.sip.listen);

@@ -138,6 +138,12 @@ fn faults(config: &Config) -> Vec<(&'static str, String)> {
             "and smtp.tls_key go together. Set both, or none.".into(),
         ));
     }
+    if !config.smtp.submissions.is_empty() && config.smtp.tls_certificate.is_none() {
+        faults.push((
+            "smtp.submissions",
+            "needs a certificate. Set smtp.tls_certificate and smtp.tls_key too.".into(),
+        ));
+    }
     if let Some(address) = &config.relay.postmaster
         && !address.contains('@')
     {
@@ -264,6 +270,7 @@ mod tests {
             .join("\n");
         let spelled = parse(Path::new("x"), &bare).expect("the sample with every setting on");
         assert_eq!(spelled.smtp.max_size, sample.smtp.max_size);
+        assert_eq!(format!("{:?}", spelled.smtp), format!("{:?}", sample.smtp));
         assert_eq!(format!("{:?}", spelled.sip), format!("{:?}", sample.sip));
         assert_eq!(format!("{:?}", spelled.line), format!("{:?}", sample.line));
         assert_eq!(
@@ -309,6 +316,13 @@ mod tests {
             let fault = error(&format!("[sip]\n{text}\n"));
             assert!(fault.contains(words), "{fault}");
         }
+        let bare = error("[smtp]\nsubmissions = [\"127.0.0.1:465\"]\n");
+        assert!(
+            bare.contains("smtp.submissions: needs a certificate"),
+            "{bare}"
+        );
+        let nowhere = error("[smtp]\nlmtp = [\"lmtp.sock\"]\n");
+        assert!(nowhere.starts_with("faxpost.toml:2: "), "{nowhere}");
         let nobody = error("[sip]\nlisten = \"0.0.0.0:5060\"\n");
         assert!(nobody.contains("Set sip.advertised too"), "{nobody}");
     }

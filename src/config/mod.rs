@@ -3,6 +3,8 @@
 //! One struct a concern; every field has a default, so an empty file runs on loopback.
 
 mod check;
+mod lmtp;
+mod network;
 pub mod pem;
 mod sample;
 
@@ -14,6 +16,8 @@ use std::{
 use serde::Deserialize;
 
 pub use check::{ConfigError, load, look, place};
+pub use lmtp::{LmtpAddress, SocketMode};
+pub use network::Network;
 pub use sample::SAMPLE;
 
 /// The whole file.
@@ -136,6 +140,18 @@ pub struct Keys {
 pub struct Smtp {
     /// Where SMTP listens.
     pub listen: Vec<SocketAddr>,
+    /// Where submission listens (RFC 6409): a login is demanded, TLS by STARTTLS.
+    pub submission: Vec<SocketAddr>,
+    /// Where submission under TLS from the first octet listens (RFC 8314 §3.3).
+    pub submissions: Vec<SocketAddr>,
+    /// Where LMTP listens (RFC 2033).
+    pub lmtp: Vec<LmtpAddress>,
+    /// Who may use LMTP's Unix sockets.
+    pub lmtp_socket_mode: SocketMode,
+    /// Proxies whose connections begin with a PROXY header, version 2.
+    pub proxy_from: Vec<Network>,
+    /// Relays that may say by XCLIENT whom they speak for.
+    pub xclient_from: Vec<Network>,
     /// The largest mail, octets (SIZE, RFC 1870).
     pub max_size: usize,
     /// Recipients of one mail (RFC 5321 §4.5.3.1.8 wants 100 at least).
@@ -154,9 +170,9 @@ pub struct Smtp {
     pub min_data_rate: u64,
     /// Free disk below which mail is put off with 452, octets.
     pub min_free_disk: u64,
-    /// PEM certificate chain for STARTTLS.
+    /// PEM certificate chain for STARTTLS and `submissions`; read anew when the file changes.
     pub tls_certificate: Option<PathBuf>,
-    /// PEM private key for STARTTLS.
+    /// PEM private key, read anew with it.
     pub tls_key: Option<PathBuf>,
 }
 
@@ -164,6 +180,12 @@ impl Default for Smtp {
     fn default() -> Self {
         Self {
             listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 2525))],
+            submission: Vec::new(),
+            submissions: Vec::new(),
+            lmtp: Vec::new(),
+            lmtp_socket_mode: SocketMode::default(),
+            proxy_from: Vec::new(),
+            xclient_from: Vec::new(),
             max_size: 32 << 20,
             max_recipients: 100,
             max_sessions: 1000,

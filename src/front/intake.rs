@@ -169,38 +169,37 @@ impl Intake {
         }
     }
 
-    /// Reads the message, proves its sender and has it kept. The answer after DATA.
-    pub async fn message(&self, envelope: Envelope, message: Vec<u8>) -> Answer {
-        match self.keep_all(envelope, message).await {
-            Ok(words) => Answer::new(250, "2.0.0", words),
-            Err(answer) => answer,
-        }
-    }
-
-    /// The fax first: when the copy for postmaster fails then, the client sends the mail again, and the
-    /// fax is known to be the same.
-    async fn keep_all(&self, envelope: Envelope, message: Vec<u8>) -> Result<String, Answer> {
+    /// Reads the message, proves its sender and has it kept. `each`: what fails for the numbers is no
+    /// reason to keep nothing for postmaster, since each recipient gets an answer.
+    pub async fn message(&self, envelope: Envelope, message: Vec<u8>, each: bool) -> Verdict {
         let copy = envelope.postmaster.then(|| PostmasterMail {
             reverse_path: envelope.reverse_path.clone(),
             message: message.clone(),
         });
-        let Some(copy) = copy else {
-            return Ok(kept_words(&self.keep(envelope, message).await?));
-        };
         // RFC 5321 §6.3: whatever else it is, a loop must end.
-        if message::read(&message) == Err(message::Unfit::Loop) {
-            return Err(unfit(message::Unfit::Loop));
+        if copy.is_some() && message::read(&message) == Err(message::Unfit::Loop) {
+            let refused = unfit(message::Unfit::Loop);
+            return Verdict {
+                numbers: (!envelope.recipients.is_empty()).then(|| Err(refused.clone())),
+                postmaster: Some(Err(refused)),
+            };
         }
-        let words = if envelope.recipients.is_empty() {
-            None
-        } else {
-            Some(kept_words(&self.keep(envelope, message).await?))
+        // The fax first: when the copy for postmaster fails then, the client sends the mail again, and the
+        // fax is known to be the same.
+        let numbers = match envelope.recipients.is_empty() {
+            true => None,
+            false => Some(self.keep(envelope, message).await),
         };
-        let id = self.house.hand_on(copy).await.map_err(not_taken)?;
-        let to_postmaster = format!("{id} is kept and goes to the postmaster");
-        Ok(words.map_or(to_postmaster, |words| {
-            format!("{words}; the postmaster gets it too")
-        }))
+        let refused = numbers.as_ref().and_then(|kept| kept.as_ref().err());
+        let postmaster = match (copy, refused) {
+            (None, _) => None,
+            (Some(_), Some(answer)) if !each => Some(Err(answer.clone())),
+            (Some(copy), _) => Some(self.house.hand_on(copy).await.map_err(not_taken)),
+        };
+        Verdict {
+            numbers,
+            postmaster,
+        }
     }
 
     async fn keep(&self, envelope: Envelope, message: Vec<u8>) -> Result<Kept, Answer> {
@@ -236,6 +235,58 @@ impl Intake {
             .await
             .map_err(not_taken)
     }
+}
+
+/// What became of a message, for each kind of recipient that it has.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    numbers: Option<Result<Kept, Answer>>,
+    postmaster: Option<Result<String, Answer>>,
+}
+
+impl Verdict {
+    /// One answer for all (RFC 5321 §3.3): 250 only when it is kept for all.
+    #[must_use]
+    pub fn as_one(&self) -> Answer {
+        match (&self.numbers, &self.postmaster) {
+            (Some(Err(answer)), _) | (_, Some(Err(answer))) => answer.clone(),
+            (Some(Ok(kept)), Some(Ok(_))) => {
+                kept_answer(format!("{}; the postmaster gets it too", kept_words(kept)))
+            }
+            (Some(Ok(kept)), None) => kept_answer(kept_words(kept)),
+            (None, Some(Ok(_))) => self.of_postmaster(),
+            (None, None) => nobody(),
+        }
+    }
+
+    /// The answer for a number (RFC 2033 §4.2).
+    #[must_use]
+    pub fn of_numbers(&self) -> Answer {
+        match &self.numbers {
+            Some(Ok(kept)) => kept_answer(kept_words(kept)),
+            Some(Err(answer)) => answer.clone(),
+            None => nobody(),
+        }
+    }
+
+    /// The answer for postmaster.
+    #[must_use]
+    pub fn of_postmaster(&self) -> Answer {
+        match &self.postmaster {
+            Some(Ok(id)) => kept_answer(format!("{id} is kept and goes to the postmaster")),
+            Some(Err(answer)) => answer.clone(),
+            None => nobody(),
+        }
+    }
+}
+
+fn kept_answer(words: String) -> Answer {
+    Answer::new(250, "2.0.0", words)
+}
+
+/// No door asks for a verdict without recipients.
+fn nobody() -> Answer {
+    Answer::new(503, "5.5.1", "the mail has no recipient")
 }
 
 fn kept_words(kept: &Kept) -> String {

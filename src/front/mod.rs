@@ -1,4 +1,4 @@
-//! The mail doors: SMTP today, LMTP and IMAP to come.
+//! The mail doors: SMTP, submission and LMTP today, IMAP to come.
 //!
 //! [`smtp`] speaks the protocol, `intake` decides (who sent it, where to, is it fit), and the
 //! [`House`] behind them keeps what was accepted: [`Rooms`], or a test's.
@@ -13,7 +13,7 @@ pub mod smtp;
 
 pub use answer::Answer;
 pub use house::{FaxRecipient, House, Kept, Mail, NotTaken, PostmasterMail};
-pub use intake::{Envelope, Intake, Recipient};
+pub use intake::{Envelope, Intake, Recipient, Verdict};
 pub use postmaster::Postmaster;
 pub use rooms::Rooms;
 

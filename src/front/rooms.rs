@@ -330,7 +330,7 @@ mod tests {
                 postmaster: false,
             };
             let message = b"From: ada@example.com\r\nSubject: hi\r\nMessage-ID: <1@x>\r\n\r\nhi\r\n";
-            let answer = intake.message(envelope, message.to_vec()).await;
+            let answer = intake.message(envelope, message.to_vec(), false).await.as_one();
             assert_eq!((answer.code, answer.status), (250, "2.0.0"));
             let id = answer.text.split(' ').next().unwrap();
             let row = sqlx::query(

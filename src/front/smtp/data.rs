@@ -1,4 +1,4 @@
-//! One message's octets, from the 354 answer to the dot.
+//! One message's octets: from the 354 answer to the dot, or in chunks that are counted (RFC 3030).
 
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use super::{
     budget::{Budget, Share},
     input::Input,
     limits::Limits,
+    line_ends::LineEnds,
     replies,
     scanner::Scanner,
     wire::Wire,
@@ -31,9 +32,6 @@ pub enum Data {
 }
 
 /// Reads the message after the 354 answer was sent.
-///
-/// Time is bounded twice: the whole by `data_timeout`, and each `rate_window` must bring
-/// `min_data_rate`, since a client that drips an octet a minute never is silent for long.
 pub async fn read(
     wire: &mut Wire,
     input: &mut Input,
@@ -44,9 +42,7 @@ pub async fn read(
 ) -> Data {
     let mut incoming = Incoming::new(limits.max_size, budget, trace, declared);
     let mut scanner = Scanner::new();
-    let start = Instant::now();
-    let deadline = start + limits.data_timeout;
-    let mut window = Window::new(start, limits);
+    let mut pace = Pace::new(limits);
     loop {
         let piece = input.unread();
         let end = scanner.feed(piece, |run| incoming.push(run));
@@ -55,15 +51,125 @@ pub async fn read(
         if end.is_some() {
             return incoming.finish(scanner.saw_bare_line_end());
         }
-        match timeout_at(window.end.min(deadline), input.fill(wire)).await {
-            Ok(Ok(0) | Err(_)) => return Data::Gone,
-            Ok(Ok(read)) => window.octets += read as u64,
+        match pace.fill(input, wire).await {
+            Filled::Some => {}
+            Filled::Gone => return Data::Gone,
+            Filled::TooSlow => return Data::Broken(replies::too_slow()),
+        }
+    }
+}
+
+/// A message that comes in chunks.
+pub struct Chunks {
+    incoming: Incoming,
+    line_ends: LineEnds,
+    pace: Pace,
+}
+
+/// How a chunk ended.
+pub enum Chunk {
+    /// It was read, and what is there so far can be taken.
+    Read,
+    /// It was read to its end, and the message can't be taken.
+    Refused(Answer),
+    /// The session ends with this answer.
+    Broken(Answer),
+    /// The client is gone.
+    Gone,
+}
+
+impl Chunks {
+    /// Before the first chunk.
+    pub fn new(limits: &Limits, budget: &Arc<Budget>, trace: &str, declared: usize) -> Self {
+        Self {
+            incoming: Incoming::new(limits.max_size, budget, trace, declared),
+            line_ends: LineEnds::default(),
+            pace: Pace::new(limits),
+        }
+    }
+
+    /// Reads a chunk of `octets`, wholly, whatever becomes of it: its octets must not be read as commands
+    /// (RFC 3030 §2).
+    pub async fn read(&mut self, wire: &mut Wire, input: &mut Input, mut octets: usize) -> Chunk {
+        loop {
+            let unread = input.unread();
+            let piece = &unread[..octets.min(unread.len())];
+            self.line_ends.feed(piece);
+            self.incoming.push(piece);
+            octets -= piece.len();
+            let used = piece.len();
+            input.consume(used);
+            if octets == 0 {
+                return self
+                    .incoming
+                    .fault
+                    .clone()
+                    .map_or(Chunk::Read, Chunk::Refused);
+            }
+            match self.pace.fill(input, wire).await {
+                Filled::Some => {}
+                Filled::Gone => return Chunk::Gone,
+                Filled::TooSlow => return Chunk::Broken(replies::too_slow()),
+            }
+        }
+    }
+
+    /// The message, after its last chunk.
+    pub fn finish(self) -> Data {
+        self.incoming.finish(self.line_ends.saw_bare())
+    }
+}
+
+/// Reads and throws away a chunk that nobody asked for. False: the session can't go on.
+pub async fn skip(wire: &mut Wire, input: &mut Input, limits: &Limits, mut octets: usize) -> bool {
+    let mut pace = Pace::new(limits);
+    loop {
+        let used = octets.min(input.unread().len());
+        input.consume(used);
+        octets -= used;
+        if octets == 0 {
+            return true;
+        }
+        if !matches!(pace.fill(input, wire).await, Filled::Some) {
+            return false;
+        }
+    }
+}
+
+/// What came of waiting for more.
+enum Filled {
+    Some,
+    Gone,
+    TooSlow,
+}
+
+/// How fast a message must come: the whole by `data_timeout`, and each `rate_window` must bring
+/// `min_data_rate`, since a client that drips an octet a minute never is silent for long.
+struct Pace {
+    deadline: Instant,
+    window: Window,
+}
+
+impl Pace {
+    fn new(limits: &Limits) -> Self {
+        let start = Instant::now();
+        Self {
+            deadline: start + limits.data_timeout,
+            window: Window::new(start, limits),
+        }
+    }
+
+    async fn fill(&mut self, input: &mut Input, wire: &mut Wire) -> Filled {
+        match timeout_at(self.window.end.min(self.deadline), input.fill(wire)).await {
+            Ok(Ok(0) | Err(_)) => return Filled::Gone,
+            Ok(Ok(read)) => self.window.octets += read as u64,
             Err(_) => {}
         }
         let now = Instant::now();
-        if now >= deadline || !window.holds(now) {
-            return Data::Broken(replies::too_slow());
+        if now >= self.deadline || !self.window.holds(now) {
+            return Filled::TooSlow;
         }
+        Filled::Some
     }
 }
 

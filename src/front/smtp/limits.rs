@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use crate::{config::Config, policy::sender::Network};
+use crate::config::{Config, Network};
 
 /// Every limit of the SMTP door.
 #[derive(Clone, Debug)]
@@ -29,6 +29,14 @@ pub struct Limits {
     pub min_data_rate: u64,
     /// Over what time the rate is measured.
     pub rate_window: Duration,
+    /// How long a proxy may take to say whom it speaks for.
+    pub proxy_patience: Duration,
+    /// Between two looks at whether the certificate's files changed.
+    pub look_at_certificate: Duration,
+    /// Proxies whose connections begin with a PROXY header.
+    pub proxy_from: Vec<Network>,
+    /// Machines that may say by XCLIENT whom they speak for.
+    pub xclient_from: Vec<Network>,
     /// How long sessions may take to end when the server stops.
     pub grace: Duration,
     /// The disk that must have room: a path on it, and octets.
@@ -55,6 +63,10 @@ impl Limits {
             data_timeout: Duration::from_secs(smtp.data_timeout_s),
             min_data_rate: smtp.min_data_rate,
             rate_window: Duration::from_secs(60),
+            proxy_patience: Duration::from_secs(5),
+            look_at_certificate: Duration::from_secs(60),
+            proxy_from: smtp.proxy_from.clone(),
+            xclient_from: smtp.xclient_from.clone(),
             grace: Duration::from_secs(30),
             disk: (smtp.min_free_disk > 0).then(|| (config.data_dir.clone(), smtp.min_free_disk)),
             clear_passwords_from: ["127.0.0.0/8", "::1/128"]

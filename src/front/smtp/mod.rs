@@ -1,7 +1,7 @@
-//! SMTP (RFC 5321) with PIPELINING, SIZE, 8BITMIME, SMTPUTF8, ENHANCEDSTATUSCODES, DSN, STARTTLS and
-//! AUTH.
+//! SMTP (RFC 5321), submission (RFC 6409) and LMTP (RFC 2033) with PIPELINING, SIZE, 8BITMIME, SMTPUTF8,
+//! CHUNKING, ENHANCEDSTATUSCODES, DSN, STARTTLS and AUTH.
 //!
-//! [`Door::open`] listens; `session` is one connection, from greeting to goodbye; `scanner` finds
+//! [`Door::open`] listens (`listen`); `proxy` hears from a proxy whom it speaks for; `session` is one connection, from greeting to goodbye; `scanner` finds
 //! the end of a message and nothing else does. Commands are parsed by `smtp-proto`; its reader of
 //! data is not used, because it takes more than CRLF.CRLF for an end.
 
@@ -10,6 +10,9 @@ mod budget;
 mod data;
 mod input;
 mod limits;
+mod line_ends;
+mod listen;
+mod proxy;
 mod received;
 mod replies;
 mod scanner;
@@ -19,6 +22,7 @@ mod tls;
 mod wire;
 
 pub use limits::Limits;
+pub use listen::Role;
 pub use server::{Door, DoorError};
 
 /// Reads message data that comes in `pieces`: the message, how many octets it took with its end (`None`:
@@ -40,5 +44,5 @@ pub fn scan<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<u8>, Option<usiz
 /// # Errors
 /// A sentence that names the file.
 pub fn look_at_tls(certificate: &std::path::Path, key: &std::path::Path) -> Result<(), String> {
-    tls::acceptor(certificate, key).map(drop)
+    tls::Identity::open(certificate, key).map(drop)
 }

@@ -14,6 +14,8 @@ pub struct Trace<'a> {
     pub hostname: &'a str,
     /// The transaction's id, as in the log.
     pub id: &'a str,
+    /// It came by LMTP.
+    pub lmtp: bool,
     /// It said EHLO.
     pub extended: bool,
     /// It said SMTPUTF8.
@@ -32,10 +34,12 @@ pub fn line(trace: &Trace<'_>) -> String {
         IpAddr::V6(address) => format!("[IPv6:{address}]"),
     };
     // RFC 3848 and RFC 6531 §4.3
-    let protocol = match (trace.extended, trace.utf8) {
-        (_, true) => "UTF8SMTP",
-        (true, false) => "ESMTP",
-        (false, false) => "SMTP",
+    let protocol = match (trace.lmtp, trace.extended, trace.utf8) {
+        (true, _, true) => "UTF8LMTP",
+        (true, _, false) => "LMTP",
+        (false, _, true) => "UTF8SMTP",
+        (false, true, false) => "ESMTP",
+        (false, false, false) => "SMTP",
     };
     let tls = if trace.tls { "S" } else { "" };
     let login = if trace.login { "A" } else { "" };
@@ -69,6 +73,7 @@ mod tests {
             peer: "::ffff:192.0.2.1".parse().unwrap(),
             hostname: "fax.example.com",
             id: "01J",
+            lmtp: false,
             extended: true,
             utf8: false,
             tls: true,

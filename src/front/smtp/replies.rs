@@ -1,5 +1,6 @@
 //! The protocol's own answers, each a small named function with its whole sentence.
 
+use super::listen::Role;
 use crate::front::Answer;
 
 /// A command that worked.
@@ -7,8 +8,37 @@ pub fn ok() -> Answer {
     Answer::new(250, "2.0.0", "ok")
 }
 
-pub fn greeting(hostname: &str) -> Answer {
-    Answer::new(220, "", format!("{hostname} ESMTP faxpost"))
+pub fn greeting(hostname: &str, role: Role) -> Answer {
+    // RFC 2033 §4.1
+    let protocol = if role == Role::Lmtp { "LMTP" } else { "ESMTP" };
+    Answer::new(220, "", format!("{hostname} {protocol} faxpost"))
+}
+
+/// RFC 2033 §4.1
+pub fn greet_as_lmtp() -> Answer {
+    Answer::new(500, "5.5.1", "this is LMTP: say LHLO")
+}
+
+/// RFC 6409 §4.3
+pub fn log_in_first() -> Answer {
+    Answer::new(
+        530,
+        "5.7.0",
+        "log in first: this port is for people's mail programs, with address and mail password",
+    )
+}
+
+/// RFC 3030 §2
+pub fn chunk_ok(octets: usize) -> Answer {
+    Answer::new(250, "2.0.0", format!("{octets} octets read"))
+}
+
+pub fn message_is_open() -> Answer {
+    Answer::new(
+        503,
+        "5.5.1",
+        "the message comes by BDAT: end it with BDAT LAST, or say RSET",
+    )
 }
 
 pub fn goodbye() -> Answer {
@@ -65,7 +95,7 @@ pub fn help() -> Answer {
         214,
         "2.0.0",
         "mail a document to number@fax-domain, as in +33123456789@fax.example.com; commands: EHLO HELO \
-         STARTTLS AUTH MAIL RCPT DATA RSET NOOP VRFY HELP QUIT",
+         STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT",
     )
 }
 

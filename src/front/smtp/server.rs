@@ -2,29 +2,31 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv6Addr},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use tokio::{
-    net::{TcpListener, TcpStream},
+    io::AsyncWriteExt,
+    signal::unix::{SignalKind, signal},
     task::JoinSet,
+    time::timeout,
 };
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
 
 use super::{
     budget::Budget,
     limits::Limits,
-    replies,
-    session::{Session, Shared},
-    tls,
+    listen::{Listener, Role, Stream},
+    proxy, replies,
+    session::{Arrival, Session, Shared},
+    tls::Identity,
     wire::Wire,
 };
 use crate::{
-    config::Config,
+    config::{Config, LmtpAddress},
     front::{Answer, Intake},
 };
 
@@ -33,27 +35,30 @@ use crate::{
 pub enum DoorError {
     /// The address can't be listened on.
     #[error(
-        "SMTP can't listen on {address}: {source}. Stop the program that uses it, or set another in \
-         [smtp] listen."
+        "{role} can't listen on {address}: {source}. Stop the program that uses it, or set another in \
+         [smtp] {setting}."
     )]
     Listen {
+        /// What for.
+        role: Role,
         /// The address.
-        address: SocketAddr,
+        address: LmtpAddress,
+        /// Where it is set.
+        setting: &'static str,
         /// Why.
         source: std::io::Error,
     },
     /// The certificate or key can't be used.
-    #[error("STARTTLS can't be offered: {0}. Correct [smtp] tls_certificate and tls_key.")]
+    #[error("TLS can't be offered: {0}. Correct [smtp] tls_certificate and tls_key.")]
     Tls(String),
 }
 
-/// An SMTP door that listens. Clients wait in the backlog until [`Door::serve`] runs.
+/// A mail door that listens. Clients wait in the backlog until [`Door::serve`] runs.
 pub struct Door {
-    listeners: Vec<TcpListener>,
-    addresses: Vec<SocketAddr>,
+    listeners: Vec<Listener>,
     hostname: String,
     limits: Limits,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Identity>,
 }
 
 impl Door {
@@ -62,39 +67,56 @@ impl Door {
     /// # Errors
     /// [`DoorError`], for the operator to read.
     pub async fn open(config: &Config, limits: Limits) -> Result<Self, DoorError> {
-        let tls = match (&config.smtp.tls_certificate, &config.smtp.tls_key) {
+        let smtp = &config.smtp;
+        let tls = match (&smtp.tls_certificate, &smtp.tls_key) {
             (Some(certificate), Some(key)) => {
-                Some(tls::acceptor(certificate, key).map_err(DoorError::Tls)?)
+                Some(Identity::open(certificate, key).map_err(DoorError::Tls)?)
             }
             _ => None,
         };
         let mut listeners = Vec::new();
-        let mut addresses = Vec::new();
-        for &address in &config.smtp.listen {
-            let fault = |source| DoorError::Listen { address, source };
-            let listener = TcpListener::bind(address).await.map_err(fault)?;
-            addresses.push(listener.local_addr().map_err(fault)?);
-            listeners.push(listener);
+        for (role, setting, addresses) in [
+            (Role::Smtp, "listen", &smtp.listen),
+            (Role::Submission, "submission", &smtp.submission),
+            (Role::Submissions, "submissions", &smtp.submissions),
+        ] {
+            for &address in addresses {
+                let listener = Listener::tcp(role, address).await;
+                listeners.push(listener.map_err(|source| DoorError::Listen {
+                    role,
+                    address: LmtpAddress::Tcp(address),
+                    setting,
+                    source,
+                })?);
+            }
+        }
+        for address in &smtp.lmtp {
+            let listener = Listener::lmtp(address, smtp.lmtp_socket_mode).await;
+            listeners.push(listener.map_err(|source| DoorError::Listen {
+                role: Role::Lmtp,
+                address: address.clone(),
+                setting: "lmtp",
+                source,
+            })?);
         }
         Ok(Self {
             listeners,
-            addresses,
             hostname: config.hostname.clone(),
             limits,
             tls,
         })
     }
 
-    /// Where it listens, with the ports that the system chose.
-    #[must_use]
-    pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+    /// Where it listens and what for, with the ports that the system chose.
+    pub fn addresses(&self) -> impl Iterator<Item = (Role, &LmtpAddress)> {
+        self.listeners
+            .iter()
+            .map(|listener| (listener.role, &listener.address))
     }
 
     /// Serves until `stop`; then says 421 to who waits, lets messages that are under way come to their
     /// end for the limits' grace, and returns.
     pub async fn serve(self, intake: Arc<Intake>, stop: CancellationToken) {
-        let grace = self.limits.grace;
         let census = Census::new(
             self.limits.max_sessions,
             self.limits.max_sessions_per_address,
@@ -110,14 +132,41 @@ impl Door {
         let mut loops = JoinSet::new();
         for listener in self.listeners {
             let (shared, census) = (Arc::clone(&shared), Arc::clone(&census));
-            loops.spawn(accept(listener, shared, census, grace));
+            loops.spawn(accept(listener, shared, census));
         }
+        loops.spawn(keep_certificate(shared));
         while loops.join_next().await.is_some() {}
     }
 }
 
+/// Reads the certificate's files again when they change or SIGHUP comes, until the server stops.
+async fn keep_certificate(shared: Arc<Shared>) {
+    let Some(identity) = &shared.tls else {
+        return;
+    };
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
+        return;
+    };
+    loop {
+        let asked = tokio::select! {
+            () = shared.stop.cancelled() => return,
+            _ = hangup.recv() => true,
+            () = tokio::time::sleep(shared.limits.look_at_certificate) => false,
+        };
+        match identity.look_again(asked) {
+            Ok(true) => tracing::info!("the certificate was read anew"),
+            Ok(false) => {}
+            Err(fault) => tracing::error!(
+                fault,
+                "the certificate can't be read anew; the old one stays"
+            ),
+        }
+    }
+}
+
 /// Accepts until the server stops, then waits for the sessions.
-async fn accept(listener: TcpListener, shared: Arc<Shared>, census: Arc<Census>, grace: Duration) {
+async fn accept(listener: Listener, shared: Arc<Shared>, census: Arc<Census>) {
+    let role = listener.role;
     let mut sessions = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -126,54 +175,105 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, census: Arc<Census>,
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => admit(stream, peer.ip(), &shared, &census, &mut sessions),
+            Ok((stream, peer)) => admit(stream, peer, role, &shared, &census, &mut sessions),
             Err(error) => {
                 // Out of file descriptors, or a client that was gone at once: to try again at once
                 // would only burn the processor.
-                tracing::warn!(%error, "SMTP connection not accepted");
+                tracing::warn!(%error, %role, "connection not accepted");
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
     }
     drop(listener);
     let rest = async { while sessions.join_next().await.is_some() {} };
-    if tokio::time::timeout(grace, rest).await.is_err() {
+    if timeout(shared.limits.grace, rest).await.is_err() {
         tracing::warn!(
             sessions = sessions.len(),
-            "SMTP sessions broken off at the end of the grace"
+            "sessions broken off at the end of the grace"
         );
     }
 }
 
+/// Lets a client in, if there is a seat for it.
 fn admit(
-    stream: TcpStream,
-    peer: IpAddr,
+    mut stream: Stream,
+    machine: IpAddr,
+    role: Role,
     shared: &Arc<Shared>,
     census: &Arc<Census>,
     sessions: &mut JoinSet<()>,
 ) {
-    // Answers are small and awaited: to hold them back for more would cost 40 ms each.
-    let _ = stream.set_nodelay(true);
-    let seat = match Census::sit(census, peer) {
-        Ok(seat) => seat,
-        Err(answer) => {
-            let mut text = Vec::new();
-            answer.write(&mut text);
-            // A fresh socket takes one line; a client that makes it wait isn't waited for.
-            let _ = stream.try_write(&text);
-            return;
+    let (shared, census) = (Arc::clone(shared), Arc::clone(census));
+    let by_proxy = shared
+        .limits
+        .proxy_from
+        .iter()
+        .any(|network| network.contains(machine));
+    if by_proxy && role != Role::Lmtp {
+        // Only listed proxies get here unseated; each has seconds to say whom it speaks for.
+        sessions.spawn(async move {
+            let said = timeout(shared.limits.proxy_patience, proxy::read(&mut stream)).await;
+            match said {
+                Ok(Ok(client)) => {
+                    let peer = client.unwrap_or(machine);
+                    if let Some(seat) = seat(&mut stream, peer, &census).await {
+                        hold(stream, (peer, machine), role, shared, seat).await;
+                    }
+                }
+                Ok(Err(fault)) => tracing::warn!(%fault, "a proxy's connection is dropped"),
+                Err(_) => tracing::warn!("a proxy's connection is dropped: it says nothing"),
+            }
+        });
+        return;
+    }
+    match Census::sit(&census, machine) {
+        Ok(seat) => {
+            sessions.spawn(hold(stream, (machine, machine), role, shared, seat));
         }
-    };
-    let session = Session::new(
-        Arc::clone(shared),
-        Wire::Plain(stream),
+        // A fresh socket takes one line at once; a client that makes it wait isn't waited for.
+        Err(answer) => {
+            let text = written(&answer);
+            match &stream {
+                Stream::Left(stream) => drop(stream.try_write(&text)),
+                Stream::Right(stream) => drop(stream.try_write(&text)),
+            }
+        }
+    }
+}
+
+async fn seat(stream: &mut Stream, peer: IpAddr, census: &Arc<Census>) -> Option<Seat> {
+    match Census::sit(census, peer) {
+        Ok(seat) => Some(seat),
+        Err(answer) => {
+            let _ = timeout(Duration::from_secs(1), stream.write_all(&written(&answer))).await;
+            None
+        }
+    }
+}
+
+fn written(answer: &Answer) -> Vec<u8> {
+    let mut text = Vec::new();
+    answer.write(&mut text);
+    text
+}
+
+/// One session, in its seat.
+async fn hold(
+    stream: Stream,
+    (peer, machine): (IpAddr, IpAddr),
+    role: Role,
+    shared: Arc<Shared>,
+    seat: Seat,
+) {
+    let arrival = Arrival {
+        wire: Wire::Plain(stream),
+        role,
         peer,
-        Ulid::new().to_string(),
-    );
-    sessions.spawn(async move {
-        session.run().await;
-        drop(seat);
-    });
+        machine,
+        id: Ulid::new().to_string(),
+    };
+    Session::new(shared, arrival).run().await;
+    drop(seat);
 }
 
 /// Who is in. A std mutex: it is held for a look-up and never across an await.

@@ -3,21 +3,26 @@
 //! Answers gather in `out` while whole commands are in the buffer, and leave in one write when more
 //! must be read (RFC 2920 §3.2).
 
+mod chunks;
 mod envelope;
 mod exchange;
+mod greet;
+mod xclient;
 
 use std::{io, net::IpAddr, sync::Arc, time::Duration};
 
 use smtp_proto::{Error, Request};
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     budget::Budget,
+    data::Chunks,
     input::{Input, Line},
     limits::Limits,
+    listen::Role,
     replies,
+    tls::Identity,
     wire::Wire,
 };
 use crate::{
@@ -33,7 +38,7 @@ pub struct Shared {
     pub intake: Arc<Intake>,
     pub limits: Limits,
     pub hostname: String,
-    pub tls: Option<TlsAcceptor>,
+    pub tls: Option<Identity>,
     pub budget: Arc<Budget>,
     pub stop: CancellationToken,
 }
@@ -66,6 +71,29 @@ struct Open {
     utf8: bool,
     /// SIZE, 0 when it wasn't given.
     declared: usize,
+    /// What RCPT was answered with 250, in that order: LMTP wants an answer for each (RFC 2033 §4.2).
+    taken: Vec<Taken>,
+    /// The message so far, when it comes by BDAT.
+    chunks: Option<Chunks>,
+}
+
+/// A recipient that was taken.
+#[derive(Clone, Copy, Debug)]
+enum Taken {
+    Number,
+    Postmaster,
+}
+
+/// A connection that was let in.
+pub struct Arrival {
+    pub wire: Wire,
+    pub role: Role,
+    /// Who it comes from, by the proxy's word where there is one.
+    pub peer: IpAddr,
+    /// Who is connected.
+    pub machine: IpAddr,
+    /// Stands in logs and trace lines.
+    pub id: String,
 }
 
 /// One connection.
@@ -75,7 +103,9 @@ pub struct Session {
     wire: Option<Wire>,
     input: Input,
     out: Vec<u8>,
+    role: Role,
     peer: IpAddr,
+    machine: IpAddr,
     id: String,
     under_tls: bool,
     greeting: Option<Greeting>,
@@ -88,15 +118,17 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session on a fresh connection. `id` stands in logs and trace lines.
-    pub fn new(shared: Arc<Shared>, wire: Wire, peer: IpAddr, id: String) -> Self {
+    /// A session on a fresh connection.
+    pub fn new(shared: Arc<Shared>, arrival: Arrival) -> Self {
         Self {
             shared,
-            wire: Some(wire),
+            wire: Some(arrival.wire),
             input: Input::new(),
             out: Vec::with_capacity(512),
-            peer,
-            id,
+            role: arrival.role,
+            peer: arrival.peer,
+            machine: arrival.machine,
+            id: arrival.id,
             under_tls: false,
             greeting: None,
             login: None,
@@ -125,12 +157,15 @@ impl Session {
     }
 
     async fn converse(&mut self) -> Result<(), Gone> {
+        if self.role == Role::Submissions {
+            self.begin_tls().await?;
+        }
         // RFC 5321 §4.3.1: the client waits for the greeting. One that doesn't isn't a mail client.
         if self.wire.as_ref().is_some_and(Wire::has_unread) {
             self.end(&replies::spoke_early());
             return self.flush().await;
         }
-        self.say(&replies::greeting(&self.shared.hostname));
+        self.say(&replies::greeting(&self.shared.hostname, self.role));
         loop {
             let line = self.input.line();
             let next = match line {
@@ -208,6 +243,10 @@ impl Session {
     }
 
     async fn command(&mut self, mut line: Vec<u8>) -> Result<Next, Gone> {
+        if let Some(claims) = xclient::claims(&line) {
+            let claims = claims.to_owned();
+            return Ok(self.xclient(&claims));
+        }
         line.extend_from_slice(b"\r\n");
         let request = match Request::parse(&mut line.iter()) {
             Ok(request) => request.into_owned(),
@@ -215,7 +254,14 @@ impl Session {
         };
         let name = request.name();
         match request {
-            Request::Ehlo { host } => self.greet(name, host, true),
+            // RFC 2033 §4.1: LMTP has a greeting of its own, so that nobody takes one for the other.
+            Request::Ehlo { .. } | Request::Helo { .. } if self.role == Role::Lmtp => {
+                Ok(self.refuse(replies::greet_as_lmtp()))
+            }
+            Request::Lhlo { .. } if self.role != Role::Lmtp => {
+                Ok(self.refuse(replies::not_offered(name)))
+            }
+            Request::Ehlo { host } | Request::Lhlo { host } => self.greet(name, host, true),
             Request::Helo { host } => self.greet(name, host, false),
             Request::Mail { from } => self.mail(from).await,
             Request::Rcpt { to } => self.rcpt(envelope::named(to, &line)).await,
@@ -239,10 +285,11 @@ impl Session {
             Request::Expn { .. }
             | Request::Etrn { .. }
             | Request::Atrn { .. }
-            | Request::Burl { .. }
-            | Request::Lhlo { .. } => Ok(self.refuse(replies::not_offered(name))),
-            // Its octets would follow unasked, and must not be read as commands.
-            Request::Bdat { .. } => Ok(self.end(&replies::not_offered(name))),
+            | Request::Burl { .. } => Ok(self.refuse(replies::not_offered(name))),
+            Request::Bdat {
+                chunk_size,
+                is_last,
+            } => self.chunk(chunk_size, is_last).await,
         }
     }
 
@@ -267,84 +314,5 @@ impl Session {
             return None;
         }
         Some(self.end(&replies::out_of_step(name)))
-    }
-
-    fn greet(&mut self, command: &str, name: String, extended: bool) -> Result<Next, Gone> {
-        if let Some(next) = self.out_of_step(command) {
-            return Ok(next);
-        }
-        // RFC 5321 §4.1.4: a greeting in mid-session clears what was open.
-        self.open = None;
-        self.greeting = Some(Greeting { name, extended });
-        let mut lines = vec![self.shared.hostname.clone()];
-        if extended {
-            lines.extend(self.extensions());
-        }
-        let last = lines.len() - 1;
-        for (index, line) in lines.iter().enumerate() {
-            let separator = if index == last { ' ' } else { '-' };
-            self.out
-                .extend_from_slice(format!("250{separator}{line}\r\n").as_bytes());
-        }
-        Ok(Next::Command)
-    }
-
-    fn extensions(&self) -> Vec<String> {
-        let mut keywords: Vec<String> = [
-            "PIPELINING",
-            "8BITMIME",
-            "SMTPUTF8",
-            "ENHANCEDSTATUSCODES",
-            "DSN",
-        ]
-        .map(str::to_owned)
-        .to_vec();
-        keywords.push(format!("SIZE {}", self.shared.limits.max_size));
-        if self.shared.tls.is_some() && !self.under_tls {
-            keywords.push("STARTTLS".into());
-        }
-        if self.takes_passwords() {
-            keywords.push("AUTH PLAIN LOGIN".into());
-        }
-        keywords
-    }
-
-    /// RFC 4954 §4: passwords in clear only where nobody can listen.
-    fn takes_passwords(&self) -> bool {
-        self.under_tls
-            || self
-                .shared
-                .limits
-                .clear_passwords_from
-                .iter()
-                .any(|network| network.contains(self.peer))
-    }
-
-    async fn start_tls(&mut self) -> Result<Next, Gone> {
-        let Some(acceptor) = self.shared.tls.clone() else {
-            return Ok(self.refuse(replies::not_offered("STARTTLS")));
-        };
-        if self.under_tls {
-            return Ok(self.refuse(replies::tls_already()));
-        }
-        // What a stranger put behind STARTTLS in clear would be obeyed under TLS (CVE-2011-0411).
-        if let Some(next) = self.out_of_step("STARTTLS") {
-            return Ok(next);
-        }
-        self.say(&replies::go_ahead_tls());
-        self.flush().await?;
-        let wire = self.wire.take().ok_or(Gone)?;
-        let patience = self.shared.limits.command_timeout;
-        let wire = timeout(patience, wire.into_tls(&acceptor))
-            .await
-            .map_err(|_| Gone)??;
-        self.wire = Some(wire);
-        // RFC 3207 §4.2: all that was said in clear is forgotten.
-        self.input = Input::new();
-        self.under_tls = true;
-        self.greeting = None;
-        self.login = None;
-        self.open = None;
-        Ok(Next::Command)
     }
 }

@@ -2,18 +2,18 @@
 
 use std::io;
 
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_util::either::Either;
+
+use super::listen::Stream;
 
 /// One connection.
 pub enum Wire {
     /// As it was accepted.
-    Plain(TcpStream),
-    /// After STARTTLS. Boxed: it is some kilobytes, and most sessions never have it.
-    Tls(Box<TlsStream<TcpStream>>),
+    Plain(Stream),
+    /// After STARTTLS, or from the first octet. Boxed: it is some kilobytes, and most sessions never have it.
+    Tls(Box<TlsStream<Stream>>),
 }
 
 impl Wire {
@@ -59,7 +59,12 @@ impl Wire {
             return false;
         };
         let flags = rustix::net::RecvFlags::PEEK | rustix::net::RecvFlags::DONTWAIT;
-        rustix::net::recv(stream, &mut [0u8; 1][..], flags).is_ok_and(|(_, read)| read > 0)
+        let mut octet = [0u8; 1];
+        let peeked = match stream {
+            Either::Left(stream) => rustix::net::recv(stream, &mut octet[..], flags),
+            Either::Right(stream) => rustix::net::recv(stream, &mut octet[..], flags),
+        };
+        peeked.is_ok_and(|(_, read)| read > 0)
     }
 
     /// The same connection under TLS (RFC 3207). Nothing that was read before may be used after.

@@ -7,13 +7,14 @@ use smtp_proto::{
     RCPT_RRVS_CONTINUE, RCPT_RRVS_REJECT, RcptTo,
 };
 
-use super::{Gone, Next, Open, Session};
+use super::{Gone, Next, Open, Session, Taken};
 use crate::{
     dial,
     front::{
-        Envelope, FaxRecipient, Recipient,
+        Answer, Envelope, FaxRecipient, Recipient,
         smtp::{
             data::{self, Data},
+            listen::Role,
             received::{self, Trace},
             replies,
         },
@@ -28,6 +29,9 @@ impl Session {
         }
         if self.open.is_some() {
             return Ok(self.refuse(replies::mail_is_open()));
+        }
+        if self.role.wants_login() && self.login.is_none() {
+            return Ok(self.refuse(replies::log_in_first()));
         }
         if let Some(parameter) = foreign_mail_parameter(&from) {
             return Ok(self.refuse(replies::unknown_parameter(parameter)));
@@ -72,6 +76,8 @@ impl Session {
                     },
                     utf8,
                     declared: from.size,
+                    taken: Vec::new(),
+                    chunks: None,
                 });
                 Ok(self.answer(&answer))
             }
@@ -87,6 +93,9 @@ impl Session {
         let Some(open) = &mut self.open else {
             return Ok(self.refuse(replies::mail_first()));
         };
+        if open.chunks.is_some() {
+            return Ok(self.refuse(replies::message_is_open()));
+        }
         if to.flags & (RCPT_CONNEG | RCPT_RRVS_CONTINUE | RCPT_RRVS_REJECT) != 0 || to.rrvs != 0 {
             return Ok(self.refuse(replies::unknown_parameter("CONNEG or RRVS")));
         }
@@ -109,9 +118,11 @@ impl Session {
         {
             Ok(Recipient::Postmaster) => {
                 envelope.postmaster = true;
+                open.taken.push(Taken::Postmaster);
                 replies::postmaster_ok()
             }
             Ok(Recipient::Number(number)) => {
+                open.taken.push(Taken::Number);
                 let shown = number.to_string();
                 let dial::Address {
                     destination,
@@ -151,27 +162,24 @@ impl Session {
         if let Some(next) = self.out_of_step("DATA") {
             return Ok(next);
         }
-        let Some(greeting) = &self.greeting else {
+        if self.greeting.is_none() {
             return Ok(self.refuse(replies::greet_first()));
-        };
+        }
         let open = match self.open.take() {
             None => return Ok(self.refuse(replies::mail_first())),
-            Some(open) if open.envelope.recipients.is_empty() && !open.envelope.postmaster => {
+            // RFC 3030 §3: the two ways are not mixed.
+            Some(open) if open.chunks.is_some() => {
+                self.open = Some(open);
+                return Ok(self.refuse(replies::message_is_open()));
+            }
+            Some(open) if open.taken.is_empty() => {
                 self.open = Some(open);
                 return Ok(self.refuse(replies::recipients_first()));
             }
             Some(open) => open,
         };
-        let trace = received::line(&Trace {
-            greeting: &greeting.name,
-            peer: self.peer,
-            hostname: &self.shared.hostname,
-            id: &self.id,
-            extended: greeting.extended,
-            utf8: open.utf8,
-            tls: self.under_tls,
-            login: self.login.is_some(),
-        });
+        let utf8 = open.utf8;
+        let trace = self.trace_of(utf8);
         self.say(&replies::go_ahead());
         self.flush().await?;
         let Some(wire) = &mut self.wire else {
@@ -187,25 +195,80 @@ impl Session {
             open.declared,
         )
         .await;
-        let answer = match found {
+        self.judge(open, found).await
+    }
+
+    /// The trace line of the mail that is open.
+    pub(super) fn trace(&self) -> String {
+        self.trace_of(self.open.as_ref().is_some_and(|open| open.utf8))
+    }
+
+    fn trace_of(&self, utf8: bool) -> String {
+        let greeting = self.greeting.as_ref();
+        received::line(&Trace {
+            greeting: greeting.map_or("", |greeting| &greeting.name),
+            peer: self.peer,
+            hostname: &self.shared.hostname,
+            id: &self.id,
+            lmtp: self.role == Role::Lmtp,
+            extended: greeting.is_some_and(|greeting| greeting.extended),
+            utf8,
+            tls: self.under_tls,
+            login: self.login.is_some(),
+        })
+    }
+
+    /// Has a whole message judged, and says what became of it.
+    pub(super) async fn judge(&mut self, open: Open, found: Data) -> Result<Next, Gone> {
+        match found {
             Data::Message(message, share) => {
                 let octets = message.len();
-                let answer = self.shared.intake.message(open.envelope, message).await;
+                let each = self.role == Role::Lmtp;
+                let verdict = self
+                    .shared
+                    .intake
+                    .message(open.envelope, message, each)
+                    .await;
                 drop(share);
-                tracing::info!(session = %self.id, octets, code = answer.code, "message read");
-                answer
+                if !each {
+                    let answer = verdict.as_one();
+                    tracing::info!(session = %self.id, octets, code = answer.code, "message read");
+                    return Ok(self.answer(&answer));
+                }
+                // RFC 2033 §4.2
+                for taken in open.taken {
+                    let answer = match taken {
+                        Taken::Number => verdict.of_numbers(),
+                        Taken::Postmaster => verdict.of_postmaster(),
+                    };
+                    tracing::info!(session = %self.id, octets, code = answer.code, "message read");
+                    self.say(&answer);
+                }
+                Ok(Next::Command)
             }
             Data::Refused(answer) => {
                 tracing::info!(session = %self.id, code = answer.code, "message refused");
-                answer
+                Ok(self.say_for_each(&open.taken, &answer))
             }
             Data::Broken(answer) => {
                 tracing::info!(session = %self.id, "message broken off: too slow");
-                return Ok(self.end(&answer));
+                Ok(self.end(&answer))
             }
-            Data::Gone => return Err(Gone),
+            Data::Gone => Err(Gone),
+        }
+    }
+
+    /// One answer for the whole message: once, or by LMTP for each recipient that was taken.
+    pub(super) fn say_for_each(&mut self, taken: &[Taken], answer: &Answer) -> Next {
+        let times = if self.role == Role::Lmtp {
+            taken.len()
+        } else {
+            1
         };
-        Ok(self.answer(&answer))
+        for _ in 0..times {
+            self.say(answer);
+        }
+        Next::Command
     }
 }
 
