@@ -8,6 +8,7 @@
 //! set door = lmtp              smtp, unless told: submission, submissions, lmtp, or socket (LMTP over one)
 //! C: NOOP                      a line to send, with CRLF
 //! C= a\nb                      octets to send, with \r \n \0 \t \\ \xNN
+//! C< dkim/good.eml             the file of testdata, as a message's data without its end
 //! C+ NOOP                      a line that is sent in one write with the next C
 //! S: 250 2.0.0 *               the next line must match; * is any text
 //! S~ 250 *                     lines "250-…" are passed over until the last line, which must match
@@ -22,6 +23,8 @@
 //! MAIL lacks text              or must not
 //! NOTES <a@b> <>               what was kept for postmaster, and from whom
 //! TO +33123456789              its only number
+//! PROOF password               what proved its sender
+//! ASKED no                     whether the DNS was asked anything
 //! DSN RET ENVID NOTIFY ORCPT   its DSN parameters, "-" for one that it hasn't got
 //! REPEAT 5 C: NOOP             the line, so many times
 //! ```
@@ -37,12 +40,12 @@ use std::{
 use async_trait::async_trait;
 use faxpost::{
     config::{Config, LmtpAddress},
-    dial::DialPlan,
+    dial::{Destination, DialPlan},
     front::{
         House, Intake, Kept, Mail, NotTaken, PostmasterMail,
         smtp::{Door, Limits, Role},
     },
-    sender::{Directory, DirectoryDown, Person, SenderRules},
+    sender::{Directory, DirectoryDown, Dns, Person, Prover, SenderRules},
     trouble::Trouble,
 };
 use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
@@ -52,6 +55,12 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
+
+#[path = "support/dns.rs"]
+#[allow(dead_code)]
+mod dns;
+
+use dns::{Stub, Zone};
 
 /// No step waits longer: a guard against hanging, never a pause.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -86,6 +95,7 @@ impl Directory for Town {
                 Some(person("north", "ada", "ada@example.com"))
             }
             "bob@example.com" => Some(person("north", "bob", "bob@example.com")),
+            "ada@example.org" => Some(person("north", "ada", "ada@example.com")),
             "zoë@example.com" => Some(person("north", "zoe", "zoë@example.com")),
             "sue@example.net" => Some(person("south", "sue", "sue@example.net")),
             _ => None,
@@ -101,6 +111,16 @@ impl House for Town {
             "fax.example.net" => Some("south".into()),
             _ => None,
         })
+    }
+
+    async fn not_allowed(
+        &self,
+        _: &str,
+        _: &str,
+        number: &Destination,
+    ) -> Result<Option<String>, DirectoryDown> {
+        let denied = number.as_str().starts_with("+33140");
+        Ok(denied.then(|| "your profile does not allow it".to_owned()))
     }
 
     async fn login(&self, login: &str, password: &str) -> Result<Option<Person>, DirectoryDown> {
@@ -306,10 +326,20 @@ struct Run {
     town: Arc<Town>,
     address: LmtpAddress,
     stop: CancellationToken,
+    dns: Stub,
     clients: Vec<Client>,
     current: usize,
     /// Where the socket lies, for as long as the dialog runs.
     _folder: tempfile::TempDir,
+}
+
+/// The zone that the mails of `testdata/dkim` were signed for.
+fn zone() -> Zone {
+    let text = std::fs::read_to_string(testdata("dkim/zone.txt")).unwrap();
+    text.lines().fold(Zone::default(), |zone, line| {
+        let (name, text) = line.split_once(' ').unwrap();
+        zone.txt(name, text)
+    })
 }
 
 impl Run {
@@ -323,6 +353,7 @@ impl Run {
         let mut limits = Limits::of(&config);
         let mut town = Town::default();
         let mut rules = SenderRules::load(None).unwrap();
+        let (mut zone, mut clock) = (zone(), None);
         for (name, value) in &dialog.settings {
             let number = || value.parse::<u64>().expect("a number");
             let size = || value.parse::<usize>().expect("a number");
@@ -340,7 +371,13 @@ impl Run {
                 ("min_data_rate", _) => limits.min_data_rate = number(),
                 ("min_free_disk", _) => limits.disk = Some(("/".into(), number())),
                 ("clear_passwords", "none") => limits.clear_passwords_from.clear(),
-                ("networks", "none") => rules.networks.clear(),
+                ("rules", _) => {
+                    let text = String::from_utf8(unescape(value)).unwrap();
+                    rules = SenderRules::parse(&format!("fresh_s = 86400\n{text}\n")).unwrap();
+                }
+                ("clock_s", _) => clock = Some(i64::try_from(number()).unwrap() * 1000),
+                ("dns", "failing") => zone.failing = vec!["example.org".into()],
+                ("spf", _) => zone = zone.txt("example.org", value),
                 ("postmaster", _) => town.postmaster = Some(value.clone()),
                 ("directory", "down") => town.directory_down = true,
                 ("house", "full") => town.house_full = true,
@@ -371,7 +408,16 @@ impl Run {
             }
         }
         let town = Arc::new(town);
-        let intake = Intake::new(Arc::clone(&town) as _, rules, DialPlan::load(None).unwrap());
+        let dns = Stub::serve(zone);
+        let mut prover = Prover::new(rules, Some(Dns::new(Some(dns.address)).unwrap()));
+        if let Some(clock) = clock {
+            prover = prover.at(move || clock);
+        }
+        let intake = Intake::new(
+            Arc::clone(&town) as _,
+            prover,
+            DialPlan::load(None).unwrap(),
+        );
         let door = Door::open(&config, limits).await.unwrap();
         let (_, address) = door.addresses().find(|(at, _)| *at == role).unwrap();
         let address = address.clone();
@@ -381,6 +427,7 @@ impl Run {
             town,
             address,
             stop,
+            dns,
             clients: Vec::new(),
             current: 0,
             _folder: folder,
@@ -405,6 +452,11 @@ impl Run {
             "C=" => {
                 let octets = unescape(rest);
                 self.client().send(&octets).await;
+            }
+            "C<" => {
+                let text = String::from_utf8(std::fs::read(testdata(rest)).unwrap()).unwrap();
+                let stuffed = text.replace("\r\n.", "\r\n..");
+                self.client().send(stuffed.as_bytes()).await;
             }
             "C+" => {
                 let line = [rest.as_bytes(), b"\r\n"].concat();
@@ -489,6 +541,19 @@ impl Run {
                     .collect();
                 if numbers.join(" ") != rest {
                     return Err(format!("it goes to {numbers:?}"));
+                }
+            }
+            "PROOF" => {
+                let kept = self.town.kept.lock().unwrap();
+                let words = kept.last().ok_or("no mail was kept")?.sender.proof_words();
+                if words != rest {
+                    return Err(format!("it is {words:?}"));
+                }
+            }
+            "ASKED" => {
+                let questions = self.dns.questions();
+                if questions.is_empty() != (rest == "no") {
+                    return Err(format!("the questions were {questions:?}"));
                 }
             }
             "DSN" => {

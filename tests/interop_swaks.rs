@@ -11,7 +11,7 @@ use tokio::process::Command;
 
 const PASSWORD: &str = "correct horse battery staple";
 /// Nobody is believed for where they come from: a password is the only proof.
-const PASSWORDS_ONLY: &str = "networks = []\n";
+const PASSWORDS_ONLY: &str = "fresh_s = 86400\n[[rule]]\nwho = [\"*\"]\nproof = [\"password\"]\n";
 /// swaks reads a leading plus sign as one of its options, so this is how the number is dialled.
 const TO: &str = "0033123456789@fax.localhost";
 
@@ -21,7 +21,7 @@ fn testdata(name: &str) -> String {
 
 async fn rig() -> Rig {
     let rig = Rig::builder()
-        .policy("sender.toml", PASSWORDS_ONLY)
+        .policy("senders.toml", PASSWORDS_ONLY)
         .setting(
             "smtp",
             &format!("tls_certificate = {:?}", testdata("localhost.pem")),

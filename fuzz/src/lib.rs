@@ -30,6 +30,7 @@ pub const TARGETS: &[Target] = &[
     ("mail", mail::mail),
     ("tnef", mail::tnef),
     ("number", mail::number),
+    ("auth_results", mail::auth_results),
     ("command", mail::command),
 ];
 

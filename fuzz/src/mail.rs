@@ -1,6 +1,6 @@
 //! The mail door: message data, messages, numbers, commands.
 
-use faxpost::{command, dial, documents, front::fuzzing as front};
+use faxpost::{command, dial, documents, front::fuzzing as front, sender};
 
 use crate::choice;
 
@@ -47,6 +47,19 @@ pub fn number(data: &[u8]) {
             dial::parse_address(&address.to_string(), &plan),
             Ok(address)
         );
+    }
+}
+
+/// A relay's Authentication-Results is read or not; what is read has its parts.
+pub fn auth_results(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    if let Some((id, results)) = sender::read_results(text) {
+        assert!(!id.is_empty() || text.contains("\"\""));
+        for result in results {
+            assert!(!result.method.is_empty() && !result.result.is_empty());
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{
     config::{self, Config},
     conversion::Converters,
     front, line, policy,
+    sender::{Dns, SenderRules},
     store::{self, Found},
     worker::{self, Kind, Program},
 };
@@ -46,6 +47,7 @@ pub(super) async fn run(path: &Path) -> anyhow::Result<()> {
         report.say("configuration", Err(fault.to_string()));
     }
     policies(&mut report, path, &config);
+    senders(&mut report, path, &config);
     report.say("database", database(path, &config).await);
     for (what, setting, folder) in [
         ("data", "data_dir", config.data_dir.clone()),
@@ -245,6 +247,25 @@ fn certificates(report: &mut Report, path: &Path, config: &Config) {
     if let Some(file) = &config.sip.tls_ca {
         let fault = line::sip::look_at_ca(file).err();
         say("CAs of trunks", "sip.tls_ca", fault);
+    }
+}
+
+/// Whether senders can be asked about, where a rule needs it.
+fn senders(report: &mut Report, path: &Path, config: &Config) {
+    let Ok(rules) = SenderRules::load(config.policies_dir.as_deref()) else {
+        // Told with the policies.
+        return;
+    };
+    if rules.asks_dns() {
+        let dns = Dns::new(config.smtp.dns).map(|_| match config.smtp.dns {
+            Some(server) => server.to_string(),
+            None => "the system's".to_owned(),
+        });
+        let place = || config::place(path, "smtp.dns");
+        report.say(
+            "DNS for senders",
+            dns.map_err(|why| format!("{}: {why}", place())),
+        );
     }
 }
 

@@ -21,6 +21,7 @@ use crate::{
     policy::Policies,
     queue::{self, Queue, Work},
     relay::{self, Relay},
+    sender::{Dns, Prover},
     store::{Node, Store, Topic},
     submission::Submitter,
     vault::Custody,
@@ -222,7 +223,7 @@ async fn start(
     ));
     let intake = Arc::new(front::Intake::new(
         house,
-        policies.sender.clone(),
+        prover(&config, &policies),
         policies.dial.clone(),
     ));
     let door = front::smtp::Door::open(&config, front::smtp::Limits::of(&config)).await?;
@@ -237,6 +238,14 @@ async fn start(
     store.wake(Topic::Queue);
     store.wake(Topic::Outbox);
     Ok(tasks)
+}
+
+/// Who says who sent a mail. Without DNS what needs it is put off, not refused.
+fn prover(config: &Config, policies: &Policies) -> Prover {
+    let dns = Dns::new(config.smtp.dns)
+        .inspect_err(|why| tracing::warn!(why, "senders' domains can't be asked about"))
+        .ok();
+    Prover::new(policies.senders.clone(), dns)
 }
 
 /// Waits a moment for ports that are in use. Where a gateway was killed while it started a worker, that

@@ -174,6 +174,8 @@ pub struct Smtp {
     pub tls_certificate: Option<PathBuf>,
     /// PEM private key, read anew with it.
     pub tls_key: Option<PathBuf>,
+    /// The DNS server that is asked about senders' domains; whom the system asks when unset.
+    pub dns: Option<SocketAddr>,
 }
 
 impl Default for Smtp {
@@ -197,6 +199,7 @@ impl Default for Smtp {
             min_free_disk: 256 << 20,
             tls_certificate: None,
             tls_key: None,
+            dns: None,
         }
     }
 }

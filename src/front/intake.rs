@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     dial::{self, DialPlan},
-    sender::{self, Claim, DirectoryDown, Peer, Person, Refusal, SenderRules},
+    sender::{Claim, DirectoryDown, Peer, Person, Prover, Refusal, Shown},
     trouble::Trouble,
 };
 
@@ -21,16 +21,18 @@ const READ_APART: usize = 1 << 20;
 /// The decisions of every mail door.
 pub struct Intake {
     house: Arc<dyn House>,
-    rules: SenderRules,
+    prover: Prover,
     plan: DialPlan,
 }
 
 /// A mail whose envelope is complete.
 #[derive(Debug)]
 pub struct Envelope {
-    /// Who says to have sent it, already proven for the envelope; or the answer that a stranger gets
-    /// who wants to send anywhere but to postmaster.
+    /// Who says to have sent it, proven for the envelope or to be proven by the message; or the answer that a
+    /// stranger gets who wants to send anywhere but to postmaster.
     pub claim: Result<Claim, Answer>,
+    /// Whose fax domain the numbers are at; none before the first of them.
+    pub tenant: Option<String>,
     /// The address in MAIL, as it was given.
     pub reverse_path: String,
     /// DSN ENVID.
@@ -46,8 +48,8 @@ pub struct Envelope {
 /// Whom an address in RCPT means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recipient {
-    /// A fax number.
-    Number(dial::Address),
+    /// A fax number, at a domain of this tenant.
+    Number(dial::Address, String),
     /// Who runs this.
     Postmaster,
 }
@@ -55,8 +57,12 @@ pub enum Recipient {
 impl Intake {
     /// Decides by the operator's rules, on the rooms behind.
     #[must_use]
-    pub fn new(house: Arc<dyn House>, rules: SenderRules, plan: DialPlan) -> Self {
-        Self { house, rules, plan }
+    pub fn new(house: Arc<dyn House>, prover: Prover, plan: DialPlan) -> Self {
+        Self {
+            house,
+            prover,
+            plan,
+        }
     }
 
     /// Checks a login's password.
@@ -91,7 +97,7 @@ impl Intake {
         peer: Peer<'_>,
         reverse_path: &str,
     ) -> Result<Result<Claim, Answer>, Answer> {
-        let claim = sender::claim(&self.rules, peer, reverse_path, &*self.house).await;
+        let claim = self.prover.claim(peer, reverse_path, &*self.house).await;
         match claim {
             Ok(claim) => Ok(Ok(claim)),
             Err(refusal) if refusal.trouble() == Trouble::Permanent => {
@@ -104,20 +110,13 @@ impl Intake {
         }
     }
 
-    /// Reads a recipient, at RCPT.
+    /// Reads a recipient, at RCPT. Whether the sender may fax it is told here where they are known already, else
+    /// after DATA.
     ///
     /// # Errors
     /// The answer to give.
-    pub async fn recipient(
-        &self,
-        claim: &Result<Claim, Answer>,
-        address: &str,
-    ) -> Result<Recipient, Answer> {
-        let (local_part, domain) = match address.rsplit_once('@') {
-            Some((local_part, domain)) => (local_part, Some(domain)),
-            None => (address, None),
-        };
-        let domain = domain.map(|domain| domain.trim_end_matches('.').to_lowercase());
+    pub async fn recipient(&self, envelope: &Envelope, address: &str) -> Result<Recipient, Answer> {
+        let (local_part, domain) = parts(address);
         let tenant = match &domain {
             Some(domain) => self.house.tenant_of_domain(domain).await,
             None => Ok(None),
@@ -131,7 +130,7 @@ impl Intake {
                 Err(down) => return Err(later(&down)),
             }
         }
-        let claim = claim.as_ref().map_err(Answer::clone)?;
+        let claim = envelope.claim.as_ref().map_err(Answer::clone)?;
         let Some(domain) = domain else {
             return Err(Answer::new(
                 550,
@@ -139,32 +138,50 @@ impl Intake {
                 "the recipient has no domain: write number@ and the fax domain of your organisation",
             ));
         };
-        if tenant.as_deref() != Some(claim.tenant_id()) {
-            // A stranger's fax domain is none of the sender's business: the same sentence.
+        // A stranger's fax domain is none of the sender's business: the same sentence for both.
+        let own = |tenant: &String| {
+            let known = claim.person();
+            known.is_none_or(|person| person.tenant_id == *tenant)
+        };
+        let tenant = tenant.filter(own).ok_or_else(|| relaying_denied(&domain))?;
+        if envelope
+            .tenant
+            .as_ref()
+            .is_some_and(|before| *before != tenant)
+        {
+            // RFC 5321 §4.5.3.1.10: what a client sends again in another transaction.
             return Err(Answer::new(
-                550,
-                "5.7.1",
-                format!(
-                    "relaying denied: {domain} is not a fax domain of your organisation; mail for \
-                     people goes through your own mail server"
-                ),
+                452,
+                "4.5.3",
+                "a mail goes to the fax domains of one organisation: send this number in another",
             ));
         }
+        let number = self.number(local_part)?;
+        if let Some(person) = claim.person() {
+            self.allowed(person, &number.destination).await?;
+        }
+        Ok(Recipient::Number(number, tenant))
+    }
+
+    fn number(&self, local_part: &str) -> Result<dial::Address, Answer> {
         let read = dial::parse_address(local_part, &self.plan)
             .and_then(|address| dial::possible(&address.destination).map(|()| address));
-        let address = read.map_err(|error| {
+        read.map_err(|error| {
             let shown: String = local_part.chars().take(64).collect();
             Answer::new(
                 550,
                 "5.1.3",
                 format!("{shown} is not a fax number: {error}"),
             )
-        })?;
-        let number = &address.destination;
-        let (tenant, user) = (claim.tenant_id(), claim.user_id());
+        })
+    }
+
+    /// Whether their profile lets a person fax a number.
+    async fn allowed(&self, person: &Person, number: &dial::Destination) -> Result<(), Answer> {
+        let (tenant, user) = (&person.tenant_id, &person.user_id);
         let refusal = self.house.not_allowed(tenant, user, number).await;
         match refusal.map_err(|down| later(&down))? {
-            None => Ok(Recipient::Number(address)),
+            None => Ok(()),
             Some(why) => Err(Answer::new(550, "5.7.1", format!("{number}: {why}"))),
         }
     }
@@ -202,6 +219,51 @@ impl Intake {
         }
     }
 
+    /// What RCPT would have said, had the sender been known by then. One refused number refuses the mail: there is
+    /// one answer for all.
+    async fn afterwards(
+        &self,
+        person: &Person,
+        tenant: Option<&str>,
+        recipients: &[FaxRecipient],
+    ) -> Result<(), Answer> {
+        for recipient in recipients {
+            if tenant != Some(person.tenant_id.as_str()) {
+                let (_, domain) = parts(&recipient.address);
+                return Err(relaying_denied(&domain.unwrap_or_default()));
+            }
+            self.allowed(person, &recipient.destination).await?;
+        }
+        Ok(())
+    }
+
+    /// The numbers that no address in To or Cc is. Both are read by the dial plan, so that a number may be written
+    /// in one way there and in another in the envelope; the domain must be the same.
+    fn unnamed(&self, recipients: &[FaxRecipient], to: &[String]) -> Vec<String> {
+        let named: Vec<(dial::Address, String)> = to
+            .iter()
+            .filter_map(|address| {
+                let (local_part, domain) = parts(address);
+                // RFC 5322 §3.4.1: a number with spaces or brackets stands in quotes there.
+                let local_part = local_part.trim_matches('"').replace('\\', "");
+                let number = dial::parse_address(&local_part, &self.plan).ok()?;
+                Some((number, domain?))
+            })
+            .collect();
+        let is_named = |recipient: &&FaxRecipient| {
+            let (_, domain) = parts(&recipient.address);
+            named.iter().any(|(number, at)| {
+                number.destination == recipient.destination
+                    && number.sub_address == recipient.sub_address
+                    && domain.as_ref() == Some(at)
+            })
+        };
+        let unnamed = recipients.iter().filter(|recipient| !is_named(recipient));
+        unnamed
+            .map(|recipient| recipient.destination.to_string())
+            .collect()
+    }
+
     async fn keep(&self, envelope: Envelope, message: Vec<u8>) -> Result<Kept, Answer> {
         let (message, heading) = if message.len() > READ_APART {
             tokio::task::spawn_blocking(move || {
@@ -215,11 +277,30 @@ impl Intake {
             (message, heading)
         };
         let heading = heading.map_err(unfit)?;
-        let sender = envelope
-            .claim?
-            .prove(&heading.from, &*self.house)
-            .await
-            .map_err(refused_sender)?;
+        let message = Arc::new(message);
+        let settled = envelope
+            .claim
+            .as_ref()
+            .is_ok_and(|claim| claim.person().is_some());
+        let shown = Shown {
+            message: &message,
+            from: &heading.from,
+            unnamed: &self.unnamed(&envelope.recipients, &heading.to),
+        };
+        let sender = self
+            .prover
+            .prove(envelope.claim?, shown, &*self.house)
+            .await;
+        let sender = sender.map_err(refused_sender)?;
+        if !settled {
+            self.afterwards(
+                sender.user(),
+                envelope.tenant.as_deref(),
+                &envelope.recipients,
+            )
+            .await?;
+        }
+        let message = Arc::unwrap_or_clone(message);
         self.house
             .accept(Mail {
                 sender,
@@ -289,6 +370,28 @@ fn nobody() -> Answer {
     Answer::new(503, "5.5.1", "the mail has no recipient")
 }
 
+/// The local part, and the domain in lower case.
+fn parts(address: &str) -> (&str, Option<String>) {
+    match address.rsplit_once('@') {
+        Some((local_part, domain)) => (
+            local_part,
+            Some(domain.trim_end_matches('.').to_lowercase()),
+        ),
+        None => (address, None),
+    }
+}
+
+fn relaying_denied(domain: &str) -> Answer {
+    Answer::new(
+        550,
+        "5.7.1",
+        format!(
+            "relaying denied: {domain} is not a fax domain of your organisation; mail for \
+             people goes through your own mail server"
+        ),
+    )
+}
+
 fn kept_words(kept: &Kept) -> String {
     let id = &kept.submission;
     match (kept.faxed, kept.again) {
@@ -305,6 +408,8 @@ fn refused_sender(refusal: Refusal) -> Answer {
     let (code, status) = match &refusal {
         // RFC 4954 §6: what a client needs to hear to try with a login.
         Refusal::Unproven => (530, "5.7.0"),
+        // RFC 3463 §3.5: the directory that is down is the DNS.
+        Refusal::Dns(_) => (451, "4.4.3"),
         refusal if refusal.trouble() == Trouble::Temporary => (451, "4.3.0"),
         refusal if refusal.is_malformed() => (550, "5.6.0"),
         _ => (550, "5.7.1"),
@@ -316,6 +421,7 @@ fn unfit(fault: message::Unfit) -> Answer {
     let (code, status) = match fault {
         message::Unfit::Loop => (554, "5.4.6"),
         message::Unfit::AutomaticReply => (550, "5.7.1"),
+        message::Unfit::Encrypted(_) => (550, "5.7.5"),
         _ => (554, "5.6.0"),
     };
     Answer::new(code, status, fault.to_string())

@@ -3,10 +3,13 @@
 //! A message's octets are bounded by SIZE; its parts and header lines are not, and a parser pays far
 //! more for each than the sender does. So they are counted before they are parsed.
 
-use mail_parser::{Address, HeaderName, HeaderValue, MessageParser, PartType};
+use mail_parser::{Address, HeaderName, HeaderValue, MessageParser, MimeHeaders as _, PartType};
 use memchr::{memchr, memchr_iter, memmem};
 
-use crate::dial::{NotAPassword, password_of};
+use crate::{
+    dial::{NotAPassword, password_of},
+    sender::FromLine,
+};
 
 /// Lines that begin with `--`: possible boundaries of parts.
 const BOUNDARY_LINES: usize = 10_000;
@@ -20,14 +23,18 @@ const PARTS: usize = 1_000;
 const NESTING: usize = 32;
 /// Received lines, our own besides, that tell a loop (RFC 5321 §6.3).
 const HOPS: usize = 50;
+/// Addresses in To and Cc that are looked at.
+const ADDRESSEES: usize = 1_000;
 /// Characters of the subject that are kept.
 const SUBJECT: usize = 998;
 
 /// What the door wants to know.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Heading {
-    /// The addresses of each From line.
-    pub from: Vec<Vec<String>>,
+    /// Each From line.
+    pub from: Vec<FromLine>,
+    /// The addresses in To and Cc lines, as many as are looked at.
+    pub to: Vec<String>,
     /// Without brackets.
     pub message_id: Option<String>,
     /// Decoded; empty without one.
@@ -61,6 +68,12 @@ pub enum Unfit {
          send the document yourself"
     )]
     AutomaticReply,
+    /// Only its reader could open it.
+    #[error(
+        "the message is encrypted ({0}), and only you and your reader could open it: send the document without \
+         encryption"
+    )]
+    Encrypted(&'static str),
     /// The password for the far machines can't be used.
     #[error(transparent)]
     Password(#[from] NotAPassword),
@@ -101,13 +114,26 @@ pub fn read(message: &[u8]) -> Result<Heading, Unfit> {
     if automatic_reply {
         return Err(Unfit::AutomaticReply);
     }
+    if let Some(how) = encryption(&parsed) {
+        return Err(Unfit::Encrypted(how));
+    }
     let password = password_of(headers)?.is_some();
+    let to = headers
+        .iter()
+        .filter(|header| matches!(header.name, HeaderName::To | HeaderName::Cc));
     Ok(Heading {
         password,
         from: headers
             .iter()
             .filter(|header| header.name == HeaderName::From)
-            .map(|header| addresses(&header.value))
+            .map(|header| {
+                let raw = message.get(header.offset_start as usize..header.offset_end as usize);
+                from_line(&header.value, raw.unwrap_or_default())
+            })
+            .collect(),
+        to: to
+            .flat_map(|header| addresses(&header.value))
+            .take(ADDRESSEES)
             .collect(),
         message_id: parsed.message_id().map(str::to_owned),
         subject: parsed
@@ -123,10 +149,109 @@ fn count(headers: &[mail_parser::Header<'_>], name: &HeaderName<'_>) -> usize {
     headers.iter().filter(|header| header.name == *name).count()
 }
 
-/// Every mailbox of a From line. One without an address counts as an empty one, so that it can't be
+/// A line of one address must be one to every reader: who let it be sent may have read it in another way than we.
+fn from_line(value: &HeaderValue<'_>, raw: &[u8]) -> FromLine {
+    if matches!(value, HeaderValue::Address(Address::Group(_))) {
+        return FromLine::Group;
+    }
+    let addresses = addresses(value);
+    match addresses.as_slice() {
+        [one] if plain_mailbox(&String::from_utf8_lossy(raw)) != Some(one.as_str()) => {
+            FromLine::Doubtful
+        }
+        _ => FromLine::Mailboxes(addresses),
+    }
+}
+
+/// The address of `name <address>`, `address` or `address (comment)`, if a line is nothing else (RFC 5322 §3.4 without
+/// its obsolete and nested forms).
+fn plain_mailbox(line: &str) -> Option<&str> {
+    let mut line = line.trim();
+    // Names may stand in quotes, which hide all but their own end.
+    let mut rest = line;
+    if let Some(at) = line.find('<') {
+        let mut quoted = false;
+        let mut escaped = false;
+        for (place, c) in line.char_indices() {
+            match c {
+                _ if escaped => escaped = false,
+                '\\' => escaped = true,
+                '"' => quoted = !quoted,
+                '<' if !quoted => {
+                    rest = &line[place + 1..];
+                    break;
+                }
+                '@' | '>' | ',' | ';' | ':' | '(' | ')' if !quoted => return None,
+                _ => {}
+            }
+        }
+        if quoted || rest.len() == line.len() && at > 0 {
+            return None;
+        }
+        line = rest.strip_suffix('>')?;
+    } else if let Some((address, comment)) = line.split_once('(') {
+        let comment = comment.strip_suffix(')')?;
+        if comment.contains(['(', ')', '\\']) {
+            return None;
+        }
+        line = address.trim_end();
+    }
+    let (local_part, domain) = line.split_once('@')?;
+    let is_plain = |part: &str| {
+        !part.is_empty()
+            && !part.contains(|c: char| {
+                c.is_whitespace() || c.is_control() || "@<>()[],;:\\\"".contains(c)
+            })
+    };
+    (is_plain(local_part) && is_plain(domain)).then_some(line)
+}
+
+/// How the whole mail is encrypted, if it is. A part that is, is told of in the report.
+fn encryption(message: &mail_parser::Message<'_>) -> Option<&'static str> {
+    let root = message.parts.first()?;
+    let kind = root.content_type();
+    let is = |main: &str, sub: &str| {
+        kind.is_some_and(|kind| {
+            kind.c_type.eq_ignore_ascii_case(main)
+                && kind
+                    .c_subtype
+                    .as_deref()
+                    .is_some_and(|found| found.eq_ignore_ascii_case(sub))
+        })
+    };
+    // RFC 3156 §4 and others of RFC 1847 §2.2.
+    if is("multipart", "encrypted") {
+        return Some("PGP/MIME");
+    }
+    // RFC 8551 §3.2.2: other types are signed or compressed.
+    if is("application", "pkcs7-mime") || is("application", "x-pkcs7-mime") {
+        let smime_type = kind
+            .and_then(|kind| kind.attribute("smime-type"))
+            .unwrap_or("enveloped-data");
+        let enveloped = ["enveloped-data", "authenveloped-data"];
+        return enveloped
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(smime_type))
+            .then_some("S/MIME");
+    }
+    // RFC 9580 §6.2
+    let text = message.body_text(0)?;
+    text.trim_start()
+        .starts_with("-----BEGIN PGP MESSAGE-----")
+        .then_some("PGP")
+}
+
+/// Every mailbox of an address line. One without an address counts as an empty one, so that it can't be
 /// overlooked.
 fn addresses(value: &HeaderValue<'_>) -> Vec<String> {
-    let text = |addr: &mail_parser::Addr<'_>| addr.address().unwrap_or_default().to_owned();
+    let text =
+        |addr: &mail_parser::Addr<'_>| match (addr.address().unwrap_or_default(), addr.name()) {
+            // The parser takes a local part in quotes for a name: "+49 (30) 123456"@fax.example.com
+            (domain, Some(local_part)) if domain.starts_with('@') => {
+                format!("\"{local_part}\"{domain}")
+            }
+            (address, _) => address.to_owned(),
+        };
     match value {
         HeaderValue::Address(Address::List(list)) => list.iter().map(text).collect(),
         HeaderValue::Address(Address::Group(groups)) => groups
@@ -189,13 +314,22 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn boxes(addresses: &[&str]) -> FromLine {
+        FromLine::Mailboxes(
+            addresses
+                .iter()
+                .map(|address| (*address).to_owned())
+                .collect(),
+        )
+    }
+
     #[test]
     fn a_plain_mail_is_read() {
         let heading = read(
             b"From: Ada <ada@example.com>\r\nMessage-ID: <1@x>\r\nSubject: =?utf-8?q?r=C3=A9sum=C3=A9?=\r\n\r\nhi\r\n",
         )
         .unwrap();
-        assert_eq!(heading.from, [["ada@example.com"]]);
+        assert_eq!(heading.from, [boxes(&["ada@example.com"])]);
         assert_eq!(heading.message_id.as_deref(), Some("1@x"));
         assert_eq!(heading.subject, "résumé");
     }
@@ -207,12 +341,100 @@ mod tests {
                 .unwrap()
                 .from
         };
-        assert_eq!(from("From: a@x\r\nFrom: b@x"), [["a@x"], ["b@x"]]);
+        assert_eq!(
+            from("From: a@x\r\nFrom: b@x"),
+            [boxes(&["a@x"]), boxes(&["b@x"])]
+        );
         assert_eq!(from("FROM: a@x\r\nfrom : b@x").len(), 2);
-        assert_eq!(from("From: a@x, B <b@x>"), [vec!["a@x", "b@x"]]);
-        assert_eq!(from("From: us: a@x, b@x;"), [vec!["a@x", "b@x"]]);
-        assert_eq!(from("Sender: a@x"), Vec::<Vec<String>>::new());
-        assert_eq!(from("From: \"b@x\" <a@x>"), [["a@x"]]);
+        assert_eq!(from("From: a@x, B <b@x>"), [boxes(&["a@x", "b@x"])]);
+        assert_eq!(from("From: us: a@x, b@x;"), [FromLine::Group]);
+        assert_eq!(from("From: us: a@x;"), [FromLine::Group]);
+        assert_eq!(from("From: a@x, us: b@x;"), [FromLine::Group]);
+        assert_eq!(from("Sender: a@x"), []);
+        assert_eq!(from("From: \"b@x\" <a@x>"), [boxes(&["a@x"])]);
+    }
+
+    #[test]
+    fn a_from_line_is_one_address_to_every_reader_or_doubtful() {
+        for (line, address) in [
+            ("a@x", Some("a@x")),
+            ("<a@x>", Some("a@x")),
+            (" Ada B. <a@x>\r\n", Some("a@x")),
+            ("\"B, A (\\\"x\\\") <b@y>\" <a@x>", Some("a@x")),
+            ("=?utf-8?q?Zo=C3=AB?=\r\n <a@x>", Some("a@x")),
+            ("a@x (Ada)", Some("a@x")),
+            ("zoë@x", Some("zoë@x")),
+            ("b@y <a@x>", None),
+            ("<b@y> <a@x>", None),
+            ("<a@x> b@y", None),
+            ("<@y:a@x>", None),
+            ("a@x (b) (c)", None),
+            ("a@x (b", None),
+            ("(b) a@x", None),
+            ("a @x", None),
+            ("a@x@y", None),
+            ("\"a b\"@x", None),
+            ("\"Ada <a@x>", None),
+            ("a", None),
+            ("", None),
+        ] {
+            assert_eq!(plain_mailbox(line), address, "{line:?}");
+        }
+        let from = |line: &str| {
+            read(format!("From: {line}\r\n\r\nhi").as_bytes())
+                .unwrap()
+                .from
+        };
+        assert_eq!(from("b@y <a@x>"), [FromLine::Doubtful]);
+        assert_eq!(from("Ada <a@x>"), [boxes(&["a@x"])]);
+        assert_eq!(from("(<b@y>) a@x"), [FromLine::Doubtful]);
+    }
+
+    #[test]
+    fn whom_it_is_to_is_read_from_every_line() {
+        let mail = b"From: a@x\r\nTo: +331@fax, B <b@x>, \"+33 (0)1\"@fax\r\nCC: us: c@x, d@x;\r\nto: e@x\r\nBcc: f@x\r\n\r\nhi\r\n";
+        assert_eq!(
+            read(mail).unwrap().to,
+            ["+331@fax", "b@x", "\"+33 (0)1\"@fax", "c@x", "d@x", "e@x"]
+        );
+    }
+
+    #[test]
+    fn encrypted_mail_is_refused_and_signed_mail_is_not() {
+        let read = |head: &str, body: &str| {
+            read(format!("From: a@x\r\n{head}\r\n\r\n{body}\r\n").as_bytes())
+        };
+        for (head, how) in [
+            (
+                "Content-Type: multipart/encrypted; protocol=\"application/pgp-encrypted\"; boundary=b",
+                "PGP/MIME",
+            ),
+            (
+                "Content-Type: application/pkcs7-mime; smime-type=enveloped-data",
+                "S/MIME",
+            ),
+            (
+                "Content-Type: application/x-pkcs7-mime; name=smime.p7m",
+                "S/MIME",
+            ),
+            (
+                "Content-Type: Application/PKCS7-Mime; smime-type=authEnveloped-data",
+                "S/MIME",
+            ),
+        ] {
+            let body = "--b\r\n\r\nx\r\n--b--";
+            assert_eq!(read(head, body), Err(Unfit::Encrypted(how)), "{head}");
+        }
+        let armoured = "\r\n-----BEGIN PGP MESSAGE-----\r\n\r\nhQ==";
+        assert_eq!(read("Subject: x", armoured), Err(Unfit::Encrypted("PGP")));
+        assert!(
+            read(
+                "Content-Type: application/pkcs7-mime; smime-type=signed-data",
+                "eA=="
+            )
+            .is_ok()
+        );
+        assert!(read("Subject: x", "-----BEGIN PGP SIGNED MESSAGE-----").is_ok());
     }
 
     #[test]

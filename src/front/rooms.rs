@@ -222,7 +222,7 @@ mod tests {
         dial::DialPlan,
         front::{Envelope, FaxRecipient, Intake, Recipient},
         people::{Language, NewTenant, NewUser},
-        sender::{Peer, SenderRules},
+        sender::{Peer, Prover, SenderRules},
         store::{blobs::Blobs, testing::on_each_database},
         vault::{Custody, Vault},
     };
@@ -306,12 +306,22 @@ mod tests {
         async fn a_mail_is_a_job_before_its_answer(store) {
             let (_dir, rooms) = house(&store).await;
             let rules = SenderRules::load(None).unwrap();
-            let intake = Intake::new(Arc::new(rooms), rules, DialPlan::load(None).unwrap());
-            let peer = Peer { address: "127.0.0.1".parse().unwrap(), login: None };
+            let prover = Prover::new(rules, None);
+            let intake = Intake::new(Arc::new(rooms), prover, DialPlan::load(None).unwrap());
+            let peer = Peer { address: "127.0.0.1".parse().ok(), greeting: "here", login: None };
             let claim = intake.sender(peer, "ada@example.com").await.unwrap();
             let address = "+33-1-23456789@fax.example.com";
-            let found = intake.recipient(&claim, address).await.unwrap();
-            let Recipient::Number(number) = found else {
+            let mut envelope = Envelope {
+                claim,
+                tenant: None,
+                reverse_path: "ada@example.com".into(),
+                envid: Some("e1".into()),
+                ret: Some("HDRS"),
+                recipients: vec![],
+                postmaster: false,
+            };
+            let found = intake.recipient(&envelope, address).await.unwrap();
+            let Recipient::Number(number, _) = found else {
                 panic!("no number");
             };
             let recipient = FaxRecipient {
@@ -321,14 +331,7 @@ mod tests {
                 notify: Some("NEVER".into()),
                 orcpt: None,
             };
-            let envelope = Envelope {
-                claim,
-                reverse_path: "ada@example.com".into(),
-                envid: Some("e1".into()),
-                ret: Some("HDRS"),
-                recipients: vec![recipient],
-                postmaster: false,
-            };
+            envelope.recipients.push(recipient);
             let message = b"From: ada@example.com\r\nSubject: hi\r\nMessage-ID: <1@x>\r\n\r\nhi\r\n";
             let answer = intake.message(envelope, message.to_vec(), false).await.as_one();
             assert_eq!((answer.code, answer.status), (250, "2.0.0"));

@@ -10,6 +10,7 @@ mod local;
 mod mail;
 mod notice;
 mod picture;
+mod proof;
 mod received;
 mod report;
 mod words;

@@ -7,7 +7,7 @@ use super::{
     layout::{Block, Layout, Tone},
     local,
     mail::{self, Head},
-    words,
+    proof, words,
 };
 use crate::{
     clock::Millis,
@@ -39,6 +39,8 @@ pub struct Report {
     pub subject: String,
     /// The submission.
     pub submission_id: String,
+    /// What proved its sender, as the record has it: its kind, then of what.
+    pub proof: String,
     /// One for each destination.
     pub jobs: Vec<ReportJob>,
     /// What happened when the document was drawn: attachments left out, fonts replaced.
@@ -129,6 +131,7 @@ pub fn report(report: &Report) -> Result<Vec<u8>, LetterError> {
     let mut technical = Block::new(words::TECHNICAL.to(language));
     technical.list.extend(report.jobs.iter().filter_map(codes));
     technical.list.push(report.submission_id.clone());
+    technical.list.extend(proof::words(&report.proof, language));
     blocks.push(technical);
 
     let picture = report.first_page_png.as_deref();

@@ -118,6 +118,7 @@ fn a_report(language: Language, jobs: Vec<ReportJob>) -> Report {
         in_reply_to: Some("<offer-1@example.com>".into()),
         subject: "Offer for the roof: Müller & Söhne".into(),
         submission_id: ID.into(),
+        proof: "dkim example.com".into(),
         jobs,
         notes: Vec::new(),
         first_page_png: None,

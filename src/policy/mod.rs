@@ -6,7 +6,7 @@
 pub mod accepting;
 pub mod dial;
 pub mod retention;
-pub mod sender;
+pub mod senders;
 pub mod sending;
 pub mod tariffs;
 
@@ -28,8 +28,8 @@ pub struct Policies {
     pub dial: dial::DialPlan,
     /// How long what could not be delivered is kept.
     pub retention: Retention,
-    /// What proves a sender.
-    pub sender: sender::SenderRules,
+    /// Who may send, and what proves that it is them.
+    pub senders: senders::SenderRules,
     /// How a fax is tried again.
     pub sending: Sending,
     /// What pages cost.
@@ -46,7 +46,7 @@ impl Policies {
             accepting: Accepting::load(folder)?,
             dial: dial::DialPlan::load(folder)?,
             retention: Retention::load(folder)?,
-            sender: sender::SenderRules::load(folder)?,
+            senders: senders::SenderRules::load(folder)?,
             sending: Sending::load(folder)?,
             tariffs: tariffs::Tariffs::load(folder)?,
         })
@@ -61,7 +61,7 @@ pub fn look(folder: &Path) -> Vec<String> {
         (accepting::FILE, Accepting::load(some).err()),
         (dial::FILE, dial::DialPlan::load(some).err()),
         (retention::FILE, Retention::load(some).err()),
-        (sender::FILE, sender::SenderRules::load(some).err()),
+        (senders::FILE, senders::SenderRules::load(some).err()),
         (sending::FILE, Sending::load(some).err()),
         (tariffs::FILE, tariffs::Tariffs::load(some).err()),
     ];
@@ -141,9 +141,13 @@ pub fn parse<T: serde::de::DeserializeOwned>(
 ) -> Result<T, PolicyError> {
     toml::from_str(text).map_err(|error| PolicyError::Rule {
         file,
-        line: error.span().map_or(0, |span| {
-            text[..span.start.min(text.len())].matches('\n').count() + 1
-        }),
+        line: error.span().map_or(0, |span| line_at(text, span.start)),
         message: error.message().to_owned(),
     })
+}
+
+/// The 1-based line of an octet.
+fn line_at(text: &str, at: usize) -> usize {
+    let before = text.as_bytes().iter().take(at);
+    before.filter(|octet| **octet == b'\n').count() + 1
 }

@@ -140,7 +140,7 @@ async fn release(
 
 async fn facts(queue: &Inner, draft: &Draft, submission_id: &str) -> anyhow::Result<Report> {
     let submission = sqlx::query(
-        "SELECT user_id, message_id, subject, accepted_at FROM submission
+        "SELECT user_id, message_id, subject, proof, accepted_at FROM submission
          WHERE tenant_id = $1 AND submission_id = $2",
     )
     .bind(&draft.tenant_id)
@@ -209,6 +209,7 @@ async fn facts(queue: &Inner, draft: &Draft, submission_id: &str) -> anyhow::Res
         in_reply_to: submission.try_get("message_id")?,
         subject: submission.try_get("subject")?,
         submission_id: submission_id.to_owned(),
+        proof: submission.try_get("proof")?,
         jobs,
         notes: rendition_notes(queue, &draft.tenant_id, submission_id).await?,
         first_page_png: picture,

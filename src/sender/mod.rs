@@ -1,17 +1,28 @@
 //! Who sent it: proof, and the user it maps to.
 //!
-//! The From line alone proves nothing (promise 4). [`claim`] judges the envelope while the client can
-//! still be told at MAIL; [`Claim::prove`] then holds the From line against it and makes a
+//! The From line alone proves nothing (promise 4). [`Prover::claim`] judges what is known before the message: a login
+//! or a listed network settles who sends, while the client can still be told at MAIL. Where a rule takes a proof that
+//! only the message shows, the claim stays open, and [`Prover::prove`] decides by the message. It makes a
 //! [`VerifiedSender`], which is made nowhere else.
 
+mod alignment;
+mod dns;
+mod prover;
 mod refusal;
+mod results;
+mod signature;
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use async_trait::async_trait;
 
-pub use crate::policy::sender::SenderRules;
-pub use refusal::Refusal;
+use crate::clock::Millis;
+pub use crate::policy::senders::SenderRules;
+pub use dns::Dns;
+pub use prover::Prover;
+pub use refusal::{Refusal, Why};
+pub use results::{AuthResult, read_results};
+pub use signature::SignatureFault;
 
 /// A user, as far as proof is concerned.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,14 +59,29 @@ pub enum Proof {
     Network(IpAddr),
     /// SMTP AUTH as this user (RFC 4954).
     Password,
+    /// A signature that DMARC counts as this domain's.
+    Dkim(String),
+    /// This peer may send for this domain, as DMARC counts it.
+    Spf(IpAddr, String),
+    /// The relay of this name says so: that the user logged in there, or that the mail passed DMARC.
+    Relay(String),
 }
 
-/// A user who was proven to have sent a message. Its fields are private so that only
-/// [`Claim::prove`] makes one.
+/// A user who was proven to have sent a message. Its fields are private so that only [`Prover::prove`] makes one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedSender {
     person: Person,
     proof: Proof,
+    once: Option<Once>,
+}
+
+/// A signed mail counts once: its copies can be told, and are repeats for so long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Once {
+    /// SHA-256 of what every sound signature of the mail covers.
+    pub mark: [u8; 32],
+    /// Until when a copy would still be fresh, Unix milliseconds.
+    pub until: Millis,
 }
 
 impl VerifiedSender {
@@ -77,12 +103,21 @@ impl VerifiedSender {
         &self.proof
     }
 
-    /// The proof in words for the record: `network 127.0.0.1`, `password`.
+    /// How copies of the mail are told, where a copy would prove as much as the mail.
+    #[must_use]
+    pub fn once(&self) -> Option<Once> {
+        self.once
+    }
+
+    /// The proof in words for the record, its kind first: `network 127.0.0.1`, `password`, `dkim example.com`.
     #[must_use]
     pub fn proof_words(&self) -> String {
         match &self.proof {
             Proof::Network(peer) => format!("network {peer}"),
             Proof::Password => "password".into(),
+            Proof::Dkim(domain) => format!("dkim {domain}"),
+            Proof::Spf(peer, domain) => format!("spf {domain} {peer}"),
+            Proof::Relay(name) => format!("relay {name}"),
         }
     }
 }
@@ -90,229 +125,75 @@ impl VerifiedSender {
 /// What the connection says of the sender before any mail.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer<'a> {
-    /// The peer's address.
-    pub address: IpAddr,
+    /// The peer's address; none where a mail was fetched.
+    pub address: Option<IpAddr>,
+    /// What it called itself.
+    pub greeting: &'a str,
     /// Who gave a right password on this connection.
     pub login: Option<&'a Person>,
 }
 
-/// A sender whose envelope is proven and whose From line is still to be read.
+/// Who says to send, as far as is known before the message.
 #[derive(Clone, Debug)]
-pub struct Claim {
+pub struct Claim(State);
+
+#[derive(Clone, Debug)]
+enum State {
+    /// Proven for the envelope; the From line is still to be read.
+    Settled(Settled),
+    /// The message may prove it.
+    Open(Open),
+}
+
+#[derive(Clone, Debug)]
+struct Settled {
     person: Person,
     proof: Proof,
     /// Lower case.
     reverse_path: String,
 }
 
+#[derive(Clone, Debug)]
+struct Open {
+    peer: Option<IpAddr>,
+    greeting: String,
+    reverse_path: String,
+    /// Why it is not settled.
+    refusal: Refusal,
+}
+
 impl Claim {
-    /// Whose customer the sender is.
+    /// Who sends, when that is known already.
     #[must_use]
-    pub fn tenant_id(&self) -> &str {
-        &self.person.tenant_id
-    }
-
-    /// Who the sender says to be, proven for the envelope.
-    #[must_use]
-    pub fn user_id(&self) -> &str {
-        &self.person.user_id
-    }
-
-    /// Holds the message's From addresses against the envelope: there must be one From line with one
-    /// address (RFC 5322 §3.6.2 allows more, but then nobody can say who sent it), and it must belong
-    /// to the same user. `from` holds the addresses of each From line.
-    ///
-    /// # Errors
-    /// [`Refusal`].
-    pub async fn prove(
-        self,
-        from: &[Vec<String>],
-        directory: &dyn Directory,
-    ) -> Result<VerifiedSender, Refusal> {
-        let [line] = from else {
-            return Err(Refusal::FromLines(from.len()));
-        };
-        let [address] = line.as_slice() else {
-            return Err(Refusal::FromAddresses(line.len()));
-        };
-        let address = address.to_lowercase();
-        if address != self.reverse_path {
-            match directory.person_by_address(&address).await? {
-                Some(person) if person.user_id == self.person.user_id => {}
-                _ => return Err(Refusal::FromDiffers(address)),
-            }
+    pub fn person(&self) -> Option<&Person> {
+        match &self.0 {
+            State::Settled(settled) => Some(&settled.person),
+            State::Open(_) => None,
         }
-        Ok(VerifiedSender {
-            person: self.person,
-            proof: self.proof,
-        })
     }
 }
 
-/// Judges the envelope sender: the peer must prove it, and it must be an address of a user (of the
-/// very user, after SMTP AUTH). `reverse_path` is the address in MAIL, empty for `<>`.
-///
-/// # Errors
-/// [`Refusal`].
-pub async fn claim(
-    rules: &SenderRules,
-    peer: Peer<'_>,
-    reverse_path: &str,
-    directory: &dyn Directory,
-) -> Result<Claim, Refusal> {
-    // RFC 5321 §4.5.5: only reports of mail systems come from <>, and they are no documents.
-    if reverse_path.is_empty() {
-        return Err(Refusal::NullReversePath);
-    }
-    let reverse_path = reverse_path.to_lowercase();
-    let proof = match peer.login {
-        Some(_) => Proof::Password,
-        None if rules.trusts(peer.address) => Proof::Network(peer.address.to_canonical()),
-        None => return Err(Refusal::Unproven),
-    };
-    let person = match (
-        directory.person_by_address(&reverse_path).await?,
-        peer.login,
-    ) {
-        (Some(person), None) => person,
-        (Some(person), Some(login)) if person.user_id == login.user_id => person,
-        (_, Some(_)) => return Err(Refusal::NotTheLogins(reverse_path)),
-        (None, None) => return Err(Refusal::Unknown(reverse_path)),
-    };
-    Ok(Claim {
-        person,
-        proof,
-        reverse_path,
-    })
+/// One From line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FromLine {
+    /// The address of each mailbox; empty for one without.
+    Mailboxes(Vec<String>),
+    /// A named group (RFC 5322 §3.4): nobody can say who of it sent.
+    Group,
+    /// Programs differ in what they read in it.
+    Doubtful,
+}
+
+/// What a message shows of its sender.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown<'a> {
+    /// The message, our trace line first.
+    pub message: &'a Arc<Vec<u8>>,
+    /// Each From line.
+    pub from: &'a [FromLine],
+    /// Numbers of the envelope that neither To nor Cc names.
+    pub unnamed: &'a [String],
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct Town;
-
-    #[async_trait]
-    impl Directory for Town {
-        async fn person_by_address(&self, address: &str) -> Result<Option<Person>, DirectoryDown> {
-            let user_id = match address {
-                "ada@example.com" | "ada.l@example.com" => "ada",
-                "bob@example.com" => "bob",
-                "down@example.com" => return Err(DirectoryDown),
-                _ => return Ok(None),
-            };
-            Ok(Some(person(user_id)))
-        }
-    }
-
-    fn person(user_id: &str) -> Person {
-        Person {
-            tenant_id: "t".into(),
-            user_id: user_id.into(),
-            group_id: "g".into(),
-            address: format!("{user_id}@example.com"),
-        }
-    }
-
-    async fn try_all(
-        address: &str,
-        login: Option<&str>,
-        reverse_path: &str,
-        from: &[&[&str]],
-    ) -> Result<VerifiedSender, Refusal> {
-        let rules = SenderRules::load(None).unwrap();
-        let login = login.map(person);
-        let peer = Peer {
-            address: address.parse().unwrap(),
-            login: login.as_ref(),
-        };
-        let from: Vec<Vec<String>> = from
-            .iter()
-            .map(|line| line.iter().map(|address| (*address).to_owned()).collect())
-            .collect();
-        claim(&rules, peer, reverse_path, &Town)
-            .await?
-            .prove(&from, &Town)
-            .await
-    }
-
-    const HERE: &str = "127.0.0.1";
-    const AWAY: &str = "203.0.113.5";
-
-    #[tokio::test]
-    async fn a_listed_network_or_a_password_proves() {
-        let ada: &[&[&str]] = &[&["ada@example.com"]];
-        let sender = try_all(HERE, None, "Ada@Example.com", ada).await.unwrap();
-        assert_eq!(sender.user().user_id, "ada");
-        assert_eq!(sender.proof_words(), "network 127.0.0.1");
-        let sender = try_all(AWAY, Some("ada"), "ada@example.com", ada)
-            .await
-            .unwrap();
-        assert_eq!(sender.proof(), &Proof::Password);
-        // Another address of the same user is theirs too.
-        assert!(
-            try_all(HERE, None, "ada@example.com", &[&["Ada.L@example.com"]])
-                .await
-                .is_ok()
-        );
-    }
-
-    #[tokio::test]
-    async fn nobody_sends_as_another() {
-        use Refusal as R;
-        let bob: &[&[&str]] = &[&["bob@example.com"]];
-        let refused = |result: Result<VerifiedSender, R>| result.expect_err("must be refused");
-        assert_eq!(
-            refused(try_all(AWAY, None, "bob@example.com", bob).await),
-            R::Unproven
-        );
-        assert_eq!(
-            refused(try_all(HERE, None, "ada@example.com", bob).await),
-            R::FromDiffers("bob@example.com".into())
-        );
-        assert_eq!(
-            refused(try_all(HERE, Some("ada"), "bob@example.com", bob).await),
-            R::NotTheLogins("bob@example.com".into())
-        );
-        assert_eq!(
-            refused(try_all(HERE, Some("ada"), "ada@example.com", bob).await),
-            R::FromDiffers("bob@example.com".into())
-        );
-        assert_eq!(
-            refused(try_all(HERE, None, "eve@example.net", bob).await),
-            R::Unknown("eve@example.net".into())
-        );
-        assert_eq!(
-            refused(try_all(HERE, None, "", bob).await),
-            R::NullReversePath
-        );
-        assert_eq!(
-            refused(try_all(HERE, None, "down@example.com", bob).await),
-            R::Directory(DirectoryDown)
-        );
-    }
-
-    #[tokio::test]
-    async fn there_is_one_from_line_with_one_address() {
-        let ada = "ada@example.com";
-        let lines = |from: &'static [&'static [&'static str]]| async move {
-            try_all(HERE, None, ada, from)
-                .await
-                .expect_err("must be refused")
-        };
-        assert_eq!(lines(&[]).await, Refusal::FromLines(0));
-        assert_eq!(
-            lines(&[&["bob@example.com"], &["ada@example.com"]]).await,
-            Refusal::FromLines(2)
-        );
-        assert_eq!(
-            lines(&[&["ada@example.com"], &["ada@example.com"]]).await,
-            Refusal::FromLines(2)
-        );
-        assert_eq!(
-            lines(&[&["ada@example.com", "bob@example.com"]]).await,
-            Refusal::FromAddresses(2)
-        );
-        assert_eq!(lines(&[&[]]).await, Refusal::FromAddresses(0));
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
 //! Why a sender isn't believed, in a sentence that says what to do.
 
-use super::DirectoryDown;
+use super::{DirectoryDown, SignatureFault};
 use crate::trouble::Trouble;
 
 /// Why a sender isn't believed. What it prints is what the user reads.
@@ -12,7 +12,7 @@ pub enum Refusal {
          your organisation's mail server"
     )]
     Unproven,
-    /// The envelope sender is nobody's address.
+    /// The sender is nobody's address.
     #[error(
         "{0} is not the address of a user here: send from the address that your administrator \
          registered, or ask them to add this one"
@@ -33,15 +33,81 @@ pub enum Refusal {
     /// Not exactly one address in the From line.
     #[error("the From line has {0} addresses and must have one: nobody could say who sent it")]
     FromAddresses(usize),
+    /// A group in the From line.
+    #[error("the From line names a group and must have one address: nobody could say who sent it")]
+    FromGroup,
+    /// A From line that may be read in several ways.
+    #[error(
+        "the From line is not written as name <address>: programs could differ in who sent the message, so have your \
+         mail program corrected"
+    )]
+    FromDoubtful,
     /// The From line names another than the envelope.
     #[error(
         "the From address {0} does not belong to the user who sent the message: put your own \
          address there"
     )]
     FromDiffers(String),
+    /// No rule matches the From address.
+    #[error(
+        "nobody may send as {0} here: ask your administrator for a rule that lets this address send"
+    )]
+    NoRule(String),
+    /// The rule for the From address wants another proof than the connection gave.
+    #[error(
+        "the way in which you sent this is not enough for mail from {0}: ask your administrator what is, such as a \
+         login (SMTP AUTH)"
+    )]
+    NotEnough(String),
+    /// What the rule takes did not hold.
+    #[error("nothing proves that {from} sent this: {}", list(.whys))]
+    NotProven {
+        /// The From address.
+        from: String,
+        /// What failed of each proof that the rule takes.
+        whys: Vec<Why>,
+    },
+    /// The rule's user is not there.
+    #[error("mail from {0} belongs to a user who is gone: tell your administrator")]
+    NoSuchUser(String),
+    /// The DNS can't be asked.
+    #[error(
+        "the DNS gives no answer about {0} just now, and who sent this can't be known without: try again in a few \
+         minutes"
+    )]
+    Dns(String),
     /// The directory can't be asked.
     #[error("{0}: try again in a few minutes")]
     Directory(#[from] DirectoryDown),
+}
+
+/// Why one kind of proof did not hold: a phrase.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Why {
+    /// DKIM.
+    #[error(transparent)]
+    Signature(#[from] SignatureFault),
+    /// SPF passed for no domain that counts.
+    #[error(
+        "the server that sent it is not one that {0} lists in SPF, or the envelope sender is of another domain"
+    )]
+    Spf(String),
+    /// The relay's first Authentication-Results line does not say it.
+    #[error(
+        "{0} does not say in its Authentication-Results that this address logged in or passed DMARC"
+    )]
+    Relay(String),
+    /// Numbers that are not in To or Cc.
+    #[error(
+        "{} is in neither its To nor its Cc line, and hidden recipients need a login: put every number there",
+        .0.join(", ")
+    )]
+    Unnamed(Vec<String>),
+}
+
+fn list(whys: &[Why]) -> String {
+    let whys: Vec<String> = whys.iter().map(ToString::to_string).collect();
+    whys.join("; ")
 }
 
 impl Refusal {
@@ -49,7 +115,7 @@ impl Refusal {
     #[must_use]
     pub fn trouble(&self) -> Trouble {
         match self {
-            Self::Directory(_) => Trouble::Temporary,
+            Self::Directory(_) | Self::Dns(_) => Trouble::Temporary,
             _ => Trouble::Permanent,
         }
     }
@@ -57,6 +123,9 @@ impl Refusal {
     /// Whether the message itself is at fault, not who sent it (RFC 3463 §3.7: X.6, not X.7).
     #[must_use]
     pub fn is_malformed(&self) -> bool {
-        matches!(self, Self::FromLines(_) | Self::FromAddresses(_))
+        matches!(
+            self,
+            Self::FromLines(_) | Self::FromAddresses(_) | Self::FromGroup | Self::FromDoubtful
+        )
     }
 }

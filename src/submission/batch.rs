@@ -98,12 +98,16 @@ impl Prepared {
             Some(_) => same_mail.window_s,
             None => same_mail.without_message_id_s,
         };
+        // What a signature proves, a copy of it would prove again, in another wrapping and after the usual time too.
+        let once = new.sender.once();
+        let same_until = once.map_or(now + Millis::from(window_s) * 1000, |once| once.until);
+        let mark = once.map_or_else(|| digest.clone(), |once| once.mark.to_vec());
         let keys = jobs
             .iter()
-            .filter(|_| window_s > 0)
+            .filter(|_| window_s > 0 || once.is_some())
             .map(|job| {
                 let to = (job.destination.as_str(), job.sub_address.as_deref());
-                repeats::key(tenant_id, &user.user_id, &digest, to)
+                repeats::key(tenant_id, &user.user_id, &mark, to)
             })
             .collect();
         let submission = SubmissionRow {
@@ -124,7 +128,7 @@ impl Prepared {
             rows: Rows {
                 submission,
                 keys,
-                same_until: now + Millis::from(window_s) * 1000,
+                same_until,
                 jobs,
                 holds,
             },

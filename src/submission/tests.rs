@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::*;
-use crate::sender::{Directory, DirectoryDown, Peer, Person, SenderRules, claim};
+use crate::sender::{Directory, DirectoryDown, FromLine, Peer, Person, Prover, SenderRules, Shown};
 use crate::store::{
     Listener,
     blobs::{Blobs, Disk},
@@ -89,15 +89,21 @@ async fn sender(tenant_id: &str, user_id: &str) -> VerifiedSender {
         address: "ann@a.example".to_owned(),
     });
     let peer = Peer {
-        address: [127, 0, 0, 1].into(),
+        address: Some([127, 0, 0, 1].into()),
+        greeting: "here",
         login: None,
     };
-    let rules = SenderRules::load(None).unwrap();
-    let claim = claim(&rules, peer, "ann@a.example", &directory)
+    let prover = Prover::new(SenderRules::load(None).unwrap(), None);
+    let claim = prover
+        .claim(peer, "ann@a.example", &directory)
         .await
         .unwrap();
-    let from = [vec!["ann@a.example".to_owned()]];
-    claim.prove(&from, &directory).await.unwrap()
+    let shown = Shown {
+        message: &Arc::default(),
+        from: &[FromLine::Mailboxes(vec!["ann@a.example".to_owned()])],
+        unnamed: &[],
+    };
+    prover.prove(claim, shown, &directory).await.unwrap()
 }
 
 async fn mail(tenant_id: &str, text: &str, to: &[&str]) -> NewSubmission {

@@ -16,6 +16,7 @@ mod promise_1;
 mod promise_2;
 mod promise_3;
 mod promise_3_evidence;
+mod promise_4;
 mod promise_7;
 mod promise_8;
 mod queue;

@@ -7,6 +7,7 @@
 #![allow(dead_code)]
 
 pub mod directory;
+pub mod dns;
 pub mod fax;
 pub mod letters;
 mod machines;

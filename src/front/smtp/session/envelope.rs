@@ -19,7 +19,7 @@ use crate::{
             replies,
         },
     },
-    sender::Peer,
+    sender::{Claim, Peer},
 };
 
 impl Session {
@@ -50,8 +50,10 @@ impl Session {
             tracing::warn!(session = %self.id, "mail put off: the disk has less room than min_free_disk");
             return Ok(self.answer(&replies::disk_low()));
         }
+        let greeting = self.greeting.as_ref().map_or("", |greeting| &greeting.name);
         let peer = Peer {
-            address: self.peer,
+            address: Some(self.peer),
+            greeting,
             login: self.login.as_ref(),
         };
         match self.shared.intake.sender(peer, &from.address).await {
@@ -64,6 +66,7 @@ impl Session {
                 self.open = Some(Open {
                     envelope: Envelope {
                         claim,
+                        tenant: None,
                         reverse_path: from.address,
                         envid: from.env_id,
                         ret: match from.flags {
@@ -110,19 +113,15 @@ impl Session {
             return Ok(self.answer(&replies::too_many_recipients(most)));
         }
         let envelope = &mut open.envelope;
-        let answer = match self
-            .shared
-            .intake
-            .recipient(&envelope.claim, &to.address)
-            .await
-        {
+        let answer = match self.shared.intake.recipient(envelope, &to.address).await {
             Ok(Recipient::Postmaster) => {
                 envelope.postmaster = true;
                 open.taken.push(Taken::Postmaster);
                 replies::postmaster_ok()
             }
-            Ok(Recipient::Number(number)) => {
+            Ok(Recipient::Number(number, tenant)) => {
                 open.taken.push(Taken::Number);
+                envelope.tenant = Some(tenant);
                 let shown = number.to_string();
                 let dial::Address {
                     destination,
@@ -147,7 +146,8 @@ impl Session {
             }
             Err(answer) => {
                 tracing::info!(session = %self.id, code = answer.code, "recipient refused");
-                if envelope.claim.is_err() {
+                let is_known = |claim: &Claim| claim.person().is_some();
+                if !envelope.claim.as_ref().is_ok_and(is_known) {
                     // A stranger who tries out addresses runs into the limit of errors.
                     return Ok(self.refuse(answer));
                 }

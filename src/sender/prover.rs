@@ -1,0 +1,351 @@
+//! Holds who says to send against the operator's rules.
+
+use std::{net::IpAddr, sync::Arc};
+
+use mail_parser::MessageParser;
+
+use super::{
+    Claim, Directory, Dns, FromLine, Once, Open, Peer, Person, Proof, Refusal, SenderRules,
+    Settled, Shown, State, VerifiedSender, Why,
+    alignment::{self, Aligned, domain_of, same_name},
+    dns::BUDGET,
+    results::{self, Word},
+    signature::{self, Found},
+};
+use crate::{
+    clock::{Millis, now_ms},
+    policy::senders::{Becomes, ProofKind, Rule},
+};
+
+/// Messages above this many octets are hashed on a thread of their own, so that no session waits.
+const HASH_APART: usize = 1 << 20;
+
+type Clock = Arc<dyn Fn() -> Millis + Send + Sync>;
+
+/// Believes senders by the operator's rules.
+#[derive(Clone)]
+pub struct Prover {
+    rules: Arc<SenderRules>,
+    /// None where the system's configuration can't be read.
+    dns: Option<Dns>,
+    clock: Clock,
+}
+
+/// What a message shows, and whether a copy of it would show the same.
+type Evidence = (Proof, Option<Once>);
+
+impl Prover {
+    /// Believes by `rules`, asking `dns`.
+    #[must_use]
+    pub fn new(rules: SenderRules, dns: Option<Dns>) -> Self {
+        Self {
+            rules: rules.into(),
+            dns,
+            clock: Arc::new(now_ms),
+        }
+    }
+
+    /// The same at another time, for mails that were signed long ago.
+    #[must_use]
+    pub fn at(mut self, clock: impl Fn() -> Millis + Send + Sync + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Judges the envelope sender: `reverse_path` is the address in MAIL, empty for `<>`. A peer that proves it must
+    /// prove it for a user (the very user, after SMTP AUTH). Otherwise the claim stays open where some rule takes what a
+    /// message can show.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn claim(
+        &self,
+        peer: Peer<'_>,
+        reverse_path: &str,
+        directory: &dyn Directory,
+    ) -> Result<Claim, Refusal> {
+        // RFC 5321 §4.5.5: only reports of mail systems come from <>, and they are no documents.
+        if reverse_path.is_empty() {
+            return Err(Refusal::NullReversePath);
+        }
+        let reverse_path = reverse_path.to_lowercase();
+        match self.settle(peer, &reverse_path, directory).await {
+            Ok(settled) => Ok(Claim(State::Settled(settled))),
+            Err(refusal)
+                if peer.login.is_none()
+                    && !matches!(refusal, Refusal::Directory(_))
+                    && self.rules.message_may_prove(peer.address) =>
+            {
+                Ok(Claim(State::Open(Open {
+                    peer: peer.address,
+                    greeting: peer.greeting.to_owned(),
+                    reverse_path,
+                    refusal,
+                })))
+            }
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// What the connection alone proves.
+    async fn settle(
+        &self,
+        peer: Peer<'_>,
+        reverse_path: &str,
+        directory: &dyn Directory,
+    ) -> Result<Settled, Refusal> {
+        let rule = self.rules.rule_for(reverse_path);
+        let trusted = peer
+            .address
+            .filter(|peer| rule.is_some_and(|rule| rule.trusts(*peer)));
+        let proof = match (peer.login, trusted) {
+            (Some(_), _) => Proof::Password,
+            (None, Some(peer)) => Proof::Network(peer.to_canonical()),
+            (None, None) => return Err(Refusal::Unproven),
+        };
+        let Some(rule) = rule.filter(|rule| rule.takes(kind_of(&proof))) else {
+            return Err(Refusal::NotEnough(reverse_path.to_owned()));
+        };
+        let person = match (becomes(rule, reverse_path, directory).await, peer.login) {
+            (Ok(person), Some(login)) if person.user_id != login.user_id => {
+                return Err(Refusal::NotTheLogins(reverse_path.to_owned()));
+            }
+            (Err(Refusal::Unknown(address)), Some(_)) => {
+                return Err(Refusal::NotTheLogins(address));
+            }
+            (person, _) => person?,
+        };
+        Ok(Settled {
+            person,
+            proof,
+            reverse_path: reverse_path.to_owned(),
+        })
+    }
+
+    /// Holds the message against the claim: there must be one From line with one address (RFC 5322 §3.6.2 allows more,
+    /// but then nobody can say who sent it), and the first rule that matches it decides.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn prove(
+        &self,
+        claim: Claim,
+        shown: Shown<'_>,
+        directory: &dyn Directory,
+    ) -> Result<VerifiedSender, Refusal> {
+        let from = one_address(shown.from)?;
+        let rule = self.rules.rule_for(&from);
+        match claim.0 {
+            State::Settled(settled) => {
+                let rule = rule.ok_or_else(|| Refusal::NoRule(from.clone()))?;
+                self.prove_settled(settled, rule, &from, directory).await
+            }
+            State::Open(open) => {
+                let rule = rule.ok_or_else(|| Refusal::NoRule(from.clone()))?;
+                let (proof, once) = self.by_message(open, rule, &from, shown).await?;
+                // Only now, when they are who they say: strangers can't try out who is known here.
+                let person = becomes(rule, &from, directory).await?;
+                Ok(VerifiedSender {
+                    person,
+                    proof,
+                    once,
+                })
+            }
+        }
+    }
+
+    async fn prove_settled(
+        &self,
+        settled: Settled,
+        rule: &Rule,
+        from: &str,
+        directory: &dyn Directory,
+    ) -> Result<VerifiedSender, Refusal> {
+        if from != settled.reverse_path {
+            match becomes(rule, from, directory).await {
+                Ok(person) if person.user_id == settled.person.user_id => {}
+                Err(refusal @ Refusal::Directory(_)) => return Err(refusal),
+                _ => return Err(Refusal::FromDiffers(from.to_owned())),
+            }
+            let enough = match &settled.proof {
+                Proof::Network(peer) => rule.trusts(*peer),
+                proof => rule.takes(kind_of(proof)),
+            };
+            if !enough {
+                return Err(Refusal::NotEnough(from.to_owned()));
+            }
+        }
+        Ok(VerifiedSender {
+            person: settled.person,
+            proof: settled.proof,
+            once: None,
+        })
+    }
+
+    /// The first proof that holds of those that the rule takes; those that need no DNS go first.
+    async fn by_message(
+        &self,
+        open: Open,
+        rule: &Rule,
+        from: &str,
+        shown: Shown<'_>,
+    ) -> Result<Evidence, Refusal> {
+        let (mut whys, mut down) = (Vec::new(), false);
+        if let Some(peer) = open.peer
+            && rule.takes(ProofKind::Relay)
+            && let Some(name) = self.rules.relay_at(peer)
+        {
+            match by_relay(name, from, shown) {
+                Ok(proof) => return Ok((proof, None)),
+                Err(why) => whys.push(why),
+            }
+        }
+        if let Some(peer) = open.peer
+            && rule.takes(ProofKind::Spf)
+        {
+            match self.by_spf(peer, &open, from, shown).await {
+                Ok(proof) => return Ok((proof, None)),
+                Err(Some(why)) => whys.push(why),
+                Err(None) => down = true,
+            }
+        }
+        if rule.takes(ProofKind::Dkim) {
+            match self.by_dkim(from, shown).await {
+                Ok(evidence) => return Ok(evidence),
+                Err(Some(why)) => whys.push(why),
+                Err(None) => down = true,
+            }
+        }
+        if down {
+            return Err(Refusal::Dns(domain_of(from).to_owned()));
+        }
+        if whys.is_empty() {
+            // The rule takes nothing that this message could have shown.
+            return Err(open.refusal);
+        }
+        let from = from.to_owned();
+        Err(Refusal::NotProven { from, whys })
+    }
+
+    /// An error without a reason: the DNS does not answer.
+    async fn by_spf(
+        &self,
+        peer: IpAddr,
+        open: &Open,
+        from: &str,
+        shown: Shown<'_>,
+    ) -> Result<Proof, Option<Why>> {
+        named(shown)?;
+        let dns = self.dns.as_ref().ok_or(None)?;
+        let peer = peer.to_canonical();
+        let found = alignment::by_spf(dns, from, peer, &open.greeting, &open.reverse_path);
+        match tokio::time::timeout(BUDGET, found).await {
+            Ok(Aligned::Yes) => Ok(Proof::Spf(peer, domain_of(from).to_owned())),
+            Ok(Aligned::No) => Err(Some(Why::Spf(domain_of(from).to_owned()))),
+            Ok(Aligned::Unknown) | Err(_) => Err(None),
+        }
+    }
+
+    /// As [`Self::by_spf`].
+    async fn by_dkim(&self, from: &str, shown: Shown<'_>) -> Result<Evidence, Option<Why>> {
+        let dns = self.dns.clone().ok_or(None)?;
+        let (now, fresh) = ((self.clock)(), Millis::from(self.rules.fresh_s) * 1000);
+        let message = Arc::clone(shown.message);
+        let apart = message.len() > HASH_APART;
+        let check = signature::check(dns, message, from.to_owned(), now, fresh);
+        let check = async move {
+            tokio::time::timeout(BUDGET, check)
+                .await
+                .unwrap_or(Found::Unknown)
+        };
+        let found = if apart {
+            let thread = tokio::task::spawn_blocking(move || {
+                tokio::runtime::Handle::current().block_on(check)
+            });
+            thread.await.unwrap_or(Found::Unknown)
+        } else {
+            check.await
+        };
+        match found {
+            Found::Signed(signed) => {
+                named(shown)?;
+                let once = Once {
+                    mark: signed.mark,
+                    until: signature::outlived_by(now, fresh),
+                };
+                Ok((Proof::Dkim(domain_of(from).to_owned()), Some(once)))
+            }
+            Found::Fault(fault) => Err(Some(fault.into())),
+            Found::Unknown => Err(None),
+        }
+    }
+}
+
+/// Every number must be in To or Cc where the envelope is not the sender's own word.
+fn named(shown: Shown<'_>) -> Result<(), Why> {
+    match shown.unnamed {
+        [] => Ok(()),
+        numbers => Err(Why::Unnamed(numbers.to_vec())),
+    }
+}
+
+/// A relay at which the user logged in heard the envelope from them; DMARC says nothing of it.
+fn by_relay(name: &str, from: &str, shown: Shown<'_>) -> Result<Proof, Why> {
+    let words = match MessageParser::default().parse_headers(shown.message.as_slice()) {
+        Some(parsed) => results::word_of(name, &parsed),
+        None => Vec::new(),
+    };
+    let proof = || Proof::Relay(name.to_owned());
+    if words
+        .iter()
+        .any(|word| matches!(word, Word::LoggedIn(user) if user == from))
+    {
+        return Ok(proof());
+    }
+    if words
+        .iter()
+        .any(|word| matches!(word, Word::Dmarc(domain) if same_name(domain, domain_of(from))))
+    {
+        return named(shown).map(|()| proof());
+    }
+    Err(Why::Relay(name.to_owned()))
+}
+
+fn kind_of(proof: &Proof) -> ProofKind {
+    match proof {
+        Proof::Network(_) => ProofKind::Network,
+        Proof::Password => ProofKind::Password,
+        Proof::Dkim(_) => ProofKind::Dkim,
+        Proof::Spf(..) => ProofKind::Spf,
+        Proof::Relay(_) => ProofKind::Relay,
+    }
+}
+
+/// The message's one From address, lower case.
+fn one_address(from: &[FromLine]) -> Result<String, Refusal> {
+    let [line] = from else {
+        return Err(Refusal::FromLines(from.len()));
+    };
+    match line {
+        FromLine::Group => Err(Refusal::FromGroup),
+        FromLine::Doubtful => Err(Refusal::FromDoubtful),
+        FromLine::Mailboxes(addresses) => match addresses.as_slice() {
+            [address] => Ok(address.to_lowercase()),
+            more => Err(Refusal::FromAddresses(more.len())),
+        },
+    }
+}
+
+/// Whom a proven address becomes by its rule.
+async fn becomes(rule: &Rule, address: &str, directory: &dyn Directory) -> Result<Person, Refusal> {
+    match &rule.becomes {
+        Becomes::Own => {
+            let person = directory.person_by_address(address).await?;
+            person.ok_or_else(|| Refusal::Unknown(address.to_owned()))
+        }
+        Becomes::User(user) => {
+            let person = directory.person_by_address(user).await?;
+            person.ok_or_else(|| Refusal::NoSuchUser(address.to_owned()))
+        }
+    }
+}
