@@ -29,6 +29,7 @@ suites() {
         --test interop_hylafax -- --test-threads=1
     suite "efax: three pages each way over G.711 and through a T.38 gateway, and a late flush" --test efax -- --test-threads=8
     suite "efax and the daemon: a fax to efax over SIP and G.711" --test interop_efax -- --test-threads=1
+    suite "page-validation: PDF/A-2b" --test archive
     suite "Noto: sixteen scripts with the system's fonts" --test interop_fonts
     suite "tshark: the T.38 dissector over a captured call" --test tshark
 }
@@ -115,6 +116,11 @@ suite() {
         failed=$((failed + 1))
     fi
 }
+
+# A judge of PDF/A that passes veraPDF's corpus; it is in no Debian package.
+python3 -m venv "$place/judge"
+"$place/judge/bin/pip" install --quiet --disable-pip-version-check page-validation==0.11.0
+export FAXPOST_PDFA_PYTHON="$place/judge/bin/python"
 
 # A modem for HylaFAX, and every test. What compilers leave to be written would make the commits of the first
 # tests wait for seconds, which no line allows.

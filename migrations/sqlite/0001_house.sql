@@ -83,6 +83,9 @@ CREATE TABLE number_recipient (
     number_id   TEXT NOT NULL REFERENCES number (number_id),
     tenant_id   TEXT NOT NULL REFERENCES tenant (tenant_id),
     address     TEXT NOT NULL,            -- where faxes for the number are mailed
+    form        TEXT NOT NULL DEFAULT 'pdf', -- 'pdf', 'pdfa', 'tiff', 'png', 'jpeg'; 'notice': without its pages
+    large       TEXT NOT NULL DEFAULT 'split', -- what the relay takes not in one mail: 'split' into several, 'notice'
+    password_sealed BLOB,                 -- what its PDFs open with, sealed with the standing key; NULL: nothing
     PRIMARY KEY (number_id, address)
 );
 CREATE TABLE trunk (
@@ -293,12 +296,14 @@ CREATE TABLE received_fax (
     tenant_id   TEXT NOT NULL,
     number_id   TEXT NOT NULL REFERENCES number (number_id),
     call_id     TEXT NOT NULL,
-    state       TEXT NOT NULL,            -- 'receiving', 'received' (its mails are under way), 'delivered', 'failed', 'dropped' (failed, and its pages are gone)
+    state       TEXT NOT NULL,            -- 'receiving', 'received' (its mails are under way), 'delivered', 'kept' (a mail went out
+                                          -- without its pages), 'failed', 'dropped' (kept or failed, and its pages are gone)
     remote_number TEXT NOT NULL,          -- the caller's, as the trunk gave it
     tsi         TEXT,
     sub_address TEXT,                     -- whom the sender asks for behind the number (T.33)
     pages       BIGINT NOT NULL,          -- committed
     incomplete  BIGINT NOT NULL,          -- the call broke off
+    announced   BIGINT NOT NULL DEFAULT 0, -- 1: a notice without its pages was written, so they are kept for a while
     outcome     TEXT,
     started_at  BIGINT NOT NULL,
     ended_at    BIGINT,
@@ -351,7 +356,8 @@ CREATE TABLE outbox (
     lease_until BIGINT,
     last_answer TEXT,                     -- what the relay said last
     created_at  BIGINT NOT NULL,
-    sent_at     BIGINT
+    sent_at     BIGINT,
+    size_limit  BIGINT                    -- octets that the relay takes of it; 0: not known; NULL: it can't be made smaller
 );
 CREATE INDEX outbox_due ON outbox (state, run_at);
 CREATE INDEX outbox_about ON outbox (tenant_id, about);

@@ -136,6 +136,7 @@ async fn start(
         hostname: config.hostname.clone(),
         from: from.clone(),
         min_free_disk: config.smtp.min_free_disk,
+        max_size: config.relay.max_size,
         retention: policies.retention,
     });
     let node_id = node.id().to_owned();

@@ -17,7 +17,7 @@ pub(super) async fn add(
     line: &mut Line<'_>,
 ) -> Result<String, CommandError> {
     match line
-        .word("tenant, user, address, number, profile or trunk")?
+        .word("tenant, user, address, number, recipient, profile or trunk")?
         .as_str()
     {
         "tenant" => add_tenant(store, line).await,
@@ -28,7 +28,7 @@ pub(super) async fn add(
         other => Err(line
             .mistake(
                 &format!("{other:?} can't be added"),
-                "tenant, user, address, number, profile or trunk",
+                "tenant, user, address, number, recipient, profile or trunk",
             )
             .into()),
     }
@@ -39,13 +39,13 @@ pub(super) async fn set(
     keys: &Path,
     line: &mut Line<'_>,
 ) -> Result<String, CommandError> {
-    match line.word("password, profile or trunk")?.as_str() {
+    match line.word("password, recipient, profile or trunk")?.as_str() {
         "password" => set_password(store, line).await,
         "trunk" => trunks::set(store, keys, line).await,
         other => Err(line
             .mistake(
                 &format!("{other:?} can't be set"),
-                "password, profile or trunk",
+                "password, recipient, profile or trunk",
             )
             .into()),
     }
@@ -53,7 +53,7 @@ pub(super) async fn set(
 
 pub(super) async fn show(store: &Store, line: &mut Line<'_>) -> Result<String, CommandError> {
     let rows: Vec<String> = match line
-        .word("users, numbers, trunks, profiles, trunk or profile")?
+        .word("users, numbers, trunks, profiles, number, trunk or profile")?
         .as_str()
     {
         "users" => people::all_users(store)
@@ -81,7 +81,7 @@ pub(super) async fn show(store: &Store, line: &mut Line<'_>) -> Result<String, C
             return Err(line
                 .mistake(
                     &format!("{other:?} can't be shown"),
-                    "users, numbers, trunks, profiles, trunk or profile",
+                    "users, numbers, trunks, profiles, number, trunk or profile",
                 )
                 .into());
         }
@@ -94,10 +94,13 @@ pub(super) async fn show(store: &Store, line: &mut Line<'_>) -> Result<String, C
 }
 
 pub(super) async fn remove(store: &Store, line: &mut Line<'_>) -> Result<String, CommandError> {
-    match line.word("trunk or profile")?.as_str() {
+    match line.word("recipient, trunk or profile")?.as_str() {
         "trunk" => trunks::remove(store, line).await,
         other => Err(line
-            .mistake(&format!("{other:?} can't be removed"), "trunk or profile")
+            .mistake(
+                &format!("{other:?} can't be removed"),
+                "recipient, trunk or profile",
+            )
             .into()),
     }
 }
@@ -288,7 +291,7 @@ async fn user(store: &Store, address: &str) -> Result<people::User, CommandError
         })
 }
 
-fn mail_address(line: &mut Line<'_>) -> Result<String, CommandError> {
+pub(super) fn mail_address(line: &mut Line<'_>) -> Result<String, CommandError> {
     let word = line.word("a mail address")?;
     let fit = word
         .split_once('@')

@@ -7,6 +7,7 @@ mod directory;
 mod faxes;
 mod grammar;
 mod profiles;
+mod recipients;
 mod trunks;
 
 pub use grammar::{Mistake, words};
@@ -15,7 +16,7 @@ use std::path::Path;
 
 use crate::{policy::Sending, store::Store, trouble::Trouble};
 
-const VERBS: &str = "add, set, remove, show, cancel or help";
+const VERBS: &str = "add, set, remove, show, cancel, deliver or help";
 
 /// What every command is, for `help`.
 const HELP: &str = "\
@@ -23,6 +24,10 @@ add tenant NAME domain DOMAIN [language en|fr] [zone Europe/Paris]
 add user ADDRESS [name NAME] [tenant DOMAIN] [caller +NUMBER] [role operator|tenant|user] [plan send-receive|send-only]
 add address ADDRESS to ADDRESS
 add number +NUMBER [title TITLE] [tenant DOMAIN] to ADDRESS [ADDRESS ...]
+add recipient ADDRESS to +NUMBER [FORM ...]  faxes for the number are mailed there too
+set recipient ADDRESS of +NUMBER FORM ...
+remove recipient ADDRESS of +NUMBER  faxes that are on their way still reach it, as notices
+deliver FAX to ADDRESS [form pdf|pdfa|tiff|png|jpeg]  mails the pages of a kept fax to a recipient of its number
 add trunk NAME host HOST [OPTION ...]       a SIP trunk
 add trunk NAME hylafax HOST [OPTION ...]    the modems of a HylaFAX server
 set password ADDRESS PASSWORD        the mail password, for SMTP AUTH
@@ -32,10 +37,18 @@ add profile NAME [of TENANT] [VALUE ...]     for the group of that name; groups 
 set profile NAME [of TENANT] VALUE ...       TENANT: its name or a mail domain; without: the first
 remove profile NAME [of TENANT]              its group uses Basic again
 show users | numbers | trunks | profiles [of TENANT]
+show number +NUMBER                  to whom its faxes are mailed, and how
 show trunk NAME                      its settings, and how it is
 show profile NAME [of TENANT]        its values, and where each comes from
 cancel JOB|SUBMISSION                before the call at once, during it after the page in progress
 help
+
+FORM of a recipient:
+  form pdf|pdfa|tiff|png|jpeg                what faxes are mailed as: one file (pdfa: PDF/A-2b, for archives), or
+                                             a picture of each page
+  form notice                                a letter without the pages, which are kept for a while
+  password PASSWORD|-|none                   PDFs are encrypted with it (AES-256); - reads it from standard input
+  large split|notice                         a fax that the relay does not take in one mail: in several, or a notice
 
 OPTIONS of a trunk:
   host HOST, port PORT, transport udp|tcp|tls
@@ -122,6 +135,11 @@ pub async fn run(gateway: Gateway<'_>, words: &[String]) -> Result<String, Comma
         "show" if matches!(line.peek(), Some("profile" | "profiles")) => {
             profiles::show(gateway, &mut line).await
         }
+        "add" if line.peek() == Some("recipient") => recipients::add(gateway, &mut line).await,
+        "set" if line.peek() == Some("recipient") => recipients::set(gateway, &mut line).await,
+        "remove" if line.peek() == Some("recipient") => recipients::remove(store, &mut line).await,
+        "show" if line.peek() == Some("number") => recipients::show(store, &mut line).await,
+        "deliver" => recipients::deliver(gateway, &mut line).await,
         "add" => directory::add(store, keys, &mut line).await,
         "set" => directory::set(store, keys, &mut line).await,
         "remove" => directory::remove(store, &mut line).await,

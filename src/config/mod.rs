@@ -220,6 +220,8 @@ pub struct Relay {
     pub connections: usize,
     /// Hours after which an undelivered mail is given up.
     pub give_up_h: u64,
+    /// Octets of a received fax's mail at most; what the relay says when unset.
+    pub max_size: Option<u64>,
 }
 
 impl Default for Relay {
@@ -231,6 +233,7 @@ impl Default for Relay {
             postmaster: None,
             connections: 4,
             give_up_h: 72,
+            max_size: None,
         }
     }
 }

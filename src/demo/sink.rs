@@ -8,7 +8,10 @@ use std::{
     collections::VecDeque,
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use tokio::{
@@ -77,6 +80,10 @@ pub enum Trick {
 #[derive(Debug)]
 struct State {
     tricks: Mutex<VecDeque<Trick>>,
+    /// Octets that it takes and says it takes (RFC 1870); 0: it says nothing.
+    size: AtomicUsize,
+    /// Octets beyond which it refuses after the data, and has not said so; 0: none.
+    silent_size: AtomicUsize,
     mails: watch::Sender<Vec<SunkMail>>,
 }
 
@@ -121,6 +128,8 @@ impl Sink {
         let address = listener.local_addr()?;
         let state = Arc::new(State {
             tricks: Mutex::default(),
+            size: AtomicUsize::new(0),
+            silent_size: AtomicUsize::new(0),
             mails: watch::Sender::new(Vec::new()),
         });
         let task = tokio::spawn(serve(listener, state.clone()));
@@ -141,6 +150,16 @@ impl Sink {
     #[must_use]
     pub fn mails(&self) -> Mails {
         Mails(self.state.mails.subscribe())
+    }
+
+    /// Takes mails of so many octets at most, and says so to EHLO; 0: it says nothing.
+    pub fn announce_size(&self, octets: usize) {
+        self.state.size.store(octets, Ordering::Relaxed);
+    }
+
+    /// Refuses larger mails with 552 after their data, and says nothing of it before; 0: takes all.
+    pub fn refuse_beyond(&self, octets: usize) {
+        self.state.silent_size.store(octets, Ordering::Relaxed);
     }
 
     /// Adds a trick to those that wait for their moment.
@@ -235,7 +254,12 @@ async fn talk(stream: TcpStream, state: &State, connection: usize) -> io::Result
             "EHLO" | "HELO" => {
                 (greeted, return_path) = (true, None);
                 recipients.clear();
-                say(&mut stream, "250-sink\r\n250-8BITMIME\r\n250 SMTPUTF8").await?;
+                let size = match state.size.load(Ordering::Relaxed) {
+                    0 => String::new(),
+                    octets => format!("250-SIZE {octets}\r\n"),
+                };
+                let answer = format!("250-sink\r\n250-8BITMIME\r\n{size}250 SMTPUTF8");
+                say(&mut stream, &answer).await?;
             }
             "NOOP" => say(&mut stream, "250 2.0.0 fine").await?,
             "RSET" => {
@@ -287,6 +311,13 @@ async fn talk(stream: TcpStream, state: &State, connection: usize) -> io::Result
                     },
                     connection,
                 };
+                let beyond = |limit: usize| limit > 0 && mail.data.len() > limit;
+                if beyond(state.size.load(Ordering::Relaxed))
+                    || beyond(state.silent_size.load(Ordering::Relaxed))
+                {
+                    say(&mut stream, "552 5.3.4 too much").await?;
+                    continue;
+                }
                 let trick = state.trick(|trick| {
                     matches!(trick, Trick::Data(_) | Trick::DropAfterDot | Trick::Behave)
                 });

@@ -2,18 +2,25 @@
 
 use std::{sync::Arc, time::Duration};
 
-use faxpost_t4::{FaxPage, pdf, tiff};
+use faxpost_t4::{Turn, tiff};
 use sqlx::Row;
 use tokio_util::sync::CancellationToken;
 
-use super::{Inner, records, records::DELIVERY_PREFIX};
+use super::{
+    Inner,
+    form::{self, Page, Title},
+    owed::{self, Owed},
+    records,
+    split::{self, Bounds, Mails},
+};
 use crate::{
-    clock::now_ms,
-    letter::{self, ReceivedLetter},
+    clock::{Millis, now_ms},
+    letter::{self, Content, Portion, ReceivedLetter, Withheld},
+    numbers::{self, Form, Large},
     people,
-    relay::{self, Draft},
+    relay::{self, Draft, Part},
     store::Topic,
-    vault::{NewItem, What},
+    vault::{Clear, KeptItem, NewItem, What},
 };
 
 /// Drafts written in one go.
@@ -62,7 +69,7 @@ async fn tidy(inbox: &Inner) {
 }
 
 pub(super) async fn write_all(inbox: &Inner) -> anyhow::Result<usize> {
-    let drafts = relay::to_compose(&inbox.store, DELIVERY_PREFIX, BATCH).await?;
+    let drafts = relay::to_compose(&inbox.store, owed::PREFIX, BATCH).await?;
     let mut written = 0;
     for draft in drafts {
         match write(inbox, &draft).await {
@@ -81,49 +88,278 @@ pub(super) async fn write_all(inbox: &Inner) -> anyhow::Result<usize> {
 }
 
 async fn write(inbox: &Inner, draft: &Draft) -> anyhow::Result<()> {
-    let received_id = draft
-        .purpose
-        .strip_prefix(DELIVERY_PREFIX)
-        .and_then(|rest| rest.split(':').next())
-        .ok_or_else(|| anyhow::anyhow!("a delivery without its fax"))?
-        .to_owned();
+    let owed =
+        Owed::read(&draft.purpose).ok_or_else(|| anyhow::anyhow!("a delivery without its fax"))?;
     let tenant_id = &draft.tenant_id;
-    let pages = pages(inbox, tenant_id, &received_id).await?;
-    let letter = facts(inbox, draft, &received_id, &pages).await?;
+    let mut pages = pages(inbox, tenant_id, &owed.received_id).await?;
+    let letter = facts(inbox, draft, &owed.received_id, &pages).await?;
+    let how = how(inbox, draft, &owed).await?;
+    if let Some(portion) = &owed.portion {
+        pages.retain(|page| (portion.first..=portion.last).contains(&page.number));
+    }
+    let until_ms = now_ms() + inbox.retention.undelivered_ms();
+    // Pictures and encryption are work for a processor: nothing else waits for it.
+    let written = tokio::task::spawn_blocking(move || {
+        Composition {
+            letter,
+            pages,
+            how,
+            portion: owed.portion,
+            until_ms,
+        }
+        .write()
+    })
+    .await??;
+    keep(inbox, draft, &owed.received_id, written).await
+}
+
+/// Puts what was written into custody and the outbox, all of it or nothing.
+async fn keep(
+    inbox: &Inner,
+    draft: &Draft,
+    received_id: &str,
+    written: Written,
+) -> anyhow::Result<()> {
+    let tenant_id = &draft.tenant_id;
+    let (portions, mails): (Vec<_>, Vec<_>) = written.mails.into_iter().unzip();
+    let item = |bytes| NewItem {
+        tenant_id: tenant_id.clone(),
+        what: What::Mail,
+        bytes,
+    };
     let kept = inbox
         .custody
-        .keep_one(NewItem {
-            tenant_id: tenant_id.clone(),
-            what: What::Mail,
-            bytes: letter::received(&letter)?,
-        })
+        .keep(mails.into_iter().map(item).collect())
         .await?;
     let mut tx = inbox.store.begin().await?;
-    inbox.custody.record(&mut tx, &kept).await?;
-    if !relay::ready(&mut tx, &draft.mail_id, &kept.custody_id).await? {
+    inbox
+        .custody
+        .record_all(&mut tx, &kept.iter().collect::<Vec<_>>())
+        .await?;
+    let ours = match (kept.as_slice(), portions.as_slice()) {
+        ([one], [None]) => relay::ready(&mut tx, &draft.mail_id, &one.custody_id).await?,
+        _ => {
+            let part = |(kept, portion): (&KeptItem, &Option<Portion>)| {
+                let portion = portion.as_ref()?;
+                Some(Part {
+                    purpose: owed::purpose_of_part(&draft.purpose, portion),
+                    message_id: owed::message_id_of_part(&draft.message_id, portion),
+                    custody_id: kept.custody_id.clone(),
+                })
+            };
+            let parts: Vec<Part> = kept.iter().zip(&portions).filter_map(part).collect();
+            relay::divide(&mut tx, &draft.mail_id, &parts).await?
+        }
+    };
+    if !ours {
         // Written by another node meanwhile: what nobody sends must not stay in custody.
         return Ok(());
+    }
+    if written.announced {
+        records::announced(&mut tx, tenant_id, received_id).await?;
     }
     tx.commit().await?;
     inbox.store.wake(Topic::Outbox);
     Ok(())
 }
 
-async fn pages(inbox: &Inner, tenant_id: &str, received_id: &str) -> anyhow::Result<Vec<FaxPage>> {
-    let custody: Vec<String> = sqlx::query_scalar(
-        "SELECT custody_id FROM received_page WHERE tenant_id = $1 AND received_id = $2 ORDER BY page",
+/// How a recipient gets this fax.
+struct How {
+    form: Form,
+    large: Large,
+    password: Option<Clear>,
+    /// They are no recipient any more: what they had set is gone, and a password might have been.
+    gone: bool,
+    /// Octets of a mail.
+    limit: Option<u64>,
+}
+
+async fn how(inbox: &Inner, draft: &Draft, owed: &Owed) -> anyhow::Result<How> {
+    let tenant_id = &draft.tenant_id;
+    let number_id: String = sqlx::query_scalar(
+        "SELECT number_id FROM received_fax WHERE tenant_id = $1 AND received_id = $2",
+    )
+    .bind(tenant_id)
+    .bind(&owed.received_id)
+    .fetch_one(inbox.store.reader())
+    .await?;
+    let limit = [draft.limit, inbox.max_size].into_iter().flatten().min();
+    let found = numbers::recipient(&inbox.store, tenant_id, &number_id, &draft.recipient).await?;
+    Ok(match found {
+        Some(recipient) => How {
+            form: owed.form.unwrap_or(recipient.form),
+            large: recipient.large,
+            password: recipient.open_password(&inbox.custody.vault())?,
+            gone: false,
+            limit,
+        },
+        None => How {
+            form: Form::Notice,
+            large: Large::Notice,
+            password: None,
+            gone: true,
+            limit,
+        },
+    })
+}
+
+/// What the mails of one draft are made of.
+struct Composition {
+    letter: ReceivedLetter,
+    pages: Vec<Page>,
+    how: How,
+    /// The draft's own part of the fax.
+    portion: Option<Portion>,
+    /// How long pages that are not sent are kept at least.
+    until_ms: Millis,
+}
+
+/// Mails, and which part of the fax each has where it is parted here.
+struct Written {
+    mails: Vec<(Option<Portion>, Vec<u8>)>,
+    /// One is a notice: the pages must be kept.
+    announced: bool,
+}
+
+impl Composition {
+    fn write(mut self) -> anyhow::Result<Written> {
+        let (Some(first), Some(last)) = (self.pages.first(), self.pages.last()) else {
+            anyhow::bail!("a fax without its pages");
+        };
+        let span = (first.number, last.number);
+        if self.how.form == Form::Notice {
+            let why = if self.how.gone {
+                Withheld::NotSet
+            } else {
+                Withheld::Chosen
+            };
+            return self.notice(why);
+        }
+        let whole_pages = u32::try_from(self.pages.len()).unwrap_or(u32::MAX);
+        let bounds = Bounds {
+            octets: self.how.limit.map_or(usize::MAX, |limit| {
+                usize::try_from(limit).unwrap_or(usize::MAX)
+            }),
+            pages: form::most_pages(self.how.form),
+        };
+        let refuse = self.how.large == Large::Notice;
+        let within = self.portion.take();
+        let written = split::mails(span, within.as_ref(), bounds, |first, last, portion| {
+            // A notice was asked for instead of parts: no other cut is tried.
+            self.mail(first, last, portion)
+        })?;
+        let limit = self.how.limit.unwrap_or_default();
+        match written {
+            Mails::Whole(mail) => Ok(Written {
+                mails: vec![(None, mail)],
+                announced: false,
+            }),
+            Mails::Parts(_) if refuse && bounds.pages >= whole_pages as usize => {
+                self.portion = within;
+                self.notice(Withheld::TooLarge(limit))
+            }
+            Mails::Parts(parts) => Ok(Written {
+                mails: parts
+                    .into_iter()
+                    .map(|(portion, mail)| (Some(portion), mail))
+                    .collect(),
+                announced: false,
+            }),
+            Mails::TooLarge => {
+                self.portion = within;
+                self.notice(Withheld::TooLarge(limit))
+            }
+        }
+    }
+
+    /// The mail of some of the pages.
+    fn mail(
+        &mut self,
+        first: u32,
+        last: u32,
+        portion: Option<&Portion>,
+    ) -> anyhow::Result<Vec<u8>> {
+        let some: Vec<Page> = self
+            .pages
+            .iter()
+            .filter(|page| (first..=last).contains(&page.number))
+            .cloned()
+            .collect();
+        let title = Title {
+            title: letter::title(&self.letter),
+            author: match self.letter.remote_number.trim() {
+                "" => self
+                    .letter
+                    .tsi
+                    .clone()
+                    .unwrap_or_default()
+                    .trim()
+                    .to_owned(),
+                number => number.to_owned(),
+            },
+            subject: format!("{} {}", self.letter.number, self.letter.received_id),
+            created: Some(self.letter.started_ms.div_euclid(1000)),
+        };
+        let password = self.how.password.as_ref().map(|clear| clear.as_slice());
+        let files = form::files(self.how.form, &some, &title, password)?;
+        self.letter.turned = some
+            .iter()
+            .filter(|page| page.turn != Turn::None)
+            .map(|page| page.number)
+            .collect();
+        if let Some(portion) = portion {
+            // A part of a part has that of the whole with its own label.
+            self.letter.message_id = owed::message_id_of_part(&self.letter.message_id, portion);
+        }
+        self.letter.portion = portion.cloned();
+        self.letter.content = Content::Files {
+            files,
+            protected: password.is_some(),
+            searchable: matches!(self.how.form, Form::Pdf | Form::PdfA)
+                && some.iter().any(|page| !page.words.is_empty()),
+        };
+        Ok(letter::received(&self.letter)?)
+    }
+
+    fn notice(mut self, why: Withheld) -> anyhow::Result<Written> {
+        self.letter.portion = self.portion.take();
+        self.letter.turned = Vec::new();
+        self.letter.content = Content::Notice {
+            why,
+            until_ms: self.until_ms,
+        };
+        Ok(Written {
+            mails: vec![(None, letter::received(&self.letter)?)],
+            announced: true,
+        })
+    }
+}
+
+async fn pages(inbox: &Inner, tenant_id: &str, received_id: &str) -> anyhow::Result<Vec<Page>> {
+    let rows = sqlx::query(
+        "SELECT custody_id, bad_rows FROM received_page WHERE tenant_id = $1 AND received_id = $2 ORDER BY page",
     )
     .bind(tenant_id)
     .bind(received_id)
     .fetch_all(inbox.store.reader())
     .await?;
     let mut pages = Vec::new();
-    for custody_id in &custody {
+    for row in &rows {
+        let custody_id: String = row.try_get("custody_id")?;
+        let bad_rows: i64 = row.try_get("bad_rows")?;
         let bytes = inbox
             .custody
-            .open(&inbox.store, tenant_id, custody_id)
+            .open(&inbox.store, tenant_id, &custody_id)
             .await?;
-        pages.extend(tiff::read(&bytes)?);
+        for page in tiff::read(&bytes)? {
+            pages.push(Page {
+                number: u32::try_from(pages.len() + 1)?,
+                page,
+                bad_rows: usize::try_from(bad_rows)?,
+                turn: Turn::None,
+                words: Vec::new(),
+            });
+        }
     }
     Ok(pages)
 }
@@ -132,7 +368,7 @@ async fn facts(
     inbox: &Inner,
     draft: &Draft,
     received_id: &str,
-    pages: &[FaxPage],
+    pages: &[Page],
 ) -> anyhow::Result<ReceivedLetter> {
     let tenant_id = &draft.tenant_id;
     let row = sqlx::query(
@@ -162,7 +398,6 @@ async fn facts(
         }
         _ => tenant.language,
     };
-    let title = format!("fax {received_id}");
     Ok(ReceivedLetter {
         message_id: draft.message_id.clone(),
         from: inbox.from.clone(),
@@ -183,12 +418,12 @@ async fn facts(
         outcome: row
             .try_get::<Option<String>, _>("outcome")?
             .unwrap_or_default(),
-        pdf: pdf::wrap(
-            pages,
-            &pdf::PdfInfo {
-                title,
-                ..pdf::PdfInfo::default()
-            },
-        ),
+        turned: Vec::new(),
+        portion: None,
+        content: Content::Files {
+            files: Vec::new(),
+            protected: false,
+            searchable: false,
+        },
     })
 }

@@ -2,13 +2,16 @@
 //!
 //! [`Inbox`] answers for the line. Each page is in custody, flushed and on record before it is
 //! confirmed; when the call is over, however it ended, the outbox holds one mail for each recipient,
-//! and `delivery` writes it.
+//! and `delivery` writes it: in the recipient's `form`, and in several mails where one is too large (`split`).
 
 mod delivery;
+mod form;
+mod owed;
 mod records;
+mod split;
 
 use records::Open;
-pub use records::{StateCount, overview};
+pub use records::{Redelivery, StateCount, deliver_again, overview};
 
 use std::sync::Arc;
 
@@ -40,6 +43,7 @@ struct Inner {
     hostname: String,
     from: String,
     min_free_disk: u64,
+    max_size: Option<u64>,
     retention: Retention,
 }
 
@@ -57,6 +61,8 @@ pub struct Setup {
     pub from: String,
     /// Free octets on the disk below which calls are refused unanswered.
     pub min_free_disk: u64,
+    /// Octets of a mail at most, whatever the relay takes.
+    pub max_size: Option<u64>,
     /// How long a fax is kept that nobody could be sent.
     pub retention: Retention,
 }
@@ -77,6 +83,7 @@ impl Inbox {
                 hostname: setup.hostname,
                 from: setup.from,
                 min_free_disk: setup.min_free_disk,
+                max_size: setup.max_size,
                 retention: setup.retention,
             }),
         }

@@ -3,13 +3,14 @@
 use sha2::{Digest, Sha256};
 use sqlx::{Row, any::AnyRow};
 
+use super::owed;
 use crate::{
     clock::{Millis, now_ms},
     line::{CallEnding, IncomingCall, ReceivedPage},
-    numbers::Number,
+    numbers::{self, Form, Number},
     policy::Retention,
     relay::{self, NewMail},
-    store::{Store, StoreError, Tx, new_id},
+    store::{Store, StoreError, Topic, Tx, new_id},
     vault::Custody,
 };
 
@@ -17,9 +18,6 @@ use crate::{
 const RECEIVING_LASTS_MS: i64 = 15 * 60 * 1000;
 /// How long its mails may wait for the relay.
 const DELIVERY_LASTS_MS: i64 = 72 * 3600 * 1000;
-
-/// What the purpose of a delivery begins with.
-pub(super) const DELIVERY_PREFIX: &str = "fax:";
 
 /// A fax that is being received.
 #[derive(Clone, Debug)]
@@ -251,20 +249,107 @@ pub(super) async fn close(
     .fetch_all(tx.conn())
     .await?;
     for recipient in recipients {
-        relay::enqueue(
-            tx,
-            &NewMail {
-                tenant_id: tenant_id.to_owned(),
-                purpose: format!("{DELIVERY_PREFIX}{received_id}:{recipient}"),
-                about: received_id.to_owned(),
-                message_id: format!("{received_id}.{}@{hostname}", short_digest(&recipient)),
-                return_path: String::new(),
-                recipient,
-                deadline: now + DELIVERY_LASTS_MS,
-            },
-        )
-        .await?;
+        let mail = NewMail {
+            tenant_id: tenant_id.to_owned(),
+            purpose: owed::purpose(received_id, &recipient),
+            about: received_id.to_owned(),
+            message_id: format!("{received_id}.{}@{hostname}", short_digest(&recipient)),
+            return_path: String::new(),
+            recipient,
+            deadline: now + DELIVERY_LASTS_MS,
+        };
+        relay::enqueue_divisible(tx, &mail).await?;
     }
+    Ok(())
+}
+
+/// What came of [`deliver_again`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Redelivery {
+    /// A mail in this form is owed.
+    Owed(Form),
+    /// There is no such fax.
+    NoFax,
+    /// Its pages are not kept any more, or are still coming.
+    Gone,
+    /// The address is no recipient of the number that it came to.
+    NotTheirs,
+}
+
+/// Owes a recipient the pages of a fax that are kept, once more or for the first time. `None`: in the recipient's
+/// form.
+///
+/// # Errors
+/// What the database says.
+pub async fn deliver_again(
+    store: &Store,
+    received_id: &str,
+    address: &str,
+    form: Option<Form>,
+    hostname: &str,
+) -> Result<Redelivery, StoreError> {
+    let row = sqlx::query("SELECT tenant_id, number_id FROM received_fax WHERE received_id = $1")
+        .bind(received_id)
+        .fetch_optional(store.reader())
+        .await?;
+    let Some(row) = row else {
+        return Ok(Redelivery::NoFax);
+    };
+    let (tenant_id, number_id): (String, String) =
+        (row.try_get("tenant_id")?, row.try_get("number_id")?);
+    let recipient = numbers::recipient(store, &tenant_id, &number_id, address).await?;
+    let Some(recipient) = recipient else {
+        return Ok(Redelivery::NotTheirs);
+    };
+    let form = match form.unwrap_or(recipient.form) {
+        // They asked for the pages.
+        Form::Notice => Form::Pdf,
+        // Who set a password gets nothing in the clear.
+        _ if recipient.password.is_some() => Form::Pdf,
+        form => form,
+    };
+    let now = now_ms();
+    let mut tx = store.begin().await?;
+    let open = sqlx::query(
+        "UPDATE received_fax SET state = 'received', deadline = $1
+         WHERE tenant_id = $2 AND received_id = $3 AND pages > 0 AND state IN ('received', 'kept', 'failed')",
+    )
+    .bind(now + DELIVERY_LASTS_MS)
+    .bind(&tenant_id)
+    .bind(received_id)
+    .execute(tx.conn())
+    .await?;
+    if open.rows_affected() != 1 {
+        return Ok(Redelivery::Gone);
+    }
+    let key = new_id();
+    let digest = short_digest(&format!("{address} {key}"));
+    let mail = NewMail {
+        tenant_id,
+        purpose: owed::purpose_again(received_id, &recipient.address, form, &key),
+        about: received_id.to_owned(),
+        message_id: format!("{received_id}.{digest}@{hostname}"),
+        return_path: String::new(),
+        recipient: recipient.address,
+        deadline: now + DELIVERY_LASTS_MS,
+    };
+    relay::enqueue_divisible(&mut tx, &mail).await?;
+    tx.commit().await?;
+    store.wake(Topic::Outbox);
+    Ok(Redelivery::Owed(form))
+}
+
+/// A mail of the fax went out without its pages: they are kept when its mails are settled.
+pub(super) async fn announced(
+    tx: &mut Tx,
+    tenant_id: &str,
+    received_id: &str,
+) -> Result<(), StoreError> {
+    sqlx::query("UPDATE received_fax SET announced = 1 WHERE tenant_id = $1 AND received_id = $2")
+        .bind(tenant_id)
+        .bind(received_id)
+        .execute(tx.conn())
+        .await?;
     Ok(())
 }
 
@@ -296,7 +381,7 @@ pub(super) async fn left_open(store: &Store, before: Millis) -> Result<Vec<Open>
 }
 
 /// Settles the faxes whose mails are all settled: delivered when there were any and the relay took each of
-/// them; then the pages' custody ends. One conditional update each: of several nodes that look at once, one
+/// them; then the pages' custody ends, unless a mail went out without them: then they are kept for a while. One conditional update each: of several nodes that look at once, one
 /// finds the fax `received`, and none settles it before the last mail's own transaction is committed. How
 /// many were settled here.
 pub(super) async fn settle_deliveries(
@@ -310,8 +395,8 @@ pub(super) async fn settle_deliveries(
     let mut tx = store.begin().await?;
     let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
         "UPDATE received_fax
-         SET state = CASE WHEN EXISTS ({MAILS}) AND NOT EXISTS ({MAILS} AND outbox.state <> 'sent')
-                          THEN 'delivered' ELSE 'failed' END,
+         SET state = CASE WHEN NOT EXISTS ({MAILS}) OR EXISTS ({MAILS} AND outbox.state <> 'sent') THEN 'failed'
+                          WHEN announced = 1 THEN 'kept' ELSE 'delivered' END,
              deadline = $1
          WHERE state = 'received' AND NOT EXISTS ({MAILS} AND outbox.state IN ({OPEN}))
          RETURNING tenant_id, received_id, state"
@@ -337,7 +422,7 @@ pub(super) async fn drop_overdue(
     let mut tx = store.begin().await?;
     let rows = sqlx::query(
         "UPDATE received_fax SET state = 'dropped'
-         WHERE state = 'failed' AND pages > 0 AND deadline <= $1
+         WHERE state IN ('failed', 'kept') AND pages > 0 AND deadline <= $1
          RETURNING tenant_id, received_id",
     )
     .bind(now)
@@ -351,7 +436,7 @@ pub(super) async fn drop_overdue(
         let fax: String = row.try_get("received_id")?;
         tracing::error!(
             fax,
-            "a fax that could not be delivered is no longer kept (retention.toml)"
+            "a fax that was not delivered whole is no longer kept (retention.toml)"
         );
     }
     Ok(())

@@ -5,6 +5,7 @@ use crate::{
     language::Language,
     numbers::{NewNumber, add_number, add_recipient},
     people::{self, NewTenant},
+    relay,
     store::testing::on_each_database,
 };
 
@@ -21,10 +22,25 @@ async fn nodes(store: &Store) -> (tempfile::TempDir, [Arc<Inner>; 2]) {
         hostname: "gateway.example".into(),
         from: "fax@gateway.example".into(),
         min_free_disk: 0,
+        max_size: None,
         retention: Retention::load(None).unwrap(),
     };
     let both = [Arc::new(node()), Arc::new(node())];
     (dir, both)
+}
+
+/// The same node, to be changed.
+fn inner(node: &Arc<Inner>) -> Inner {
+    Inner {
+        store: node.store.clone(),
+        custody: node.custody.clone(),
+        plan: DialPlan::load(None).unwrap(),
+        hostname: node.hostname.clone(),
+        from: node.from.clone(),
+        min_free_disk: 0,
+        max_size: None,
+        retention: node.retention,
+    }
 }
 
 /// A fax of two pages that has come to a number with `recipients`; its id.
@@ -103,6 +119,72 @@ async fn settle(nodes: &[Arc<Inner>; 2]) -> usize {
 }
 
 on_each_database! {
+    async fn a_page_beyond_all_bounds_is_announced_and_kept_for_its_time(store) {
+        let (_dir, nodes) = nodes(&store).await;
+        received(&nodes[0], &["a@example.com"]).await;
+        let less = Inner { max_size: Some(100), ..inner(&nodes[0]) };
+        assert_eq!(delivery::write_all(&less).await.unwrap(), 1);
+        assert_eq!(count(&store, "SELECT announced FROM received_fax").await, 1);
+        change(&store, "UPDATE outbox SET state = 'sent'").await;
+        assert_eq!(settle(&nodes).await, 1);
+        assert_eq!(count(&store, "SELECT COUNT(*) FROM received_fax WHERE state = 'kept'").await, 1);
+        assert_eq!(count(&store, OPEN_PAGES).await, 2);
+        // Kept for its time, and then ended.
+        let later = now_ms() + nodes[0].retention.undelivered_ms() + DAY;
+        records::drop_overdue(&store, &nodes[0].custody, later).await.unwrap();
+        assert_eq!(count(&store, OPEN_PAGES).await, 0);
+    }
+
+    async fn parts_are_put_in_the_place_of_a_draft_by_one_node(store) {
+        let (_dir, nodes) = nodes(&store).await;
+        let id = received(&nodes[0], &["a@example.com"]).await;
+        let draft = relay::to_compose(&store, owed::PREFIX, 9).await.unwrap().remove(0);
+        let part = |n: u32| relay::Part {
+            purpose: format!("{} part-{n}/2/{n}-{n}", draft.purpose),
+            message_id: format!("{id}.part{n}@gateway.example"),
+            custody_id: format!("c{n}"),
+        };
+        let divide = async || {
+            let mut tx = store.begin().await.unwrap();
+            let ours = relay::divide(&mut tx, &draft.mail_id, &[part(1), part(2)]).await.unwrap();
+            tx.commit().await.unwrap();
+            ours
+        };
+        assert!(divide().await);
+        assert!(!divide().await, "it is no draft any more");
+        assert_eq!(count(&store, "SELECT COUNT(*) FROM outbox WHERE state = 'ready'").await, 2);
+        // Nothing ends before all parts are out.
+        change(&store, "UPDATE outbox SET state = 'sent' WHERE custody_id = 'c1'").await;
+        assert_eq!(settle(&nodes).await, 0);
+        assert_eq!(count(&store, OPEN_PAGES).await, 2);
+        change(&store, "UPDATE outbox SET state = 'sent' WHERE custody_id = 'c2'").await;
+        assert_eq!(settle(&nodes).await, 1);
+        assert_eq!(count(&store, OPEN_PAGES).await, 0);
+    }
+
+    async fn who_is_no_recipient_any_more_gets_a_notice(store) {
+        let (_dir, nodes) = nodes(&store).await;
+        let id = received(&nodes[0], &["a@example.com", "b@example.com"]).await;
+        // A password may have gone with the row: the fax must not go in the clear instead.
+        change(&store, "DELETE FROM number_recipient WHERE address = 'a@example.com'").await;
+        assert_eq!(delivery::write_all(&nodes[0]).await.unwrap(), 2);
+        assert_eq!(count(&store, "SELECT announced FROM received_fax").await, 1);
+        change(&store, "UPDATE outbox SET state = 'sent'").await;
+        assert_eq!(settle(&nodes).await, 1);
+        assert_eq!(count(&store, OPEN_PAGES).await, 2);
+        let again = async |address: &str, form| {
+            deliver_again(&store, &id, address, form, "gateway.example").await.unwrap()
+        };
+        assert_eq!(again("a@example.com", None).await, Redelivery::NotTheirs);
+        assert_eq!(again("b@example.com", Some(numbers::Form::Tiff)).await, Redelivery::Owed(numbers::Form::Tiff));
+        assert_eq!(again("b@example.com", None).await, Redelivery::Owed(numbers::Form::Pdf));
+        assert_eq!(delivery::write_all(&nodes[0]).await.unwrap(), 2);
+        change(&store, "UPDATE received_fax SET state = 'delivered'").await;
+        assert_eq!(again("b@example.com", None).await, Redelivery::Gone);
+        let none = deliver_again(&store, "NONE", "b@example.com", None, "x").await.unwrap();
+        assert_eq!(none, Redelivery::NoFax);
+    }
+
     async fn the_last_two_mails_of_a_fax_race_and_it_is_delivered_once(store) {
         let (_dir, nodes) = nodes(&store).await;
         received(&nodes[0], &["a@example.com", "b@example.com"]).await;

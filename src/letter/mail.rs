@@ -44,7 +44,7 @@ pub(super) fn write(
     head: &Head<'_>,
     layout: &Layout,
     picture: Option<&[u8]>,
-    attachment: Option<Attachment<'_>>,
+    attachments: Vec<Attachment<'_>>,
 ) -> Result<Vec<u8>, LetterError> {
     let boundaries = Boundaries(head.message_id);
     let text = MimePart::new("text/plain", layout.text());
@@ -62,12 +62,17 @@ pub(super) fn write(
         _ => html,
     };
     let letter = MimePart::new(boundaries.of("alternative"), vec![text, html]);
-    let body = match attachment {
-        Some(file) => {
-            let file = MimePart::new(file.media_type, file.bytes).attachment(file.name);
-            MimePart::new(boundaries.of("mixed"), vec![letter, file])
+    let files = attachments
+        .into_iter()
+        .map(|file| MimePart::new(file.media_type, file.bytes).attachment(file.name));
+    let mut parts = vec![letter];
+    parts.extend(files);
+    let body = match (parts.len(), parts.pop()) {
+        (1, Some(letter)) => letter,
+        (_, last) => {
+            parts.extend(last);
+            MimePart::new(boundaries.of("mixed"), parts)
         }
-        None => letter,
     };
 
     let mut mail = MessageBuilder::new()

@@ -17,8 +17,8 @@ mod words;
 
 pub use details::{Detail, DocumentNote, Said};
 pub use notice::{Notice, notice};
-pub use picture::{PictureError, page_picture, page_png, png_of};
-pub use received::{ReceivedLetter, received};
+pub use picture::{PictureError, page_picture, page_png, png_of, square_png};
+pub use received::{Content, File, Portion, ReceivedLetter, Withheld, received, title};
 pub use report::{Attempt, Report, ReportJob, report};
 
 /// A letter that can't be written: a fault of a template, never of the data.

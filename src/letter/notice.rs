@@ -53,5 +53,5 @@ pub fn notice(notice: &Notice) -> Result<Vec<u8>, LetterError> {
         reply: notice.in_reply_to.is_some(),
         mark: None,
     };
-    mail::write(&head, &layout, None, None)
+    mail::write(&head, &layout, None, Vec::new())
 }

@@ -1,6 +1,6 @@
 //! A page as a small picture.
 
-use faxpost_t4::{DecodeError, FaxPage};
+use faxpost_t4::{Bitmap, DecodeError, FaxPage};
 
 /// Pixels across of a page's picture; a fax page has 1728.
 const WIDTH: usize = 432;
@@ -65,9 +65,32 @@ pub fn page_png(page: &FaxPage) -> Result<Vec<u8>, PictureError> {
     Ok(png)
 }
 
+/// A black and white PNG in square pixels, with its density.
+///
+/// # Errors
+/// [`PictureError::Png`] when the page has no pixels.
+pub fn square_png(bitmap: &Bitmap, dpi: u16) -> Result<Vec<u8>, PictureError> {
+    let mut png = Vec::new();
+    let size = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let mut encoder = png::Encoder::new(&mut png, size(bitmap.width()), size(bitmap.height()));
+    encoder.set_color(png::ColorType::Grayscale);
+    encoder.set_depth(png::BitDepth::One);
+    let per_metre = (f64::from(dpi) / 0.0254).round() as u32;
+    encoder.set_pixel_dims(Some(png::PixelDimensions {
+        xppu: per_metre,
+        yppu: per_metre,
+        unit: png::Unit::Meter,
+    }));
+    let inverted: Vec<u8> = bitmap.data().iter().map(|byte| !byte).collect();
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(&inverted)?;
+    writer.finish()?;
+    Ok(png)
+}
+
 #[cfg(test)]
 mod tests {
-    use faxpost_t4::{Bitmap, Coding, Resolution};
+    use faxpost_t4::{Coding, Resolution};
 
     use super::*;
 

@@ -9,6 +9,64 @@ use super::{
 };
 use crate::{clock::Millis, language::Language, outcome};
 
+/// A file with pages of the fax.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// `application/pdf`.
+    pub media_type: &'static str,
+    /// What its name ends in, `pdf`.
+    pub ending: &'static str,
+    /// The page that it is a picture of, counted from 1; `None`: all that the mail has.
+    pub page: Option<u32>,
+    /// The octets.
+    pub bytes: Vec<u8>,
+}
+
+/// What the letter brings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// The pages.
+    Files {
+        /// One file, or a picture for each page.
+        files: Vec<File>,
+        /// They open with the recipient's password.
+        protected: bool,
+        /// Their text can be searched.
+        searchable: bool,
+    },
+    /// No pages.
+    Notice {
+        /// Why.
+        why: Withheld,
+        /// They are kept until then at least, Unix milliseconds.
+        until_ms: Millis,
+    },
+}
+
+/// Why a letter comes without the pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Withheld {
+    /// As it is set for the recipient.
+    Chosen,
+    /// The relay takes no mail of that size, octets.
+    TooLarge(u64),
+    /// The recipient was taken off the number while it came.
+    NotSet,
+}
+
+/// The part of a fax that one of several mails brings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Portion {
+    /// Which: `2`; of a part that had to be parted again, `2.1`.
+    pub label: String,
+    /// Of how many.
+    pub of: u32,
+    /// Its first page, from 1.
+    pub first: u32,
+    /// Its last page.
+    pub last: u32,
+}
+
 /// A received fax, for one recipient.
 #[derive(Clone, Debug)]
 pub struct ReceivedLetter {
@@ -36,7 +94,7 @@ pub struct ReceivedLetter {
     pub tsi: Option<String>,
     /// SUB: whom the sender asks for behind the number (T.33).
     pub sub_address: Option<String>,
-    /// Pages in the PDF.
+    /// Pages of the fax.
     pub pages: u32,
     /// When the call came, Unix milliseconds.
     pub started_ms: Millis,
@@ -46,34 +104,162 @@ pub struct ReceivedLetter {
     pub incomplete: bool,
     /// The key of its outcome.
     pub outcome: String,
-    /// The fax.
-    pub pdf: Vec<u8>,
+    /// Pages, counted from 1, that are turned to be read.
+    pub turned: Vec<u32>,
+    /// Which part of the fax this is, where it goes in several mails.
+    pub portion: Option<Portion>,
+    /// What it brings.
+    pub content: Content,
 }
 
-/// Writes the mail with the fax as a PDF.
+/// Who called, as far as anybody knows.
+fn caller(letter: &ReceivedLetter) -> &str {
+    let tsi = letter.tsi.as_deref().map_or("", str::trim);
+    match (letter.remote_number.trim(), tsi) {
+        ("", "") => words::UNKNOWN_CALLER.to(letter.language),
+        ("", tsi) => tsi,
+        (number, _) => number,
+    }
+}
+
+/// What the fax is called: the subject, and the title of its files.
+#[must_use]
+pub fn title(letter: &ReceivedLetter) -> String {
+    let (caller, pages) = (caller(letter), local::pages(letter.pages, letter.language));
+    match (letter.language, letter.incomplete) {
+        (Language::En, false) => format!("Fax from {caller} ({pages})"),
+        (Language::En, true) => format!("Incomplete fax from {caller} ({pages})"),
+        (Language::Fr, false) => format!("Fax de {caller} ({pages})"),
+        (Language::Fr, true) => format!("Fax incomplet de {caller} ({pages})"),
+    }
+}
+
+/// What the letter brings, in sentences.
+fn brings(letter: &ReceivedLetter) -> Vec<String> {
+    let language = letter.language;
+    let mut said = Vec::new();
+    match &letter.content {
+        Content::Files {
+            files,
+            protected,
+            searchable,
+        } => {
+            let attached = match files.first().map(|file| file.ending) {
+                Some("pdf") if *protected => words::ATTACHED_SEALED,
+                Some("tif") => words::ATTACHED_TIFF,
+                Some("png" | "jpg") => words::ATTACHED_PICTURES,
+                _ => words::ATTACHED,
+            };
+            let mut attached = attached.to(language).to_owned();
+            if *searchable {
+                attached += &format!(" {}", words::SEARCHABLE.to(language));
+            }
+            said.push(attached);
+        }
+        Content::Notice { why, until_ms } => {
+            let size = |octets: u64| octets / 1_000_000;
+            said.push(match (why, language) {
+                (Withheld::Chosen, _) => words::ONLY_NOTICE.to(language).to_owned(),
+                (Withheld::NotSet, Language::En) => {
+                    "Its pages are not attached: your address was taken off the number while it came.".to_owned()
+                }
+                (Withheld::NotSet, Language::Fr) => {
+                    "Ses pages ne sont pas jointes\u{a0}: votre adresse a été retirée du numéro pendant sa réception."
+                        .to_owned()
+                }
+                (Withheld::TooLarge(octets), Language::En) if size(*octets) > 0 => format!(
+                    "Its pages are not attached: they are too large for the mail server, which takes {} MB.",
+                    size(*octets)
+                ),
+                (Withheld::TooLarge(octets), Language::En) => format!(
+                    "Its pages are not attached: they are too large for the mail server, which takes {} kB.",
+                    octets / 1000
+                ),
+                (Withheld::TooLarge(octets), Language::Fr) if size(*octets) > 0 => format!(
+                    "Ses pages ne sont pas jointes\u{a0}: elles sont trop volumineuses pour le serveur de messagerie, \
+                     qui accepte {}\u{a0}Mo.",
+                    size(*octets)
+                ),
+                (Withheld::TooLarge(octets), Language::Fr) => format!(
+                    "Ses pages ne sont pas jointes\u{a0}: elles sont trop volumineuses pour le serveur de messagerie, \
+                     qui accepte {}\u{a0}ko.",
+                    octets / 1000
+                ),
+            });
+            let until = local::time(*until_ms, &letter.time_zone, language);
+            said.push(match language {
+                Language::En => format!(
+                    "They are kept until {until}. Your administrator can have them sent to you, by the id below."
+                ),
+                Language::Fr => format!(
+                    "Elles sont conservées jusqu'au {until}. Votre administrateur peut vous les faire envoyer, avec \
+                     l'identifiant ci-dessous."
+                ),
+            });
+        }
+    }
+    if let Some(Portion {
+        label,
+        of,
+        first,
+        last,
+    }) = &letter.portion
+    {
+        let all = letter.pages;
+        let which = match (language, first == last) {
+            (Language::En, true) => format!("page {first} of {all}"),
+            (Language::En, false) => format!("pages {first} to {last} of {all}"),
+            (Language::Fr, true) => format!("la page {first} sur {all}"),
+            (Language::Fr, false) => format!("les pages {first} à {last} sur {all}"),
+        };
+        said.push(match language {
+            Language::En => format!(
+                "This is part {label} of {of}, with {which}: the whole fax is too large for one message."
+            ),
+            Language::Fr => format!(
+                "Ceci est la partie {label} sur {of}, avec {which}\u{a0}: le fax entier est trop volumineux pour un \
+                 seul message."
+            ),
+        });
+    }
+    said.extend(turned(letter));
+    said
+}
+
+/// Which pages were turned.
+fn turned(letter: &ReceivedLetter) -> Option<String> {
+    let numbers: Vec<String> = letter.turned.iter().map(u32::to_string).collect();
+    let (last, others) = numbers.split_last()?;
+    let list = others.join(", ");
+    Some(match (letter.language, others.is_empty()) {
+        (Language::En, true) => format!("Page {last} was turned to be read."),
+        (Language::En, false) => format!("Pages {list} and {last} were turned to be read."),
+        (Language::Fr, true) => format!("La page {last} a été tournée pour être lue."),
+        (Language::Fr, false) => {
+            format!("Les pages {list} et {last} ont été tournées pour être lues.")
+        }
+    })
+}
+
+/// Writes the mail that brings the fax.
 ///
 /// # Errors
 /// [`LetterError`].
 pub fn received(letter: &ReceivedLetter) -> Result<Vec<u8>, LetterError> {
     let language = letter.language;
-    let tsi = letter
-        .tsi
-        .as_deref()
-        .map(str::trim)
-        .filter(|tsi| !tsi.is_empty());
-    let caller = match letter.remote_number.trim() {
-        "" => tsi.unwrap_or(words::UNKNOWN_CALLER.to(language)),
-        number => number,
-    };
+    let tsi = letter.tsi.as_deref().map(str::trim);
+    let tsi = tsi.filter(|tsi| !tsi.is_empty());
+    let caller = caller(letter);
     let pages = local::pages(letter.pages, language);
-    let subject = match (language, letter.incomplete) {
-        (Language::En, false) => format!("Fax from {caller} ({pages})"),
-        (Language::En, true) => format!("Incomplete fax from {caller} ({pages})"),
-        (Language::Fr, false) => format!("Fax de {caller} ({pages})"),
-        (Language::Fr, true) => format!("Fax incomplet de {caller} ({pages})"),
-    };
+    let mut subject = title(letter);
+    if let Some(Portion { label, of, .. }) = &letter.portion {
+        subject += &match language {
+            Language::En => format!(", part {label} of {of}"),
+            Language::Fr => format!(", partie {label} sur {of}"),
+        };
+    }
 
-    let mut lead = vec![words::ATTACHED.to(language).to_owned()];
+    let mut lead = brings(letter);
     if letter.incomplete {
         lead.insert(0, words::INCOMPLETE.to(language).to_owned());
         if let Some(outcome) = outcome::by_key(&letter.outcome) {
@@ -140,16 +326,20 @@ pub fn received(letter: &ReceivedLetter) -> Result<Vec<u8>, LetterError> {
         reply: false,
         mark: Some(("X-Faxpost-Fax", &letter.received_id)),
     };
-    let attachment = Attachment {
-        media_type: "application/pdf",
-        name: file_name(letter, caller),
-        bytes: &letter.pdf,
+    let files: &[File] = match &letter.content {
+        Content::Files { files, .. } => files,
+        Content::Notice { .. } => &[],
     };
-    mail::write(&head, &layout, None, Some(attachment))
+    let attachments = files.iter().map(|file| Attachment {
+        media_type: file.media_type,
+        name: file_name(letter, file, caller),
+        bytes: &file.bytes,
+    });
+    mail::write(&head, &layout, None, attachments.collect())
 }
 
-/// `fax-2026-10-01-1403-33123456789.pdf`: letters that every file system takes.
-fn file_name(letter: &ReceivedLetter, caller: &str) -> String {
+/// `fax-2026-10-01-1403-33123456789.pdf`, `…-page-03.png`, `…-part-2.pdf`: letters that every file system takes.
+fn file_name(letter: &ReceivedLetter, file: &File, caller: &str) -> String {
     let at = local::zoned(letter.started_ms, &letter.time_zone).strftime("%Y-%m-%d-%H%M");
     let caller: String = caller
         .chars()
@@ -157,5 +347,10 @@ fn file_name(letter: &ReceivedLetter, caller: &str) -> String {
         .take(20)
         .collect();
     let mark = if caller.is_empty() { "" } else { "-" };
-    format!("fax-{at}{mark}{caller}.pdf")
+    let which = match (file.page, &letter.portion) {
+        (Some(page), _) => format!("-page-{page:02}"),
+        (None, Some(portion)) => format!("-part-{}", portion.label),
+        (None, None) => String::new(),
+    };
+    format!("fax-{at}{mark}{caller}{which}.{}", file.ending)
 }

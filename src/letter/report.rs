@@ -159,7 +159,7 @@ pub fn report(report: &Report) -> Result<Vec<u8>, LetterError> {
         reply: true,
         mark: Some(("X-Faxpost-Submission", &report.submission_id)),
     };
-    mail::write(&head, &layout, picture, None)
+    mail::write(&head, &layout, picture, Vec::new())
 }
 
 /// What became of the whole: never better than its worst destination.

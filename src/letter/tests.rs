@@ -125,6 +125,33 @@ fn a_report(language: Language, jobs: Vec<ReportJob>) -> Report {
     }
 }
 
+fn a_file(media_type: &'static str, ending: &'static str) -> Content {
+    Content::Files {
+        files: vec![File {
+            media_type,
+            ending,
+            page: None,
+            bytes: b"%PDF-1.7 the pages".to_vec(),
+        }],
+        protected: false,
+        searchable: false,
+    }
+}
+
+fn pictures(media_type: &'static str, ending: &'static str) -> Content {
+    let file = |page| File {
+        media_type,
+        ending,
+        page: Some(page),
+        bytes: vec![0, 255],
+    };
+    Content::Files {
+        files: vec![file(1), file(2)],
+        protected: false,
+        searchable: false,
+    }
+}
+
 fn a_fax(language: Language, incomplete: bool) -> ReceivedLetter {
     ReceivedLetter {
         message_id: format!("{ID}.1a2b@fax.example.com"),
@@ -149,7 +176,9 @@ fn a_fax(language: Language, incomplete: bool) -> ReceivedLetter {
             "received"
         }
         .into(),
-        pdf: b"%PDF-1.7 the pages".to_vec(),
+        turned: Vec::new(),
+        portion: None,
+        content: a_file("application/pdf", "pdf"),
     }
 }
 
@@ -241,6 +270,71 @@ fn received_faxes_in_both_languages() {
             assert_eq!(file.contents(), b"%PDF-1.7 the pages");
             let file = mail_parser::MimeHeaders::attachment_name(file).unwrap();
             assert_eq!(file, "fax-2026-10-01-1403-33123456789.pdf");
+        }
+    }
+}
+
+#[test]
+fn received_faxes_in_each_form_and_both_languages() {
+    let until_ms = 1_793_448_260_000;
+    let notice = |why| Content::Notice { why, until_ms };
+    let pdf = |protected, searchable| match a_file("application/pdf", "pdf") {
+        Content::Files { files, .. } => Content::Files {
+            files,
+            protected,
+            searchable,
+        },
+        other => other,
+    };
+    let part = Portion {
+        label: "2".into(),
+        of: 3,
+        first: 4,
+        last: 6,
+    };
+    let one = Portion {
+        label: "3.1".into(),
+        of: 3,
+        first: 7,
+        last: 7,
+    };
+    for language in Language::ALL {
+        let forms = [
+            ("password", pdf(true, false), None, vec![]),
+            ("searchable", pdf(false, true), None, vec![2]),
+            ("tiff", a_file("image/tiff", "tif"), None, vec![1, 2]),
+            ("png", pictures("image/png", "png"), None, vec![]),
+            ("jpeg", pictures("image/jpeg", "jpg"), None, vec![]),
+            ("notice", notice(Withheld::Chosen), None, vec![]),
+            (
+                "too-large",
+                notice(Withheld::TooLarge(10_240_000)),
+                None,
+                vec![],
+            ),
+            ("removed", notice(Withheld::NotSet), None, vec![]),
+            ("part", pdf(false, false), Some(part.clone()), vec![]),
+            ("part-again", pdf(false, false), Some(one.clone()), vec![]),
+        ];
+        for (name, content, portion, turned) in forms {
+            let mut letter = a_fax(language, false);
+            if portion.is_some() {
+                letter.pages = 9;
+            }
+            (letter.content, letter.portion, letter.turned) = (content, portion, turned);
+            let mail = received(&letter).unwrap();
+            let parsed = mail_parser::MessageParser::default().parse(&mail).unwrap();
+            let text = parsed.body_text(0).unwrap().replace("\r\n", "\n");
+            sound(&mail);
+            let names: Vec<_> = parsed
+                .attachments()
+                .map(|file| mail_parser::MimeHeaders::attachment_name(file).unwrap_or("?"))
+                .collect();
+            let subject = parsed.subject().unwrap();
+            insta::assert_snapshot!(
+                format!("fax-{name}-{}", language.code()),
+                format!("{subject}\n{}\n\n{text}", names.join("\n"))
+            );
         }
     }
 }

@@ -63,6 +63,26 @@ pub(super) const ATTACHED: Say = say(
     "The fax is attached as a PDF.",
     "Le fax est joint au format PDF.",
 );
+pub(super) const ATTACHED_SEALED: Say = say(
+    "The fax is attached as a PDF that opens with your password.",
+    "Le fax est joint au format PDF\u{a0}; il s'ouvre avec votre mot de passe.",
+);
+pub(super) const ATTACHED_TIFF: Say = say(
+    "The fax is attached as a TIFF file.",
+    "Le fax est joint au format TIFF.",
+);
+pub(super) const ATTACHED_PICTURES: Say = say(
+    "The fax is attached as pictures, one for each page.",
+    "Le fax est joint sous forme d'images, une par page.",
+);
+pub(super) const SEARCHABLE: Say = say(
+    "Its text can be searched.",
+    "Son texte peut être recherché.",
+);
+pub(super) const ONLY_NOTICE: Say = say(
+    "Its pages are not attached: for your address, faxes are only announced.",
+    "Ses pages ne sont pas jointes\u{a0}: pour votre adresse, les fax sont seulement annoncés.",
+);
 pub(super) const INCOMPLETE: Say = say(
     "This fax is incomplete: the call ended before the sender had sent all pages. The attached \
      pages are all that were confirmed to the sender.",

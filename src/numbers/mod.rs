@@ -1,15 +1,19 @@
 //! Numbers and trunks.
 //!
-//! A number (DID) belongs to one group; faxes for it are mailed to its recipients. A trunk carries
+//! A number (DID) belongs to one group; faxes for it are mailed to its recipients, to each in their form. A trunk carries
 //! calls of all tenants.
 
 mod did;
+mod recipient;
 mod trunk;
 mod trunk_state;
 
 pub use did::{
     NewNumber, Number, add_number, add_recipient, all_numbers, first_of_group, number_by_e164,
     recipients_of,
+};
+pub use recipient::{
+    Form, Large, Recipient, change_recipient, recipient, recipients, remove_recipient,
 };
 pub use trunk::{
     MediaFrom, NumberFormat, Route, T38Policy, Transport, Trunk, add_trunk, change_trunk, network,

@@ -56,6 +56,42 @@ on_each_database! {
         assert!(taken.unwrap_err().is_unique_violation());
     }
 
+    async fn a_recipient_has_a_form_and_a_sealed_password(store) {
+        let a = house(&store, "a").await;
+        let keys = tempfile::tempdir().unwrap();
+        let vault = Vault::open(keys.path()).unwrap();
+        let mut tx = store.begin().await.unwrap();
+        let id = add_number(&mut tx, &new_number(&a, "+33123456701")).await.unwrap();
+        for address in ["ann@a.example", "bob@a.example"] {
+            add_recipient(&mut tx, &a.0, &id, address).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        let all = recipients(&store, &a.0, &id).await.unwrap();
+        assert_eq!((all[0].form, all[0].large, &all[0].password), (Form::Pdf, Large::Split, &None));
+
+        let mut ann = recipient(&store, &a.0, &id, "Ann@a.example").await.unwrap().unwrap();
+        (ann.form, ann.large) = (Form::Jpeg, Large::Notice);
+        ann.seal_password(&vault, b"open sesame").unwrap();
+        assert!(!format!("{ann:?}").contains("sesame") && !format!("{ann:?}").contains("ann@"));
+        let bytes = ann.password.clone().unwrap().into_bytes();
+        assert!(!bytes.windows(6).any(|part| part == b"sesame"));
+        let mut tx = store.begin().await.unwrap();
+        change_recipient(&mut tx, &ann).await.unwrap();
+        tx.commit().await.unwrap();
+        let kept = recipient(&store, &a.0, &id, "ann@a.example").await.unwrap().unwrap();
+        assert_eq!(kept, ann);
+        assert_eq!(kept.open_password(&vault).unwrap().unwrap().as_slice(), b"open sesame");
+        let stolen = Recipient { address: "bob@a.example".into(), ..kept.clone() };
+        assert!(stolen.open_password(&vault).is_err(), "another's row does not open it");
+
+        let mut tx = store.begin().await.unwrap();
+        remove_recipient(&mut tx, &kept).await.unwrap();
+        let gone = change_recipient(&mut tx, &kept).await;
+        assert!(matches!(gone, Err(StoreError::Missing("recipient"))));
+        tx.commit().await.unwrap();
+        assert_eq!(recipients_of(&store, &a.0, &id).await.unwrap(), ["bob@a.example"]);
+    }
+
     async fn a_trunk_is_kept_changed_and_removed_whole(store) {
         let (tenant_id, _) = house(&store, "a").await;
         let keys = tempfile::tempdir().unwrap();

@@ -5,7 +5,8 @@
 //! with [`ready`], and [`Relay`] hands it to the next MTA, one recipient a transaction. A repeat after
 //! a crash or a lost answer has the same Message-ID. A mail that is refused or given
 //! up stays in custody and in [`status`] for as long as `retention.toml` says; then its content is ended and
-//! counted as `dropped`: nothing is lost in silence.
+//! counted as `dropped`: nothing is lost in silence. A mail that is too large for the relay goes back to
+//! `compose` where its writer can make it smaller, and has the size that it may have with it.
 
 mod outbox;
 mod pace;
@@ -14,8 +15,8 @@ mod session;
 mod wire;
 
 pub use outbox::{
-    Draft, NewMail, OutboxStatus, drop_unwritten, enqueue, enqueue_written, has_unwritten,
-    put_off_draft, ready, status, to_compose,
+    Draft, NewMail, OutboxStatus, Part, divide, drop_unwritten, enqueue, enqueue_divisible,
+    enqueue_written, has_unwritten, put_off_draft, ready, status, to_compose,
 };
 pub use sender::{Relay, Setup};
 pub use session::submit;

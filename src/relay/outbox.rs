@@ -42,6 +42,19 @@ pub struct Draft {
     pub message_id: String,
     /// RCPT TO.
     pub recipient: String,
+    /// Octets that the relay takes of it, as far as it has said; `None`: nothing is known.
+    pub limit: Option<u64>,
+}
+
+/// One of the mails that a draft has become.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// What it is for: one of a kind.
+    pub purpose: String,
+    /// Its Message-ID without brackets.
+    pub message_id: String,
+    /// The mail.
+    pub custody_id: String,
 }
 
 /// How the outbox stands, over all tenants.
@@ -100,6 +113,23 @@ pub async fn enqueue(tx: &mut Tx, mail: &NewMail) -> Result<bool, StoreError> {
     Ok(done.rows_affected() == 1)
 }
 
+/// As [`enqueue`], of a mail whose writer can make it smaller: when it is too large for the relay it is to be
+/// composed again, and [`Draft::limit`] says how large it may be.
+///
+/// # Errors
+/// What the database says.
+pub async fn enqueue_divisible(tx: &mut Tx, mail: &NewMail) -> Result<bool, StoreError> {
+    let fresh = enqueue(tx, mail).await?;
+    if fresh {
+        sqlx::query("UPDATE outbox SET size_limit = 0 WHERE tenant_id = $1 AND purpose = $2")
+            .bind(&mail.tenant_id)
+            .bind(&mail.purpose)
+            .execute(tx.conn())
+            .await?;
+    }
+    Ok(fresh)
+}
+
 /// Puts a mail into the outbox that is written already and in custody; `false` when its purpose is there
 /// already: then the custody item is nobody's, and the caller's transaction should not keep it.
 ///
@@ -145,7 +175,7 @@ pub async fn put_off_draft(store: &Store, mail_id: &str) -> Result<(), StoreErro
 /// What the database says.
 pub async fn to_compose(store: &Store, prefix: &str, limit: i64) -> Result<Vec<Draft>, StoreError> {
     let rows = sqlx::query(
-        "SELECT mail_id, tenant_id, purpose, message_id, recipient FROM outbox
+        "SELECT mail_id, tenant_id, purpose, message_id, recipient, size_limit FROM outbox
          WHERE state = 'compose' AND purpose LIKE $1 AND run_at <= $2
          ORDER BY created_at, mail_id LIMIT $3",
     )
@@ -162,9 +192,55 @@ pub async fn to_compose(store: &Store, prefix: &str, limit: i64) -> Result<Vec<D
                 purpose: row.try_get("purpose")?,
                 message_id: row.try_get("message_id")?,
                 recipient: row.try_get("recipient")?,
+                limit: row
+                    .try_get::<Option<i64>, _>("size_limit")?
+                    .map(i64::unsigned_abs)
+                    .filter(|octets| *octets > 0),
             })
         })
         .collect()
+}
+
+/// Puts several mails in the place of a draft that is too large for one, all ready or none. `false` when it is
+/// no draft any more; then their custody is nobody's, and the caller's transaction should not keep it.
+///
+/// # Errors
+/// What the database says.
+pub async fn divide(tx: &mut Tx, mail_id: &str, parts: &[Part]) -> Result<bool, StoreError> {
+    let draft = sqlx::query(
+        "DELETE FROM outbox WHERE mail_id = $1 AND state = 'compose'
+         RETURNING tenant_id, about, return_path, recipient, deadline, created_at, size_limit",
+    )
+    .bind(mail_id)
+    .fetch_optional(tx.conn())
+    .await?;
+    let Some(draft) = draft else {
+        return Ok(false);
+    };
+    let text = |name: &str| draft.try_get::<String, _>(name);
+    let time = |name: &str| draft.try_get::<Millis, _>(name);
+    for part in parts {
+        sqlx::query(
+            "INSERT INTO outbox (mail_id, tenant_id, purpose, about, message_id, return_path, recipient, state,
+                                 custody_id, tries, run_at, deadline, created_at, size_limit)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, 'ready', $8, 0, $9, $10, $11, $12)",
+        )
+        .bind(new_id())
+        .bind(text("tenant_id")?)
+        .bind(&part.purpose)
+        .bind(text("about")?)
+        .bind(&part.message_id)
+        .bind(text("return_path")?)
+        .bind(text("recipient")?)
+        .bind(&part.custody_id)
+        .bind(now_ms())
+        .bind(time("deadline")?)
+        .bind(time("created_at")?)
+        .bind(draft.try_get::<Option<i64>, _>("size_limit")?)
+        .execute(tx.conn())
+        .await?;
+    }
+    Ok(true)
 }
 
 /// Gives a draft its bytes: it may be sent. `false` when it is no draft any more; then the custody
@@ -357,6 +433,33 @@ pub(super) async fn put_off(
          WHERE tenant_id = $3 AND mail_id = $4 AND state = 'sending' AND lease_until = $5",
     )
     .bind(run_at)
+    .bind(answer)
+    .bind(&mail.tenant_id)
+    .bind(&mail.mail_id)
+    .bind(mail.lease_until)
+    .execute(tx.conn())
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// It is to be composed again, of `limit` octets at most. `false` when nobody can make it smaller, or the claim was
+/// lost. What it was is the caller's to end, in the same transaction.
+pub(super) async fn compose_smaller(
+    tx: &mut Tx,
+    mail: &Claimed,
+    answer: &str,
+    limit: u64,
+    now: Millis,
+) -> Result<bool, StoreError> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let done = sqlx::query(
+        "UPDATE outbox SET state = 'compose', custody_id = NULL, size_limit = $1, run_at = $2, last_answer = $3,
+                lease_owner = NULL, lease_until = NULL
+         WHERE tenant_id = $4 AND mail_id = $5 AND state = 'sending' AND lease_until = $6
+           AND size_limit IS NOT NULL AND (size_limit = 0 OR size_limit > $1)",
+    )
+    .bind(limit)
+    .bind(now)
     .bind(answer)
     .bind(&mail.tenant_id)
     .bind(&mail.mail_id)

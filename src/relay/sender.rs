@@ -21,6 +21,8 @@ use crate::{
 
 /// The longest that the clock is not looked at: a wake-up may be lost.
 const LOOK_AROUND: Duration = Duration::from_secs(30);
+/// Octets below which no mail is tried to be made: a letter alone has nearly as many.
+const SMALLEST: u64 = 20_000;
 /// How long mails that are on their way may take when we stop.
 const LAST_WORDS: Duration = Duration::from_secs(10);
 
@@ -264,7 +266,22 @@ impl Setup {
             }
             // A connection of its own is never stale.
             Sent::Stale => {}
-            Sent::PutOff(answer) | Sent::Refused(answer) => {
+            Sent::TooLarge { limit, answer }
+                if *limit >= SMALLEST
+                    && outbox::compose_smaller(&mut tx, mail, answer, *limit, now).await? =>
+            {
+                self.custody
+                    .done(&mut tx, &mail.tenant_id, &mail.custody_id)
+                    .await?;
+                tx.commit().await?;
+                self.store.wake(Topic::Outbox);
+                tracing::info!(
+                    mail = id,
+                    limit,
+                    "mail too large for the relay: it is written smaller"
+                );
+            }
+            Sent::PutOff(answer) | Sent::Refused(answer) | Sent::TooLarge { answer, .. } => {
                 outbox::failed(&mut tx, mail, answer, now).await?;
                 tx.commit().await?;
                 tracing::error!(

@@ -7,7 +7,7 @@ use lettre::{
     transport::smtp::{
         Error as SmtpError,
         client::AsyncSmtpConnection,
-        commands::{Data, Mail, Rcpt, Rset},
+        commands::{Data, Ehlo, Mail, Rcpt, Rset},
         extension::{ClientId, Extension, MailBodyParameter, MailParameter},
         response::{Response, Severity},
     },
@@ -25,8 +25,36 @@ pub(super) enum Sent {
     PutOff(String),
     /// Never; why.
     Refused(String),
+    /// Never as large as it is; how many octets it may try next, and why.
+    TooLarge { limit: u64, answer: String },
     /// The connection had carried mails and was over before this one: to be sent over another.
     Stale,
+}
+
+impl Sent {
+    /// A refusal for good may be about the size alone: then half of it may do, where no limit was named.
+    fn judged(self, octets: u64) -> Self {
+        match self {
+            Self::Refused(answer) if is_about_size(&answer) => Self::TooLarge {
+                limit: octets / 2,
+                answer,
+            },
+            other => other,
+        }
+    }
+}
+
+/// Whether an answer means that the mail is too large: by its enhanced code (RFC 3463 §3.3, X.2.3 and X.3.4), or
+/// by 552 (RFC 1870 §6.1) where it isn't a full mailbox (X.2.2), which a smaller mail would not fit either.
+fn is_about_size(answer: &str) -> bool {
+    let mut words = answer.split([' ', '-']).filter(|word| !word.is_empty());
+    let code = words.next().unwrap_or_default();
+    let enhanced = words.next().filter(|word| word.starts_with("5."));
+    match enhanced {
+        Some("5.3.4" | "5.2.3") => true,
+        Some("5.2.2") => false,
+        _ => code == "552",
+    }
 }
 
 /// A mail to send.
@@ -45,6 +73,39 @@ pub(super) struct Session {
     usable: bool,
     /// It has carried a mail before this one.
     reused: bool,
+    /// What it says of sizes (RFC 1870 §4).
+    size: Size,
+}
+
+/// The relay's word on how large mails may be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Size {
+    /// It wants to be told each mail's.
+    declared: bool,
+    /// Octets that it takes; `None`: it names no limit.
+    limit: Option<u64>,
+}
+
+impl Size {
+    /// From the lines of the answer to EHLO.
+    fn of<'a>(lines: impl Iterator<Item = &'a str>) -> Self {
+        for line in lines {
+            let mut words = line.split_ascii_whitespace();
+            if words
+                .next()
+                .is_some_and(|word| word.eq_ignore_ascii_case("SIZE"))
+            {
+                // RFC 1870 §4: 0 or no number is no limit.
+                let limit = words.next().and_then(|word| word.parse().ok());
+                let limit = limit.filter(|octets| *octets > 0);
+                return Self {
+                    declared: true,
+                    limit,
+                };
+            }
+        }
+        Self::default()
+    }
 }
 
 impl Session {
@@ -59,13 +120,20 @@ impl Session {
             .map_err(|error| format!("the relay can't be reached: {error}"))?;
         let hello = ClientId::Domain(hello.to_owned());
         let connecting = AsyncSmtpConnection::connect_with_transport(Box::new(stream), &hello);
-        let connection = in_time(2 * pace::COMMAND, connecting)
+        let mut connection = in_time(2 * pace::COMMAND, connecting)
             .await?
             .map_err(|error| words(&error))?;
+        // lettre does not hand on what EHLO said of sizes: it is asked once more (RFC 5321 §4.1.4 allows it).
+        let again = in_time(pace::COMMAND, connection.command(Ehlo::new(hello))).await?;
+        let size = match again {
+            Ok(response) => Size::of(response.message()),
+            Err(error) => return Err(words(&error)),
+        };
         Ok(Self {
             connection,
             usable: true,
             reused: false,
+            size,
         })
     }
 
@@ -76,11 +144,32 @@ impl Session {
 
     /// Sends one mail to one recipient: a second one's refusal would take the first with it.
     pub(super) async fn send(&mut self, mail: &Outgoing<'_>) -> Sent {
-        let (from, to, parameters) = match self.envelope(mail) {
+        // lettre stuffs dots (RFC 5321 §4.5.2) and appends the end of the data.
+        let bytes = wire::normalised(mail.bytes);
+        // With the line end that the dot brings; stuffed dots don't count (RFC 1870 §3).
+        let octets = bytes.len() as u64 + 2;
+        if let Some(limit) = self.size.limit.filter(|limit| octets > *limit) {
+            let answer = format!("the relay takes mails of {limit} octets, this one has {octets}");
+            return Sent::TooLarge { limit, answer };
+        }
+        let (from, to, parameters) = match self.envelope(mail, octets) {
             Ok(envelope) => envelope,
             Err(reason) => return Sent::Refused(reason),
         };
         let reused = std::mem::replace(&mut self.reused, true);
+        self.dialog(from, to, parameters, &bytes, reused)
+            .await
+            .judged(octets)
+    }
+
+    async fn dialog(
+        &mut self,
+        from: Option<Address>,
+        to: Address,
+        parameters: Vec<MailParameter>,
+        bytes: &[u8],
+        reused: bool,
+    ) -> Sent {
         if let Err(sent) = self.command(Mail::new(from, parameters)).await {
             // Servers end connections after some mails or seconds: that says nothing of this mail.
             return if reused && !self.usable {
@@ -95,9 +184,7 @@ impl Session {
         if let Err(sent) = self.command(Data).await {
             return sent;
         }
-        // lettre stuffs dots (RFC 5321 §4.5.2) and appends the end of the data.
-        let bytes = wire::normalised(mail.bytes);
-        let answer = in_time(pace::DATA, self.connection.message(&bytes)).await;
+        let answer = in_time(pace::DATA, self.connection.message(bytes)).await;
         match answer {
             Ok(Ok(response)) if response.code().severity == Severity::PositiveCompletion => {
                 Sent::Taken(said(&response))
@@ -125,6 +212,7 @@ impl Session {
     fn envelope(
         &self,
         mail: &Outgoing<'_>,
+        octets: u64,
     ) -> Result<(Option<Address>, Address, Vec<MailParameter>), String> {
         let parse = |text: &str| {
             text.parse::<Address>()
@@ -137,6 +225,12 @@ impl Session {
         let to = parse(mail.recipient)?;
         let server = self.connection.server_info();
         let mut parameters = Vec::new();
+        if self.size.declared {
+            // RFC 1870 §6: so that it can say no before it has all of it.
+            parameters.push(MailParameter::Size(
+                usize::try_from(octets).unwrap_or(usize::MAX),
+            ));
+        }
         if !(mail.return_path.is_ascii() && mail.recipient.is_ascii()) {
             if !server.supports_feature(Extension::SmtpUtfEight) {
                 return Err("the relay takes no addresses beyond ASCII (no SMTPUTF8)".into());
@@ -205,7 +299,9 @@ pub async fn submit(
     }
     match sent {
         Sent::Taken(answer) => Ok(answer),
-        Sent::PutOff(answer) | Sent::Refused(answer) => Err(anyhow::Error::msg(answer)),
+        Sent::PutOff(answer) | Sent::Refused(answer) | Sent::TooLarge { answer, .. } => {
+            Err(anyhow::Error::msg(answer))
+        }
         Sent::Stale => Err(anyhow::Error::msg("the connection was over")),
     }
 }
@@ -237,5 +333,47 @@ fn words(error: &SmtpError) -> String {
             format!("the relay broke off or answered out of order ({error})")
         }
         (None, _) => format!("the connection to the relay failed ({error})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ehlo_tells_how_large_mails_may_be() {
+        let of = |lines: &[&str]| Size::of(lines.iter().copied());
+        let limit = |declared, limit| Size { declared, limit };
+        assert_eq!(
+            of(&["mx.example", "PIPELINING", "SIZE 10240000"]),
+            limit(true, Some(10_240_000))
+        );
+        assert_eq!(of(&["mx.example", "size 5"]), limit(true, Some(5)));
+        // RFC 1870 §4: no fixed maximum.
+        assert_eq!(of(&["mx.example", "SIZE 0"]), limit(true, None));
+        assert_eq!(of(&["mx.example", "SIZE"]), limit(true, None));
+        assert_eq!(of(&["mx.example", "SIZE much"]), limit(true, None));
+        assert_eq!(of(&["mx.example", "8BITMIME"]), limit(false, None));
+    }
+
+    #[test]
+    fn an_answer_about_size_is_known() {
+        for answer in [
+            "552 5.3.4 Message size exceeds fixed limit",
+            "552-5.3.4 Your message exceeded our limits",
+            "552 message too large",
+            "554 5.3.4 too big",
+            "550 5.2.3 Message length exceeds administrative limit",
+        ] {
+            assert!(is_about_size(answer), "{answer}");
+        }
+        for answer in [
+            "552 5.2.2 Mailbox full",
+            "550 5.1.1 unknown",
+            "554 5.7.1 no",
+            "",
+        ] {
+            assert!(!is_about_size(answer), "{answer}");
+        }
     }
 }

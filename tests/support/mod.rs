@@ -598,6 +598,16 @@ impl Rig {
         self.sink.play(trick);
     }
 
+    /// The sink says that it takes mails of so many octets at most.
+    pub fn announce_size(&self, octets: usize) {
+        self.sink.announce_size(octets);
+    }
+
+    /// The sink refuses larger mails when it has them, and says nothing before.
+    pub fn refuse_beyond(&self, octets: usize) {
+        self.sink.refuse_beyond(octets);
+    }
+
     /// All letters so far.
     #[must_use]
     pub fn letters(&self) -> Vec<Letter> {

@@ -173,3 +173,33 @@ fn libtiff_and_we_see_the_same_pixels() {
         assert_eq!(Some(&last), read.last());
     }
 }
+
+#[test]
+fn tiffinfo_reads_what_a_file_says_of_itself() {
+    let place = Place::new("said");
+    let map = picture(1728, 100, 1);
+    let pages = CODINGS.map(|coding| FaxPage::encode(&map, Resolution::Fine, coding));
+    let bad_rows = Some(2);
+    let sheets = pages.each_ref().map(|page| tiff::Sheet { page, bad_rows });
+    let info = tiff::TiffInfo {
+        description: "Fax from +33 1 «é»".into(),
+        software: "a test".into(),
+        created: Some(1_790_856_260),
+        profile: true,
+    };
+    let bytes = tiff::write_sheets(&sheets, &info).unwrap();
+    let file = place.file("said.tif", &bytes);
+    let text = run("tiffinfo", &["-D"], &[&file]);
+    for (line, times) in [
+        ("ImageDescription: Fax from +33 1 ???", 1),
+        ("Software: a test", 1),
+        ("DateTime: 2026:10:01 12:04:20", 1),
+        ("Bad Fax Lines: 2", 2),
+        ("Consecutive Bad Fax Lines", 0),
+        ("GlobalParametersIFD", 1),
+    ] {
+        assert_eq!(text.matches(line).count(), times, "{line} in {text}");
+    }
+    // Whoever reads it has the rows as they were.
+    assert_eq!(tiff::read(&bytes).unwrap(), pages);
+}

@@ -4,8 +4,8 @@
 
 #![allow(clippy::unwrap_used)]
 
-use faxpost_t4::pdf::{PdfInfo, wrap};
-use faxpost_t4::{Bitmap, Coding, EncodeOptions, FaxPage, Resolution, encode_with};
+use faxpost_t4::pdf::{PdfInfo, Sheet, Word, wrap, wrap_sheets};
+use faxpost_t4::{Bitmap, Coding, EncodeOptions, FaxPage, Resolution, Turn, encode_with};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -149,5 +149,122 @@ fn poppler_sees_our_pixels_on_paper_of_the_right_size() {
     assert!(text.contains("Pages:           18"), "{text}");
     for size in ["609.882 x 168.244", "722.823 x 167.877", "858.352 x 61.319"] {
         assert_eq!(text.matches(size).count(), 6, "{size} in {text}");
+    }
+}
+
+#[test]
+fn paper_has_its_size_at_every_resolution() {
+    let place = Place::new("sizes");
+    let file = place.0.join("sizes.pdf");
+    // As scanners count: 8.04 pixels a millimetre across (215 mm), and rows as long as the sheet is.
+    let sheets = [
+        ("A4", 297.0),
+        ("Letter", 279.4),
+        ("Legal", 355.6),
+        ("a receipt", 1000.0),
+    ];
+    let mut pages = Vec::new();
+    let mut heights = Vec::new();
+    for resolution in [
+        Resolution::Standard,
+        Resolution::Fine,
+        Resolution::Superfine,
+    ] {
+        for (name, mm) in sheets {
+            let rows = (mm / 25.4 * f64::from(resolution.dpi().1)).round() as usize;
+            let blank = Bitmap::new(1728, rows);
+            pages.push(FaxPage::encode(&blank, resolution, Coding::Mmr));
+            heights.push((name, mm));
+        }
+    }
+    std::fs::write(&file, wrap(&pages, &PdfInfo::default())).unwrap();
+    let text = run("pdfinfo", &["-l", "-1"], &[&file]);
+    let sizes: Vec<(f64, f64)> = text
+        .lines()
+        .filter_map(|line| {
+            line.split_once("size:")?
+                .1
+                .trim()
+                .strip_suffix("pts")
+                .or_else(|| line.split_once("size:")?.1.split(" pts").next())
+                .and_then(|size| {
+                    let (width, height) = size.trim().split_once(" x ")?;
+                    Some((width.parse().ok()?, height.trim().parse().ok()?))
+                })
+        })
+        .collect();
+    assert_eq!(sizes.len(), heights.len(), "{text}");
+    for ((width, height), (name, mm)) in sizes.iter().zip(heights) {
+        let millimetres = |points: f64| points * 25.4 / 72.0;
+        assert!(
+            (millimetres(*width) - 215.15).abs() < 0.1,
+            "{name}: {width}"
+        );
+        assert!((millimetres(*height) - mm).abs() < 0.3, "{name}: {height}");
+    }
+}
+
+/// Words over a page however it is turned: poppler finds them, in order, and where they are on the paper as it
+/// is shown.
+#[test]
+fn poppler_finds_words_where_they_stand() {
+    let place = Place::new("words");
+    let file = place.0.join("words.pdf");
+    let said = ["Invoice", "4711", "Größe", "日本", "𝔘nicode", "שלום"];
+    for turn in [Turn::None, Turn::Right, Turn::Over, Turn::Left] {
+        let page = FaxPage::encode(&Bitmap::new(1728, 2287), Resolution::Fine, Coding::Mmr);
+        let words: Vec<Word> = (said.iter().enumerate())
+            .map(|(index, text)| Word {
+                text: (*text).into(),
+                left: 204.0 + 408.0 * (index % 3) as f32,
+                top: 408.0 + 204.0 * (index / 3) as f32,
+                right: 204.0 + 408.0 * (index % 3) as f32 + 300.0,
+                bottom: 450.0 + 204.0 * (index / 3) as f32,
+            })
+            .collect();
+        let sheet = Sheet {
+            page: &page,
+            turn,
+            words: &words,
+        };
+        std::fs::write(&file, wrap_sheets(&[sheet], &PdfInfo::default())).unwrap();
+        let out = place.0.join("words.html");
+        run("pdftotext", &["-bbox"], &[&file, &out]);
+        let boxes = std::fs::read_to_string(&out).unwrap();
+        for (index, word) in words.iter().enumerate() {
+            // A box has its letters as they stand on the page; what is written to the left is turned in text.
+            let shown: String = match index {
+                5 => word.text.chars().rev().collect(),
+                _ => word.text.clone(),
+            };
+            let line = boxes
+                .lines()
+                .find(|line| line.contains(&format!(">{shown}</word>")))
+                .unwrap_or_else(|| panic!("{} of {turn:?} in {boxes}", word.text));
+            let side = |name: &str| -> f32 {
+                let rest = line.split_once(&format!("{name}=\"")).unwrap().1;
+                rest.split('"').next().unwrap().parse().unwrap()
+            };
+            let near = |name: &str, wanted: f32| {
+                let is = side(name);
+                assert!(
+                    (is - wanted * 72.0 / 204.0).abs() < 1.0,
+                    "{turn:?} {name} {is}: {line}"
+                );
+            };
+            near("xMin", word.left);
+            near("yMin", word.top);
+            near("xMax", word.right);
+            near("yMax", word.bottom);
+        }
+        run("pdftotext", &["-layout"], &[&file, &out]);
+        let text = std::fs::read_to_string(&out).unwrap();
+        let all: Vec<&str> = text.split_whitespace().collect();
+        assert_eq!(all[..3], said[..3], "{turn:?}: {text}");
+        assert!(
+            said.iter().all(|word| text.contains(word)),
+            "{turn:?}: {text}"
+        );
+        assert!(run("pdffonts", &[], &[&file]).contains("Blank"));
     }
 }

@@ -6,7 +6,7 @@ mod tests;
 mod write;
 
 pub use read::{MAX_PAGES, MAX_ROWS, Scan, read, read_last, read_scans};
-pub use write::{write, write_received};
+pub use write::{Sheet, TiffInfo, write, write_received, write_sheets};
 
 use crate::DecodeError;
 
@@ -19,6 +19,7 @@ mod tag {
     pub const COMPRESSION: u16 = 259;
     pub const PHOTOMETRIC: u16 = 262;
     pub const FILL_ORDER: u16 = 266;
+    pub const IMAGE_DESCRIPTION: u16 = 270;
     pub const STRIP_OFFSETS: u16 = 273;
     pub const ORIENTATION: u16 = 274;
     pub const SAMPLES_PER_PIXEL: u16 = 277;
@@ -30,14 +31,21 @@ mod tag {
     pub const T6_OPTIONS: u16 = 293;
     pub const RESOLUTION_UNIT: u16 = 296;
     pub const PAGE_NUMBER: u16 = 297;
+    pub const SOFTWARE: u16 = 305;
+    pub const DATE_TIME: u16 = 306;
     pub const BAD_FAX_LINES: u16 = 326;
     pub const CLEAN_FAX_DATA: u16 = 327;
     pub const CONSECUTIVE_BAD_FAX_LINES: u16 = 328;
+    pub const GLOBAL_PARAMETERS: u16 = 400;
+    pub const PROFILE_TYPE: u16 = 401;
+    pub const FAX_PROFILE: u16 = 402;
+    pub const CODING_METHODS: u16 = 403;
 }
 
 /// Field types (TIFF 6.0 §2).
 mod field {
     pub const BYTE: u16 = 1;
+    pub const ASCII: u16 = 2;
     pub const SHORT: u16 = 3;
     pub const LONG: u16 = 4;
     pub const RATIONAL: u16 = 5;

@@ -1,14 +1,44 @@
 //! Writing.
 
 use super::{TiffError, field, tag};
-use crate::{Coding, Damage, FaxPage};
+use crate::{Coding, Damage, FaxPage, date};
+
+/// What a TIFF file says of itself. Empty text is left out; other than ASCII becomes question marks (TIFF 6.0 §2).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TiffInfo {
+    /// What it is.
+    pub description: String,
+    /// What made it.
+    pub software: String,
+    /// When, in seconds since 1970 (UTC).
+    pub created: Option<i64>,
+    /// The file says what it is of: the profile and the codings (RFC 3949 §2.2.4 and §4.4).
+    pub profile: bool,
+}
+
+/// A page as it is handed on.
+#[derive(Clone, Copy, Debug)]
+pub struct Sheet<'a> {
+    /// What came over the line; its rows go into the file as they are.
+    pub page: &'a FaxPage,
+    /// How many of its rows came damaged (BadFaxLines, of MH and MR pages).
+    pub bad_rows: Option<usize>,
+}
+
+/// What is said of a page's damage.
+#[derive(Clone, Copy)]
+struct Bad {
+    rows: usize,
+    longest_run: Option<usize>,
+}
 
 /// A TIFF-F file of all pages: one strip a page, most significant bit first, little endian.
 ///
 /// # Errors
 /// No pages, or more than a TIFF file can hold.
 pub fn write(pages: &[FaxPage]) -> Result<Vec<u8>, TiffError> {
-    write_all(pages.iter().map(|page| (page, None)))
+    let plain = |page| (page, None);
+    write_all(pages.iter().map(plain), &TiffInfo::default())
 }
 
 /// [`write()`] for pages from the line, which tells with each MH and MR page how it came (RFC 3949
@@ -17,32 +47,91 @@ pub fn write(pages: &[FaxPage]) -> Result<Vec<u8>, TiffError> {
 /// # Errors
 /// As [`write()`].
 pub fn write_received(pages: &[(FaxPage, Damage)]) -> Result<Vec<u8>, TiffError> {
-    write_all(pages.iter().map(|(page, damage)| (page, Some(damage))))
+    let told = |(page, damage): &'_ (FaxPage, Damage)| Bad {
+        rows: damage.rows,
+        longest_run: Some(damage.longest_run).filter(|_| page.coding != Coding::Mmr),
+    };
+    let all = pages.iter().map(|both| (&both.0, Some(told(both))));
+    write_all(all, &TiffInfo::default())
+}
+
+/// As [`write()`], with what the file says of itself and its pages.
+///
+/// # Errors
+/// As [`write()`].
+pub fn write_sheets(sheets: &[Sheet<'_>], info: &TiffInfo) -> Result<Vec<u8>, TiffError> {
+    let one = |sheet: &Sheet<'_>| {
+        sheet.bad_rows.map(|rows| Bad {
+            rows,
+            longest_run: None,
+        })
+    };
+    let all = sheets.iter().map(|sheet| (sheet.page, one(sheet)));
+    write_all(all, info)
 }
 
 fn write_all<'a>(
-    pages: impl ExactSizeIterator<Item = (&'a FaxPage, Option<&'a Damage>)>,
+    pages: impl ExactSizeIterator<Item = (&'a FaxPage, Option<Bad>)> + Clone,
+    info: &TiffInfo,
 ) -> Result<Vec<u8>, TiffError> {
     let count = u16::try_from(pages.len()).map_err(|_| TiffError::TooLarge)?;
     if count == 0 {
         return Err(TiffError::NoPages);
     }
+    let profile = info
+        .profile
+        .then(|| profile(pages.clone().map(|(page, ..)| page)));
     let mut out = b"II\x2A\0\x08\0\0\0".to_vec();
-    for (number, (page, damage)) in (0..count).zip(pages) {
-        let last = number + 1 == count;
-        write_page(&mut out, page, damage, number, count, last).ok_or(TiffError::TooLarge)?;
+    for (number, (page, bad)) in (0..count).zip(pages) {
+        let place = Place { number, count };
+        // What the file says of itself stands with its first page.
+        let said = (number == 0).then_some((info, profile.as_deref()));
+        write_page(&mut out, page, bad, place, said).ok_or(TiffError::TooLarge)?;
     }
     Ok(out)
+}
+
+/// The directory of global parameters (RFC 3949 §2.2.4), without where it stands.
+fn profile<'a>(pages: impl Iterator<Item = &'a FaxPage> + Clone) -> Vec<u8> {
+    let is_minimal = |page: &FaxPage| page.coding == Coding::Mh && page.width == 1728;
+    // 1: S, MH alone; 2: F.
+    let kind = if pages.clone().all(is_minimal) { 1 } else { 2 };
+    // RFC 3949 §4.2.1: bit 1 MH, bit 2 MR, bit 3 MMR.
+    let codings = pages.fold(0, |all, page| {
+        all | match page.coding {
+            Coding::Mh => 0b10,
+            Coding::Mr { .. } => 0b100,
+            Coding::Mmr => 0b1000,
+        }
+    });
+    let entries = [
+        // Group 3 facsimile.
+        Entry(tag::PROFILE_TYPE, field::LONG, 1, 1),
+        Entry(tag::FAX_PROFILE, field::BYTE, 1, kind),
+        Entry(tag::CODING_METHODS, field::LONG, 1, codings),
+    ];
+    let mut out = (entries.len() as u16).to_le_bytes().to_vec();
+    for entry in entries {
+        entry.write(&mut out);
+    }
+    out.extend(0u32.to_le_bytes());
+    out
+}
+
+/// Which page of how many.
+#[derive(Clone, Copy)]
+struct Place {
+    number: u16,
+    count: u16,
 }
 
 /// Appends the directory, its values and the strip; `None` where 32 bits are too few.
 fn write_page(
     out: &mut Vec<u8>,
     page: &FaxPage,
-    damage: Option<&Damage>,
-    number: u16,
-    count: u16,
-    last: bool,
+    bad: Option<Bad>,
+    Place { number, count }: Place,
+    said: Option<(&TiffInfo, Option<&[u8]>)>,
 ) -> Option<()> {
     let (x_dpi, y_dpi) = page.resolution.dpi();
     let (compression, options_tag, options) = match page.coding {
@@ -80,41 +169,85 @@ fn write_page(
             u32::from(number) | u32::from(count) << 16,
         ),
     ];
-    if let Some(damage) = damage.filter(|_| page.coding != Coding::Mmr) {
+    if let Some(bad) = bad.filter(|_| page.coding != Coding::Mmr) {
         let rows = |rows| u32::try_from(rows).unwrap_or(u32::MAX);
         // Damaged rows are there, but made by the receiver: CleanFaxData 1.
-        let regenerated = u16::from(damage.rows > 0);
-        entries.extend([
-            long(tag::BAD_FAX_LINES, rows(damage.rows)),
-            short(tag::CLEAN_FAX_DATA, regenerated),
-            long(tag::CONSECUTIVE_BAD_FAX_LINES, rows(damage.longest_run)),
-        ]);
+        let regenerated = u16::from(bad.rows > 0);
+        entries.push(long(tag::BAD_FAX_LINES, rows(bad.rows)));
+        entries.push(short(tag::CLEAN_FAX_DATA, regenerated));
+        let longest = bad.longest_run.map(rows);
+        entries.extend(longest.map(|run| long(tag::CONSECUTIVE_BAD_FAX_LINES, run)));
     }
-    let values = out.len() + 2 + 12 * entries.len() + 4;
-    let strip = values + 16;
-    // Directories begin on even offsets (TIFF 6.0 §2).
-    let next = (strip + page.data.len()).next_multiple_of(2);
-    let next = u32::try_from(next).ok()?;
+    // What is longer than an entry's four bytes, in the order of the tags.
+    let mut longer: Vec<(u16, Vec<u8>)> = vec![
+        (tag::X_RESOLUTION, ratio(x_dpi)),
+        (tag::Y_RESOLUTION, ratio(y_dpi)),
+    ];
+    if let Some((info, profile)) = said {
+        for (tag, text) in [
+            (tag::IMAGE_DESCRIPTION, info.description.clone()),
+            (tag::SOFTWARE, info.software.clone()),
+            (
+                tag::DATE_TIME,
+                info.created.and_then(date::colons).unwrap_or_default(),
+            ),
+        ] {
+            if !text.is_empty() {
+                let text = ascii(&text);
+                entries.push(Entry(tag, field::ASCII, u32::try_from(text.len()).ok()?, 0));
+                longer.push((tag, text));
+            }
+        }
+        if let Some(profile) = profile {
+            entries.push(long(tag::GLOBAL_PARAMETERS, 0));
+            longer.push((tag::GLOBAL_PARAMETERS, profile.to_vec()));
+        }
+    }
+    entries.sort_by_key(|entry| entry.0);
+    // Each begins on an even offset (TIFF 6.0 §2), as the directories do.
+    let mut at = out.len() + 2 + 12 * entries.len() + 4;
+    let mut values = Vec::new();
+    for (tag, bytes) in longer {
+        let entry = entries.iter_mut().find(|entry| entry.0 == tag)?;
+        entry.3 = u32::try_from(at).ok()?;
+        let padded = bytes.len().next_multiple_of(2);
+        values.extend(bytes);
+        values.resize(values.len().next_multiple_of(2), 0);
+        at += padded;
+    }
+    let strip = u32::try_from(at).ok()?;
+    let next = u32::try_from((at + page.data.len()).next_multiple_of(2)).ok()?;
+    let last = number + 1 == count;
     out.extend((entries.len() as u16).to_le_bytes());
     for mut entry in entries {
-        entry.3 = match entry.0 {
-            tag::STRIP_OFFSETS => strip as u32,
-            tag::X_RESOLUTION => values as u32,
-            tag::Y_RESOLUTION => values as u32 + 8,
-            _ => entry.3,
-        };
+        if entry.0 == tag::STRIP_OFFSETS {
+            entry.3 = strip;
+        }
         entry.write(out);
     }
     out.extend(if last { 0 } else { next }.to_le_bytes());
-    for dpi in [x_dpi, y_dpi] {
-        out.extend((dpi as u32).to_le_bytes());
-        out.extend(1u32.to_le_bytes());
-    }
+    out.extend(values);
     out.extend(&page.data);
     if !last {
         out.resize(next as usize, 0);
     }
     Some(())
+}
+
+fn ratio(dpi: f32) -> Vec<u8> {
+    let parts = [dpi as u32, 1];
+    parts.iter().flat_map(|part| part.to_le_bytes()).collect()
+}
+
+fn ascii(text: &str) -> Vec<u8> {
+    let plain = |c: char| {
+        if c.is_ascii() && !c.is_ascii_control() {
+            c as u8
+        } else {
+            b'?'
+        }
+    };
+    text.chars().map(plain).chain([0]).collect()
 }
 
 /// Tag, type, number of values, and the value (or where it is).

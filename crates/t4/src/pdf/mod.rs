@@ -1,7 +1,11 @@
 //! PDF files that hold fax pages as they are coded.
 
-use crate::{Coding, FaxPage};
+mod archive;
+mod words;
+
+use crate::{Coding, FaxPage, Turn, date};
 use pdf_writer::{Content, Date, Filter, Finish, Name, Pdf, Rect, Ref, TextStr};
+pub use words::Word;
 
 /// What a PDF file says of itself. Empty text is left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -10,10 +14,35 @@ pub struct PdfInfo {
     pub title: String,
     /// Who it comes from.
     pub author: String,
+    /// What it is about.
+    pub subject: String,
     /// What made it.
     pub creator: String,
     /// When, in seconds since 1970 (UTC).
     pub created: Option<i64>,
+    /// It is to be PDF/A-2b (ISO 19005-2).
+    pub archive: bool,
+}
+
+/// A page as it is to be shown.
+#[derive(Clone, Copy, Debug)]
+pub struct Sheet<'a> {
+    /// What came over the line.
+    pub page: &'a FaxPage,
+    /// How it is turned to be read.
+    pub turn: Turn,
+    /// What was read on it: to be searched, not seen.
+    pub words: &'a [Word],
+}
+
+impl<'a> From<&'a FaxPage> for Sheet<'a> {
+    fn from(page: &'a FaxPage) -> Self {
+        Self {
+            page,
+            turn: Turn::None,
+            words: &[],
+        }
+    }
 }
 
 /// A PDF file of all pages, each in its own size, its rows untouched: no pixel is coded anew.
@@ -22,29 +51,63 @@ pub struct PdfInfo {
 /// 98ths, 196ths or 391sts high. The same pages and `info` give the same bytes.
 #[must_use]
 pub fn wrap(pages: &[FaxPage], info: &PdfInfo) -> Vec<u8> {
-    let size: usize = pages.iter().map(|page| page.data.len() + 1024).sum();
+    let sheets: Vec<Sheet<'_>> = pages.iter().map(Sheet::from).collect();
+    wrap_sheets(&sheets, info)
+}
+
+/// As [`wrap`], with pages turned to be read, and words that can be searched.
+#[must_use]
+pub fn wrap_sheets(sheets: &[Sheet<'_>], info: &PdfInfo) -> Vec<u8> {
+    let size: usize = sheets
+        .iter()
+        .map(|sheet| sheet.page.data.len() + 1024)
+        .sum();
     let mut pdf = Pdf::with_settings_and_capacity(pdf_writer::Settings::default(), size + 1024);
     pdf.set_version(1, 4);
-    let id = fingerprint(pages, info);
+    let id = fingerprint(sheets, info);
     pdf.set_file_id((id.clone(), id));
 
     let mut next = 1..;
     let mut fresh = || Ref::new(next.next().unwrap_or(i32::MAX));
-    let (catalog, tree) = (fresh(), fresh());
-    pdf.catalog(catalog).pages(tree);
+    let (catalog, tree, font) = (fresh(), fresh(), fresh());
+    let parts = info.archive.then(|| archive::Parts {
+        metadata: fresh(),
+        profile: fresh(),
+    });
+    let mut root = pdf.catalog(catalog);
+    root.pages(tree);
+    if let Some(parts) = parts {
+        archive::name(&mut root, parts);
+    }
+    root.finish();
+    if let Some(parts) = parts {
+        pdf.set_version(1, 7);
+        archive::write(&mut pdf, parts, info);
+    }
     write_info(&mut pdf, fresh(), info);
-    let mut kids = Vec::with_capacity(pages.len());
-    for page in pages {
+    let mut kids = Vec::with_capacity(sheets.len());
+    let mut codes = words::Codes::default();
+    for sheet in sheets {
         let ids = [fresh(), fresh(), fresh()];
-        write_page(&mut pdf, tree, ids, page);
+        write_page(&mut pdf, (tree, font), ids, sheet, &mut codes);
         kids.push(ids[0]);
     }
     let count = kids.len() as i32;
     pdf.pages(tree).kids(kids).count(count);
+    if !codes.is_empty() {
+        words::write_font(&mut pdf, font, fresh, &codes);
+    }
     pdf.finish()
 }
 
-fn write_page(pdf: &mut Pdf, tree: Ref, [page_id, content, image]: [Ref; 3], page: &FaxPage) {
+fn write_page(
+    pdf: &mut Pdf,
+    (tree, font): (Ref, Ref),
+    [page_id, content, image]: [Ref; 3],
+    sheet: &Sheet<'_>,
+    codes: &mut words::Codes,
+) {
+    let page = sheet.page;
     let name = Name(b"Fax");
     let (x_dpi, y_dpi) = page.resolution.dpi();
     // Rounded down to a thousandth: viewers round a page's pixels up, and a row that isn't there
@@ -53,20 +116,42 @@ fn write_page(pdf: &mut Pdf, tree: Ref, [page_id, content, image]: [Ref; 3], pag
     let width = points(page.width, x_dpi);
     let height = points(page.height, y_dpi);
 
-    let mut dictionary = pdf.page(page_id);
-    dictionary
-        .parent(tree)
-        .media_box(Rect::new(0.0, 0.0, width, height))
-        .contents(content);
-    dictionary.resources().x_objects().pair(name, image);
-    dictionary.finish();
-
     let mut drawing = Content::new();
     drawing.save_state();
     drawing.transform([width, 0.0, 0.0, height, 0.0, 0.0]);
     drawing.x_object(name);
     drawing.restore_state();
-    pdf.stream(content, &drawing.finish());
+    let met = codes.met();
+    words::draw(
+        &mut drawing,
+        sheet.words,
+        codes,
+        sheet.turn,
+        (width, height),
+    );
+    let drawing = drawing.finish();
+    let lettered = codes.met() > met;
+
+    let mut dictionary = pdf.page(page_id);
+    dictionary
+        .parent(tree)
+        .media_box(Rect::new(0.0, 0.0, width, height))
+        .contents(content);
+    if sheet.turn != Turn::None {
+        dictionary.rotate(i32::from(sheet.turn.degrees()));
+    }
+    let mut resources = dictionary.resources();
+    resources.x_objects().pair(name, image);
+    if lettered {
+        resources.fonts().pair(words::font_name(), font);
+    }
+    resources.finish();
+    dictionary.finish();
+    if lettered {
+        words::packed(pdf, content, &drawing);
+    } else {
+        pdf.stream(content, &drawing);
+    }
 
     let mut picture = pdf.image_xobject(image, &page.data);
     picture.width(page.width as i32).height(page.height as i32);
@@ -115,7 +200,11 @@ fn write_info(pdf: &mut Pdf, id: Ref, info: &PdfInfo) {
     if !info.author.is_empty() {
         out.author(TextStr(&info.author));
     }
+    if !info.subject.is_empty() {
+        out.subject(TextStr(&info.subject));
+    }
     if !info.creator.is_empty() {
+        out.producer(TextStr(&info.creator));
         out.creator(TextStr(&info.creator));
     }
     if let Some(date) = info.created.and_then(date) {
@@ -125,38 +214,21 @@ fn write_info(pdf: &mut Pdf, id: Ref, info: &PdfInfo) {
 
 /// The date of a second since 1970, if its year has four digits.
 fn date(seconds: i64) -> Option<Date> {
-    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    // Days are counted from 1 March 0000, so that leap days end a year; 400 years have 146,097.
-    let days = days.checked_add(719_468)?;
-    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    // Months from March on: 153 days in five.
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let (month, next_year) = if month < 10 {
-        (month + 3, 0)
-    } else {
-        (month - 9, 1)
-    };
-    let year = u16::try_from(era * 400 + year + next_year).ok()?;
-    if year > 9999 {
-        return None;
-    }
+    let at = date::civil(seconds)?;
     Some(
-        Date::new(year)
-            .month(month as u8)
-            .day(day as u8)
-            .hour((second / 3600) as u8)
-            .minute((second / 60 % 60) as u8)
-            .second((second % 60) as u8)
+        Date::new(at.year)
+            .month(at.month)
+            .day(at.day)
+            .hour(at.hour)
+            .minute(at.minute)
+            .second(at.second)
             .utc_offset_hour(0),
     )
 }
 
 /// Sixteen bytes that tell files apart, as their identifier must (ISO 32000-1 §14.4): two FNV-1a
 /// sums from different beginnings. Not a seal: it is easily forged.
-fn fingerprint(pages: &[FaxPage], info: &PdfInfo) -> Vec<u8> {
+fn fingerprint(sheets: &[Sheet<'_>], info: &PdfInfo) -> Vec<u8> {
     let mut sums = [0xcbf2_9ce4_8422_2325_u64, 0x6c62_272e_07bb_0142];
     let mut add = |bytes: &[u8]| {
         for byte in bytes {
@@ -165,15 +237,22 @@ fn fingerprint(pages: &[FaxPage], info: &PdfInfo) -> Vec<u8> {
             }
         }
     };
-    for text in [&info.title, &info.author, &info.creator] {
+    for text in [&info.title, &info.author, &info.subject, &info.creator] {
         add(text.as_bytes());
         add(&[0xFF]);
     }
     add(&info.created.unwrap_or_default().to_be_bytes());
-    for page in pages {
+    for sheet in sheets {
+        let page = sheet.page;
         add(&(page.width as u64).to_be_bytes());
         add(&(page.height as u64).to_be_bytes());
         add(&page.data);
+        add(&sheet.turn.degrees().to_be_bytes());
+        for word in sheet.words {
+            add(word.text.as_bytes());
+            add(&word.left.to_be_bytes());
+            add(&word.bottom.to_be_bytes());
+        }
     }
     sums.iter().flat_map(|sum| sum.to_be_bytes()).collect()
 }
@@ -234,8 +313,10 @@ mod tests {
         let info = PdfInfo {
             title: "Fax (3 pages)".into(),
             author: "+49 30 123456".into(),
+            subject: "To +49 30 654321".into(),
             creator: "Übung".into(),
             created: Some(1_709_210_096),
+            archive: false,
         };
         let pdf = wrap(&[page(Coding::Mmr, Resolution::Fine)], &info);
         assert!(
@@ -243,6 +324,7 @@ mod tests {
                 || contains(&pdf, "/Title (Fax (3 pages))")
         );
         assert!(contains(&pdf, "/Author (+49 30 123456)"));
+        assert!(contains(&pdf, "/Subject (To +49 30 654321)"));
         assert!(contains(&pdf, "/CreationDate (D:20240229123456Z)"));
         assert_eq!(pdf, wrap(&[page(Coding::Mmr, Resolution::Fine)], &info));
         assert_ne!(
