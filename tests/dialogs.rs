@@ -21,6 +21,8 @@
 //! MAILS 1                      so many mails must have been kept
 //! MAIL has text                the last one kept must hold this
 //! MAIL lacks text              or must not
+//! SUBJECT text                 the subject of that one, and
+//! GIVEN address                its first recipient as kept
 //! NOTES <a@b> <>               what was kept for postmaster, and from whom
 //! TO +33123456789              its only number
 //! PROOF password               what proved its sender
@@ -45,7 +47,7 @@ use faxpost::{
         House, Intake, Kept, Mail, NotTaken, PostmasterMail,
         smtp::{Door, Limits, Role},
     },
-    sender::{Directory, DirectoryDown, Dns, Person, Prover, SenderRules},
+    sender::{Directory, DirectoryDown, Dns, Person, Prover, Secret, SenderRules},
     trouble::Trouble,
 };
 use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
@@ -100,6 +102,20 @@ impl Directory for Town {
             "sue@example.net" => Some(person("south", "sue", "sue@example.net")),
             _ => None,
         })
+    }
+
+    async fn person_by_secret(&self, secret: &Secret) -> Result<Option<Person>, DirectoryDown> {
+        let adas = secret.text() == "abcdefghijklmnopqrstuvwx27";
+        Ok(adas.then(|| person("north", "ada", "ada@example.com")))
+    }
+
+    async fn guest(
+        &self,
+        tenant: &str,
+        group: &str,
+        address: &str,
+    ) -> Result<Option<Person>, DirectoryDown> {
+        Ok((group == "Partners").then(|| person(tenant, "guest", address)))
     }
 }
 
@@ -548,6 +564,17 @@ impl Run {
                 let words = kept.last().ok_or("no mail was kept")?.sender.proof_words();
                 if words != rest {
                     return Err(format!("it is {words:?}"));
+                }
+            }
+            "SUBJECT" | "GIVEN" => {
+                let kept = self.town.kept.lock().unwrap();
+                let mail = kept.last().ok_or("no mail was kept")?;
+                let found = match step.word.as_str() {
+                    "SUBJECT" => &mail.subject,
+                    _ => &mail.recipients[0].address,
+                };
+                if found != rest {
+                    return Err(format!("it is {found:?}"));
                 }
             }
             "ASKED" => {

@@ -31,6 +31,7 @@ pub const TARGETS: &[Target] = &[
     ("tnef", mail::tnef),
     ("number", mail::number),
     ("auth_results", mail::auth_results),
+    ("secret", mail::secret),
     ("command", mail::command),
 ];
 

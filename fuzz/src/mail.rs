@@ -63,6 +63,29 @@ pub fn auth_results(data: &[u8]) {
     }
 }
 
+/// A secret is taken out of an address and a subject, or stays a part of neither.
+pub fn secret(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    for (left, secret) in [
+        Ok(sender::secret::of_subject(text)),
+        sender::secret::of_address(text),
+    ]
+    .into_iter()
+    .flatten()
+    {
+        match secret {
+            None => assert_eq!(left, text),
+            Some(secret) => {
+                let message = format!("Subject: {}\r\n\r\nx", secret.text());
+                let out = sender::secret::scrubbed(message.into_bytes(), &[secret], None);
+                assert_eq!(out, b"Subject: \r\n\r\nx");
+            }
+        }
+    }
+}
+
 /// A line of a command falls into words.
 pub fn command(data: &[u8]) {
     if let Ok(line) = std::str::from_utf8(data) {

@@ -55,7 +55,7 @@ CREATE TABLE fax_user (
     tenant_id   TEXT NOT NULL REFERENCES tenant (tenant_id),
     group_id    TEXT NOT NULL REFERENCES user_group (group_id),
     name        TEXT NOT NULL,
-    role        TEXT NOT NULL,            -- 'operator', 'tenant', 'user'
+    role        TEXT NOT NULL,            -- 'operator', 'tenant', 'user', 'guest' (proven by a rule, mail by mail)
     plan        TEXT NOT NULL,            -- 'send-receive', 'send-only'
     language    TEXT,                     -- NULL inherits the tenant's
     caller_number TEXT,                   -- E.164: TSI and caller identity; NULL: the group's first number
@@ -69,6 +69,18 @@ CREATE TABLE user_address (
     is_primary  BIGINT NOT NULL
 );
 CREATE INDEX user_address_user ON user_address (tenant_id, user_id);
+CREATE TABLE sender_secret (
+    secret_id   TEXT PRIMARY KEY,
+    tenant_id   TEXT NOT NULL REFERENCES tenant (tenant_id),
+    user_id     TEXT NOT NULL REFERENCES fax_user (user_id),
+    hash        BLOB NOT NULL UNIQUE,     -- SHA-256 of a secret of 130 random bits: nobody has the secret itself
+    created_at  BIGINT NOT NULL,
+    expires_at  BIGINT NOT NULL,          -- then it proves nothing
+    replaced_at BIGINT,                   -- when a newer one was made
+    warned_at   BIGINT                    -- when its user was told that it ends soon
+);
+CREATE INDEX sender_secret_user ON sender_secret (tenant_id, user_id);
+CREATE INDEX sender_secret_expires ON sender_secret (expires_at);
 
 -- numbers --------------------------------------------------------------
 CREATE TABLE number (

@@ -106,6 +106,7 @@ async fn start(
         .clone()
         .unwrap_or_else(|| format!("fax@{}", config.hostname));
 
+    let notices_from = from.clone();
     // No child is started before the ports are ours: between fork and exec it would hold the sockets that
     // try them, and the listener after them would find its own port in use.
     predecessor_gone(&config).await;
@@ -222,6 +223,17 @@ async fn start(
         submitter,
         front::Postmaster::new(custody.clone(), &config.relay),
     ));
+    let notices = front::SecretNotices {
+        store: store.clone(),
+        custody: custody.clone(),
+        from: notices_from,
+        hostname: config.hostname.clone(),
+    };
+    let token = stop.clone();
+    tasks.spawn(async move {
+        notices.run(token).await;
+        Ok(())
+    });
     let intake = Arc::new(front::Intake::new(
         house,
         prover(&config, &policies),

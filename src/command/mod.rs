@@ -8,6 +8,7 @@ mod faxes;
 mod grammar;
 mod profiles;
 mod recipients;
+mod secrets;
 mod trunks;
 
 pub use grammar::{Mistake, words};
@@ -31,6 +32,10 @@ deliver FAX to ADDRESS [form pdf|pdfa|tiff|png|jpeg]  mails the pages of a kept 
 add trunk NAME host HOST [OPTION ...]       a SIP trunk
 add trunk NAME hylafax HOST [OPTION ...]    the modems of a HylaFAX server
 set password ADDRESS PASSWORD        the mail password, for SMTP AUTH
+add secret to ADDRESS [days N]       proves a machine's mails where senders.toml takes it; shown once. Those before go
+                                     on for a week
+show secrets of ADDRESS              when they end
+remove secrets of ADDRESS            at once
 set trunk NAME on|off | OPTION ...
 remove trunk NAME                    calls that it carries go on
 add profile NAME [of TENANT] [VALUE ...]     for the group of that name; groups without one use Basic
@@ -140,6 +145,9 @@ pub async fn run(gateway: Gateway<'_>, words: &[String]) -> Result<String, Comma
         "remove" if line.peek() == Some("recipient") => recipients::remove(store, &mut line).await,
         "show" if line.peek() == Some("number") => recipients::show(store, &mut line).await,
         "deliver" => recipients::deliver(gateway, &mut line).await,
+        "add" if line.peek() == Some("secret") => secrets::add(gateway, &mut line).await,
+        "show" if line.peek() == Some("secrets") => secrets::show(gateway, &mut line).await,
+        "remove" if line.peek() == Some("secrets") => secrets::remove(gateway, &mut line).await,
         "add" => directory::add(store, keys, &mut line).await,
         "set" => directory::set(store, keys, &mut line).await,
         "remove" => directory::remove(store, &mut line).await,

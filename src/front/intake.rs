@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     dial::{self, DialPlan},
-    sender::{Claim, DirectoryDown, Peer, Person, Prover, Refusal, Shown},
+    sender::{Claim, DirectoryDown, Peer, Person, Prover, Refusal, Secret, Shown, secret},
     trouble::Trouble,
 };
 
@@ -33,6 +33,8 @@ pub struct Envelope {
     pub claim: Result<Claim, Answer>,
     /// Whose fax domain the numbers are at; none before the first of them.
     pub tenant: Option<String>,
+    /// The secrets that were in the numbers' addresses.
+    pub secrets: Vec<Secret>,
     /// The address in MAIL, as it was given.
     pub reverse_path: String,
     /// DSN ENVID.
@@ -48,10 +50,23 @@ pub struct Envelope {
 /// Whom an address in RCPT means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recipient {
-    /// A fax number, at a domain of this tenant.
-    Number(dial::Address, String),
+    /// A fax number.
+    Number(Numbered),
     /// Who runs this.
     Postmaster,
+}
+
+/// A fax number that was read of an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Numbered {
+    /// The number.
+    pub address: dial::Address,
+    /// Whose fax domain it is at.
+    pub tenant: String,
+    /// The address without a secret.
+    pub given: String,
+    /// The secret that was in it.
+    pub secret: Option<Secret>,
 }
 
 impl Intake {
@@ -116,7 +131,9 @@ impl Intake {
     /// # Errors
     /// The answer to give.
     pub async fn recipient(&self, envelope: &Envelope, address: &str) -> Result<Recipient, Answer> {
-        let (local_part, domain) = parts(address);
+        let (given, secret) = secret::of_address(address)
+            .map_err(|fault| Answer::new(550, "5.1.3", fault.to_string()))?;
+        let (local_part, domain) = parts(&given);
         let tenant = match &domain {
             Some(domain) => self.house.tenant_of_domain(domain).await,
             None => Ok(None),
@@ -160,7 +177,12 @@ impl Intake {
         if let Some(person) = claim.person() {
             self.allowed(person, &number.destination).await?;
         }
-        Ok(Recipient::Number(number, tenant))
+        Ok(Recipient::Number(Numbered {
+            address: number,
+            tenant,
+            given: given.clone(),
+            secret,
+        }))
     }
 
     fn number(&self, local_part: &str) -> Result<dial::Address, Answer> {
@@ -191,7 +213,7 @@ impl Intake {
     pub async fn message(&self, envelope: Envelope, message: Vec<u8>, each: bool) -> Verdict {
         let copy = envelope.postmaster.then(|| PostmasterMail {
             reverse_path: envelope.reverse_path.clone(),
-            message: message.clone(),
+            message: secret::scrubbed(message.clone(), &envelope.secrets, None),
         });
         // RFC 5321 §6.3: whatever else it is, a loop must end.
         if copy.is_some() && message::read(&message) == Err(message::Unfit::Loop) {
@@ -243,7 +265,8 @@ impl Intake {
         let named: Vec<(dial::Address, String)> = to
             .iter()
             .filter_map(|address| {
-                let (local_part, domain) = parts(address);
+                let (address, _) = secret::of_address(address).ok()?;
+                let (local_part, domain) = parts(&address);
                 // RFC 5322 §3.4.1: a number with spaces or brackets stands in quotes there.
                 let local_part = local_part.trim_matches('"').replace('\\', "");
                 let number = dial::parse_address(&local_part, &self.plan).ok()?;
@@ -277,6 +300,10 @@ impl Intake {
             (message, heading)
         };
         let heading = heading.map_err(unfit)?;
+        let (subject, in_subject) = secret::of_subject(&heading.subject);
+        let new_subject = in_subject.is_some().then_some(subject.as_str());
+        let mut secrets = envelope.secrets;
+        secrets.extend(in_subject);
         let message = Arc::new(message);
         let settled = envelope
             .claim
@@ -286,6 +313,7 @@ impl Intake {
             message: &message,
             from: &heading.from,
             unnamed: &self.unnamed(&envelope.recipients, &heading.to),
+            secrets: &secrets,
         };
         let sender = self
             .prover
@@ -300,7 +328,8 @@ impl Intake {
             )
             .await?;
         }
-        let message = Arc::unwrap_or_clone(message);
+        // Nothing that is kept has them: not the message, its subject or its recipients.
+        let message = secret::scrubbed(Arc::unwrap_or_clone(message), &secrets, new_subject);
         self.house
             .accept(Mail {
                 sender,
@@ -309,7 +338,7 @@ impl Intake {
                 ret: envelope.ret,
                 recipients: envelope.recipients,
                 message_id: heading.message_id,
-                subject: heading.subject,
+                subject,
                 password: heading.password,
                 message,
             })

@@ -9,13 +9,15 @@ mod intake;
 mod message;
 mod postmaster;
 mod rooms;
+mod secrets;
 pub mod smtp;
 
 pub use answer::Answer;
 pub use house::{FaxRecipient, House, Kept, Mail, NotTaken, PostmasterMail};
-pub use intake::{Envelope, Intake, Recipient, Verdict};
+pub use intake::{Envelope, Intake, Numbered, Recipient, Verdict};
 pub use postmaster::Postmaster;
 pub use rooms::Rooms;
+pub use secrets::SecretNotices;
 
 /// For the fuzz targets: the readers of what a client sends.
 #[doc(hidden)]

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     dial::Destination,
     people,
-    sender::{Directory, DirectoryDown, Person},
+    sender::{Directory, DirectoryDown, Person, Secret},
     store::{Store, StoreError},
     submission::{AcceptError, Door, NewRecipient, NewSubmission, Submitter},
     trouble::Trouble,
@@ -88,6 +88,23 @@ fn down(error: StoreError) -> DirectoryDown {
 impl Directory for Rooms {
     async fn person_by_address(&self, address: &str) -> Result<Option<Person>, DirectoryDown> {
         let user = people::user_by_address(&self.store, address).await;
+        // A guest is let in by a rule that says so, each time.
+        let own = |user: &people::User| user.role != people::Role::Guest;
+        Ok(user.map_err(down)?.filter(own).map(person))
+    }
+
+    async fn person_by_secret(&self, secret: &Secret) -> Result<Option<Person>, DirectoryDown> {
+        let user = people::user_by_secret(&self.store, secret.text()).await;
+        Ok(user.map_err(down)?.map(person))
+    }
+
+    async fn guest(
+        &self,
+        tenant: &str,
+        group: &str,
+        address: &str,
+    ) -> Result<Option<Person>, DirectoryDown> {
+        let user = people::guest(&self.store, tenant, group, address).await;
         Ok(user.map_err(down)?.map(person))
     }
 }
@@ -314,6 +331,7 @@ mod tests {
             let mut envelope = Envelope {
                 claim,
                 tenant: None,
+                secrets: vec![],
                 reverse_path: "ada@example.com".into(),
                 envid: Some("e1".into()),
                 ret: Some("HDRS"),
@@ -321,12 +339,12 @@ mod tests {
                 postmaster: false,
             };
             let found = intake.recipient(&envelope, address).await.unwrap();
-            let Recipient::Number(number, _) = found else {
+            let Recipient::Number(number) = found else {
                 panic!("no number");
             };
             let recipient = FaxRecipient {
-                destination: number.destination,
-                sub_address: number.sub_address,
+                destination: number.address.destination,
+                sub_address: number.address.sub_address,
                 address: address.into(),
                 notify: Some("NEVER".into()),
                 orcpt: None,

@@ -23,6 +23,10 @@ pub(super) fn words(record: &str, language: Language) -> Option<String> {
             format!("sent from {second}, which {first} lets send for it (SPF)"),
             format!("envoyé de {second}, que {first} autorise (SPF)"),
         ),
+        "secret" => (
+            "sent with a secret of yours".to_owned(),
+            "envoyé avec un secret qui est à vous".to_owned(),
+        ),
         "relay" => (
             format!("vouched for by the mail server {of}"),
             format!("garanti par le serveur de messagerie {of}"),
@@ -44,6 +48,7 @@ mod tests {
         for record in [
             "network 127.0.0.1",
             "password",
+            "secret",
             "dkim example.com",
             "spf example.com 192.0.2.1",
             "relay mx.example.com",

@@ -54,6 +54,8 @@ named! {
         Tenant = "tenant",
         /// Sends and receives.
         User = "user",
+        /// Sends what a rule lets a stranger's proven mail send, and nothing else.
+        Guest = "guest",
     }
 }
 

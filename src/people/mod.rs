@@ -8,9 +8,11 @@
 
 mod directory;
 mod enrolment;
+mod guests;
 mod hours;
 mod password;
 mod profile;
+mod secrets;
 mod settings;
 
 pub use crate::language::Language;
@@ -21,11 +23,16 @@ pub use directory::{
 pub use enrolment::{
     NewGroup, NewTenant, NewUser, add_address, add_domain, add_group, add_user, create_tenant,
 };
+pub use guests::guest;
 pub use hours::Hours;
 pub use password::{check_mail_password, set_mail_password};
 pub use profile::{
     Allowed, Profile, Rules, add_profile, allowed_for, change_profile, profile, profile_keys,
     profiles, remove_profile, rules_for,
+};
+pub use secrets::{
+    SECRET_LASTS_DAYS, SecretInfo, add_secret, remove_secrets, secret_warned, secrets_ending,
+    secrets_of, user_by_secret,
 };
 pub use settings::{BASIC, Paper, Settings, settings_for};
 

@@ -163,4 +163,84 @@ on_each_database! {
         let error = user(&store, &house.tenant_id, &house.user_id).await.unwrap_err();
         assert!(error.to_string().contains("role = \"emperor\""), "{error}");
     }
+
+    async fn promise_4_a_secret_is_known_by_its_hash_ends_and_rotates(store) {
+        let house = house(&store, "a").await;
+        let (tenant, user) = (house.tenant_id.as_str(), house.user_id.as_str());
+        let add = async |days| {
+            let mut tx = store.begin().await.unwrap();
+            let secret = add_secret(&mut tx, tenant, user, days).await.unwrap();
+            tx.commit().await.unwrap();
+            secret.as_str().to_owned()
+        };
+        let owner = async |secret: &str| {
+            let found = user_by_secret(&store, secret).await.unwrap();
+            found.map(|user| user.user_id)
+        };
+        let first = add(90).await;
+        assert_eq!(first.len(), 26);
+        assert_eq!(owner(&first).await.as_deref(), Some(user));
+        assert_eq!(owner(&first.to_uppercase()).await.as_deref(), Some(user));
+        assert_eq!(owner(&first.replace(|_| true, "a")).await, None);
+        // Nobody who reads the table has it.
+        let hashes: Vec<Vec<u8>> = sqlx::query_scalar("SELECT hash FROM sender_secret")
+            .fetch_all(store.reader()).await.unwrap();
+        assert_eq!(hashes[0].len(), 32);
+
+        let second = add(90).await;
+        assert_ne!(first, second);
+        let both = secrets_of(&store, tenant, user).await.unwrap();
+        let week = 7 * 86_400_000;
+        let now = crate::clock::now_ms();
+        assert!(both[0].expires_at <= now + week && both[0].expires_at > now + week - 600_000);
+        assert!(both[1].expires_at > now + 89 * 86_400_000);
+        assert!(owner(&first).await.is_some() && owner(&second).await.is_some());
+
+        run(&store, "UPDATE sender_secret SET expires_at = 1 WHERE secret_id = $1", &[&both[0].secret_id]).await;
+        assert_eq!(owner(&first).await, None);
+        assert!(owner(&second).await.is_some());
+        let mut tx = store.begin().await.unwrap();
+        assert_eq!(remove_secrets(&mut tx, tenant, user).await.unwrap(), 2);
+        tx.commit().await.unwrap();
+        assert_eq!(owner(&second).await, None);
+    }
+
+    async fn promise_4_the_end_of_a_secret_is_told_once_unless_it_has_a_successor(store) {
+        let house = house(&store, "a").await;
+        let (tenant, user) = (house.tenant_id.as_str(), house.user_id.as_str());
+        let add = async |days| {
+            let mut tx = store.begin().await.unwrap();
+            add_secret(&mut tx, tenant, user, days).await.unwrap();
+            tx.commit().await.unwrap();
+        };
+        add(15).await;
+        assert_eq!(secrets_ending(&store).await.unwrap(), []);
+        add(13).await;
+        // The first ends within the week too, but has a successor.
+        let ending = secrets_ending(&store).await.unwrap();
+        assert_eq!(ending.len(), 1);
+        let mut tx = store.begin().await.unwrap();
+        secret_warned(&mut tx, &ending[0]).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(secrets_ending(&store).await.unwrap(), []);
+    }
+
+    async fn a_guest_is_made_once_in_the_group_that_the_rule_names(store) {
+        let house = house(&store, "a").await;
+        let group = NewGroup { tenant_id: house.tenant_id.clone(), name: "Partners".into() };
+        let mut tx = store.begin().await.unwrap();
+        let group_id = add_group(&mut tx, &group).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(guest(&store, "a", "Nobody", "eve@p.example").await.unwrap(), None);
+        assert_eq!(guest(&store, "b", "Partners", "eve@p.example").await.unwrap(), None);
+        let made = guest(&store, "a", "Partners", "Eve@p.example").await.unwrap().unwrap();
+        assert_eq!((made.role, made.plan), (Role::Guest, Plan::SendOnly));
+        assert_eq!((&made.group_id, made.address.as_str()), (&group_id, "eve@p.example"));
+        let again = guest(&store, "a", "Partners", "eve@p.example").await.unwrap();
+        assert_eq!(again.as_ref(), Some(&made));
+        // Who is a user here stays one.
+        let ann = guest(&store, "a", "Partners", "ann@a.example").await.unwrap().unwrap();
+        assert_eq!((ann.user_id, ann.role), (house.user_id, Role::User));
+        assert_eq!(check_mail_password(&store, "eve@p.example", "").await.unwrap(), None);
+    }
 }

@@ -40,6 +40,13 @@ pub enum Becomes {
     Own,
     /// The user who has this address (lower case).
     User(String),
+    /// A guest of a group.
+    Guest {
+        /// The tenant's name.
+        tenant: String,
+        /// The group's.
+        group: String,
+    },
 }
 
 /// What can prove a sender.
@@ -56,6 +63,8 @@ pub enum ProofKind {
     Dkim,
     /// SPF that is aligned (RFC 7208, RFC 7489 §3.1.2).
     Spf,
+    /// A secret of the user's, in the address or the subject.
+    Secret,
 }
 
 /// A mail server whose Authentication-Results are believed.
@@ -85,6 +94,7 @@ struct Written {
     #[serde(default)]
     networks: Vec<Network>,
     as_user: Option<String>,
+    as_guest_of: Option<String>,
 }
 
 impl SenderRules {
@@ -174,7 +184,7 @@ impl SenderRules {
                 ProofKind::Password | ProofKind::Network => false,
                 ProofKind::Relay => peer.is_some_and(|peer| self.relay_at(peer).is_some()),
                 ProofKind::Spf => peer.is_some(),
-                ProofKind::Dkim => true,
+                ProofKind::Dkim | ProofKind::Secret => true,
             })
     }
 }
@@ -231,14 +241,16 @@ fn rule(written: Written, has_relays: bool) -> Result<Rule, String> {
         );
     }
     let who: Result<Vec<Pattern>, String> = written.who.iter().map(|text| pattern(text)).collect();
-    let becomes = match written.as_user {
-        None => Becomes::Own,
-        Some(address) if address.contains('@') => Becomes::User(address.to_lowercase()),
-        Some(other) => {
+    let becomes = match (&written.as_user, &written.as_guest_of) {
+        (None, None) => Becomes::Own,
+        (Some(address), None) if address.contains('@') => Becomes::User(address.to_lowercase()),
+        (Some(other), None) => {
             return Err(format!(
                 "as_user is the mail address of a user, not {other:?}"
             ));
         }
+        (None, Some(group)) => guests(group, &written)?,
+        (Some(_), Some(_)) => return Err("a rule has as_user or as_guest_of, not both".into()),
     };
     Ok(Rule {
         who: who?,
@@ -246,6 +258,29 @@ fn rule(written: Written, has_relays: bool) -> Result<Rule, String> {
         networks: written.networks,
         becomes,
     })
+}
+
+/// Whom a rule with `as_guest_of` makes its senders. The error is a sentence.
+fn guests(group: &str, written: &Written) -> Result<Becomes, String> {
+    if written.who.iter().any(|who| who.trim() == "*") {
+        return Err("guests are of domains that you name in `who`: with \"*\" everybody could fax at the group's expense".into());
+    }
+    if let Some(kind) = [ProofKind::Password, ProofKind::Secret]
+        .iter()
+        .find(|kind| written.proof.contains(kind))
+    {
+        let kind = format!("{kind:?}").to_lowercase();
+        return Err(format!("guests have no {kind}: take it out of `proof`"));
+    }
+    match group.split_once('/') {
+        Some((tenant, group)) if !tenant.trim().is_empty() && !group.trim().is_empty() => {
+            Ok(Becomes::Guest {
+                tenant: tenant.trim().to_owned(),
+                group: group.trim().to_owned(),
+            })
+        }
+        _ => Err(format!("as_guest_of is \"TENANT/GROUP\", not {group:?}")),
+    }
 }
 
 /// An address, a domain or a pattern, lower case.
@@ -411,6 +446,21 @@ mod tests {
                 "is no address",
             ),
             ("networks = []\n", 1, "networks"),
+            (
+                "fresh_s = 60\n[[rule]]\nwho = ['*']\nproof = ['dkim']\nas_guest_of = 'North/Guests'",
+                2,
+                "domains that you name",
+            ),
+            (
+                "fresh_s = 60\n[[rule]]\nwho = ['x.example']\nproof = ['secret']\nas_guest_of = 'North/Guests'",
+                2,
+                "guests have no secret",
+            ),
+            (
+                "fresh_s = 60\n[[rule]]\nwho = ['x.example']\nproof = ['dkim']\nas_guest_of = 'Guests'",
+                2,
+                "TENANT/GROUP",
+            ),
             (
                 "fresh_s = 60\n[[rule]]\nwho = ['*']\nproof = ['dkim']\n[[rule]]\nwho = ['x.example']\nproof = ['dkim']",
                 5,

@@ -10,6 +10,7 @@ mod dns;
 mod prover;
 mod refusal;
 mod results;
+pub mod secret;
 mod signature;
 
 use std::{net::IpAddr, sync::Arc};
@@ -22,6 +23,7 @@ pub use dns::Dns;
 pub use prover::Prover;
 pub use refusal::{Refusal, Why};
 pub use results::{AuthResult, read_results};
+pub use secret::Secret;
 pub use signature::SignatureFault;
 
 /// A user, as far as proof is concerned.
@@ -45,6 +47,28 @@ pub trait Directory: Send + Sync {
     /// # Errors
     /// [`DirectoryDown`]: nothing can be said now.
     async fn person_by_address(&self, address: &str) -> Result<Option<Person>, DirectoryDown>;
+
+    /// The user whose secret this is, while it lasts.
+    ///
+    /// # Errors
+    /// [`DirectoryDown`].
+    async fn person_by_secret(&self, _secret: &Secret) -> Result<Option<Person>, DirectoryDown> {
+        Ok(None)
+    }
+
+    /// The guest of a tenant's group who has this address; made when there is none yet. Nobody where there is no such
+    /// group.
+    ///
+    /// # Errors
+    /// [`DirectoryDown`].
+    async fn guest(
+        &self,
+        _tenant: &str,
+        _group: &str,
+        _address: &str,
+    ) -> Result<Option<Person>, DirectoryDown> {
+        Ok(None)
+    }
 }
 
 /// The directory can't be asked now; trying again can help.
@@ -65,6 +89,8 @@ pub enum Proof {
     Spf(IpAddr, String),
     /// The relay of this name says so: that the user logged in there, or that the mail passed DMARC.
     Relay(String),
+    /// A secret of the user's.
+    Secret,
 }
 
 /// A user who was proven to have sent a message. Its fields are private so that only [`Prover::prove`] makes one.
@@ -118,6 +144,7 @@ impl VerifiedSender {
             Proof::Dkim(domain) => format!("dkim {domain}"),
             Proof::Spf(peer, domain) => format!("spf {domain} {peer}"),
             Proof::Relay(name) => format!("relay {name}"),
+            Proof::Secret => "secret".into(),
         }
     }
 }
@@ -193,6 +220,8 @@ pub struct Shown<'a> {
     pub from: &'a [FromLine],
     /// Numbers of the envelope that neither To nor Cc names.
     pub unnamed: &'a [String],
+    /// The secrets that came with it.
+    pub secrets: &'a [Secret],
 }
 
 #[cfg(test)]

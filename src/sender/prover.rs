@@ -142,7 +142,7 @@ impl Prover {
             }
             State::Open(open) => {
                 let rule = rule.ok_or_else(|| Refusal::NoRule(from.clone()))?;
-                let (proof, once) = self.by_message(open, rule, &from, shown).await?;
+                let (proof, once) = self.by_message(open, rule, &from, shown, directory).await?;
                 // Only now, when they are who they say: strangers can't try out who is known here.
                 let person = becomes(rule, &from, directory).await?;
                 Ok(VerifiedSender {
@@ -189,8 +189,15 @@ impl Prover {
         rule: &Rule,
         from: &str,
         shown: Shown<'_>,
+        directory: &dyn Directory,
     ) -> Result<Evidence, Refusal> {
         let (mut whys, mut down) = (Vec::new(), false);
+        if rule.takes(ProofKind::Secret) && !shown.secrets.is_empty() {
+            if by_secret(rule, from, shown, directory).await? {
+                return Ok((Proof::Secret, None));
+            }
+            whys.push(Why::Secret);
+        }
         if let Some(peer) = open.peer
             && rule.takes(ProofKind::Relay)
             && let Some(name) = self.rules.relay_at(peer)
@@ -281,6 +288,26 @@ impl Prover {
     }
 }
 
+/// Whether a secret is that of the very user whom the From address becomes.
+async fn by_secret(
+    rule: &Rule,
+    from: &str,
+    shown: Shown<'_>,
+    directory: &dyn Directory,
+) -> Result<bool, Refusal> {
+    for secret in shown.secrets {
+        let Some(owner) = directory.person_by_secret(secret).await? else {
+            continue;
+        };
+        match becomes(rule, from, directory).await {
+            Ok(person) if person.user_id == owner.user_id => return Ok(true),
+            Err(refusal @ Refusal::Directory(_)) => return Err(refusal),
+            _ => {}
+        }
+    }
+    Ok(false)
+}
+
 /// Every number must be in To or Cc where the envelope is not the sender's own word.
 fn named(shown: Shown<'_>) -> Result<(), Why> {
     match shown.unnamed {
@@ -318,6 +345,7 @@ fn kind_of(proof: &Proof) -> ProofKind {
         Proof::Dkim(_) => ProofKind::Dkim,
         Proof::Spf(..) => ProofKind::Spf,
         Proof::Relay(_) => ProofKind::Relay,
+        Proof::Secret => ProofKind::Secret,
     }
 }
 
@@ -345,6 +373,10 @@ async fn becomes(rule: &Rule, address: &str, directory: &dyn Directory) -> Resul
         }
         Becomes::User(user) => {
             let person = directory.person_by_address(user).await?;
+            person.ok_or_else(|| Refusal::NoSuchUser(address.to_owned()))
+        }
+        Becomes::Guest { tenant, group } => {
+            let person = directory.guest(tenant, group, address).await?;
             person.ok_or_else(|| Refusal::NoSuchUser(address.to_owned()))
         }
     }

@@ -67,8 +67,8 @@ pub enum Refusal {
         /// What failed of each proof that the rule takes.
         whys: Vec<Why>,
     },
-    /// The rule's user is not there.
-    #[error("mail from {0} belongs to a user who is gone: tell your administrator")]
+    /// The rule's user or group is not there.
+    #[error("mail from {0} is for a user or a group that is gone: tell your administrator")]
     NoSuchUser(String),
     /// The DNS can't be asked.
     #[error(
@@ -97,6 +97,11 @@ pub enum Why {
         "{0} does not say in its Authentication-Results that this address logged in or passed DMARC"
     )]
     Relay(String),
+    /// No secret of who has the From address.
+    #[error(
+        "the secret in it is none of this address, or has ended: ask your administrator for a new one"
+    )]
+    Secret,
     /// Numbers that are not in To or Cc.
     #[error(
         "{} is in neither its To nor its Cc line, and hidden recipients need a login: put every number there",

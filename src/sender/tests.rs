@@ -36,6 +36,19 @@ impl Directory for Town {
         };
         Ok(Some(person(user_id)))
     }
+
+    async fn person_by_secret(&self, secret: &Secret) -> Result<Option<Person>, DirectoryDown> {
+        Ok((secret.text() == SECRET).then(|| person("ada")))
+    }
+
+    async fn guest(
+        &self,
+        tenant: &str,
+        group: &str,
+        address: &str,
+    ) -> Result<Option<Person>, DirectoryDown> {
+        Ok((group != "Gone").then(|| person(&format!("guest of {tenant}/{group}: {address}"))))
+    }
 }
 
 fn person(user_id: &str) -> Person {
@@ -75,6 +88,7 @@ struct Try {
     reverse_path: &'static str,
     mail: String,
     unnamed: Vec<String>,
+    secrets: Vec<Secret>,
 }
 
 /// A stranger's mail under a rule that takes DKIM alone.
@@ -88,6 +102,7 @@ fn dkim(mail: &str) -> Try {
         reverse_path: "bounces@mailer.example",
         mail: mail.to_owned(),
         unnamed: Vec::new(),
+        secrets: Vec::new(),
     }
 }
 
@@ -136,6 +151,7 @@ impl Try {
             message: &Arc::new(self.mail.clone().into_bytes()),
             from: &from,
             unnamed: &self.unnamed,
+            secrets: &self.secrets,
         };
         prover.prove(claim, shown, &Town).await
     }
@@ -530,6 +546,7 @@ async fn a_dns_that_fails_or_is_silent_is_trouble_that_passes() {
         message: &Arc::new(signed("good").into_bytes()),
         from: &from,
         unnamed: &[],
+        secrets: &[],
     };
     assert_eq!(
         prover.prove(claim, shown, &Town).await,
@@ -662,6 +679,93 @@ async fn spf_proves_where_its_domain_is_that_of_the_from_line() {
         ..spf(pass)
     };
     assert!(matches!(why(without).await, Refusal::NotProven { .. }));
+}
+
+// A secret ---------------------------------------------------------------------------------------
+
+const SECRET: &str = "abcdefghijklmnopqrstuvwxyz";
+
+#[tokio::test]
+async fn promise_4_a_secret_proves_its_own_user_alone() {
+    let secret = |text: &str| {
+        secret::of_address(&format!("+331/secret={text}"))
+            .unwrap()
+            .1
+            .unwrap()
+    };
+    let with = |from: &str, text: &str| Try {
+        rules: "[[rule]]\nwho = ['*']\nproof = ['secret', 'dkim']\n".into(),
+        secrets: vec![secret(text)],
+        // Whoever knows it may send to whom they like, hidden or not.
+        unnamed: vec!["+331".into()],
+        ..dkim(&format!("From: {from}\r\n\r\nx"))
+    };
+    let sender = with("ada@example.com", SECRET).verdict().await.unwrap();
+    assert_eq!(
+        (
+            sender.user().user_id.as_str(),
+            sender.proof_words().as_str()
+        ),
+        ("ada", "secret")
+    );
+    assert_eq!(sender.once(), None);
+    for (from, text) in [
+        ("bob@example.com", SECRET),
+        ("eve@example.net", SECRET),
+        ("ada@example.com", &SECRET.replace('a', "b")),
+    ] {
+        let refusal = with(from, text).verdict().await.unwrap_err().to_string();
+        assert!(
+            refusal.contains("the secret in it is none of this address"),
+            "{refusal}"
+        );
+    }
+    // Where the rule does not take it, it is nothing.
+    let without = Try {
+        rules: dkim("").rules,
+        ..with("ada@example.com", SECRET)
+    };
+    let refusal = without.verdict().await.unwrap_err().to_string();
+    assert!(
+        !refusal.contains("secret") && refusal.contains("no DKIM signature"),
+        "{refusal}"
+    );
+}
+
+#[tokio::test]
+async fn promise_4_guests_are_of_named_domains_and_proven_each_time() {
+    let rules =
+        "[[rule]]\nwho = ['strict.example']\nproof = ['dkim']\nas_guest_of = 'North/Guests'\n"
+            .to_owned();
+    let sent = async |mail: &str| {
+        Try {
+            rules: rules.clone(),
+            ..dkim(mail)
+        }
+        .asking()
+        .await
+        .0
+    };
+    let sender = sent(&signed("strict")).await.unwrap();
+    assert_eq!(
+        sender.user().user_id,
+        "guest of North/Guests: ada@strict.example"
+    );
+    let forged = signed("strict").replace("as promised", "x");
+    assert!(sent(&forged).await.is_err());
+    assert_eq!(
+        sent(&signed("good")).await,
+        Err(Refusal::NoRule("ada@example.org".into()))
+    );
+    let gone = rules.replace("Guests", "Gone");
+    let gone = Try {
+        rules: gone,
+        ..dkim(&signed("strict"))
+    }
+    .asking()
+    .await
+    .0;
+    assert_eq!(gone, Err(Refusal::NoSuchUser("ada@strict.example".into())));
 }
 
 // A trusted relay --------------------------------------------------------------------------------

@@ -102,6 +102,7 @@ async fn sender(tenant_id: &str, user_id: &str) -> VerifiedSender {
         message: &Arc::default(),
         from: &[FromLine::Mailboxes(vec!["ann@a.example".to_owned()])],
         unnamed: &[],
+        secrets: &[],
     };
     prover.prove(claim, shown, &directory).await.unwrap()
 }

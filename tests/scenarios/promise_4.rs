@@ -92,3 +92,58 @@ async fn promise_4_a_signed_mail_is_faxed_once_and_to_no_other_number() {
     report.assert_says("Accepted because it was signed by office.example (DKIM)");
     assert_eq!(rig.jobs().await.len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_4_a_secret_sends_for_its_user_and_is_kept_nowhere() {
+    let rig = Rig::builder()
+        .policy(
+            "senders.toml",
+            "fresh_s = 86400\n[[rule]]\nwho = ['*']\nproof = ['secret']\n",
+        )
+        .start()
+        .await;
+    let said = rig.admin(&format!("add secret to {ALICE} days 30"));
+    let secret = said.split(' ').next().unwrap().to_owned();
+    assert_eq!(secret.len(), 26, "{said}");
+    let shown = rig.admin(&format!("show secrets of {ALICE}"));
+    assert!(
+        shown.contains("ends ") && !shown.contains(&secret),
+        "{shown}"
+    );
+
+    let message = letters::message("Scan", "A page.", &[]);
+    let without = rig.try_mail(ENVELOPE, &[FAR_NUMBER], &message).await;
+    let answer = without.data.unwrap_or_default();
+    assert!(answer.starts_with("530 5.7.0"), "{answer}");
+
+    let to = format!("{FAR_NUMBER}/secret={secret}@fax.localhost");
+    let text = String::from_utf8(message).unwrap();
+    let text = text.replace(&format!("{FAR_NUMBER}@fax.localhost"), &to);
+    let text = text.replace("Subject: Scan", &format!("Subject: Scan [secret {secret}]"));
+    assert_eq!(text.matches(&secret).count(), 2, "{text}");
+    let sent = rig.try_mail(ENVELOPE, &[&to], text.as_bytes()).await;
+    let answer = sent.data.unwrap_or_default();
+    assert!(answer.starts_with("250 "), "{answer}");
+
+    let report = rig.wait_report("Scan").await;
+    report.assert_says("Accepted because it was sent with a secret of yours");
+    assert!(!report.words().contains(&secret));
+    let kept: Vec<(String, String)> = sqlx::query_as(
+        "SELECT s.subject, j.recipient FROM submission s JOIN job j ON j.submission_id = s.submission_id",
+    )
+    .fetch_all(rig.store.reader())
+    .await
+    .unwrap();
+    assert_eq!(
+        kept,
+        [("Scan".to_owned(), format!("{FAR_NUMBER}@fax.localhost"))]
+    );
+
+    rig.admin(&format!("remove secrets of {ALICE}"));
+    let gone = rig.try_mail(ENVELOPE, &[&to], text.as_bytes()).await;
+    let answer = gone.data.unwrap_or_default();
+    assert!(
+        answer.contains("the secret in it is none of this address"),
+        "{answer}"
+    );
+}

@@ -11,7 +11,7 @@ use super::{Gone, Next, Open, Session, Taken};
 use crate::{
     dial,
     front::{
-        Answer, Envelope, FaxRecipient, Recipient,
+        Answer, Envelope, FaxRecipient, Numbered, Recipient,
         smtp::{
             data::{self, Data},
             listen::Role,
@@ -19,7 +19,7 @@ use crate::{
             replies,
         },
     },
-    sender::{Claim, Peer},
+    sender::{Claim, Peer, secret},
 };
 
 impl Session {
@@ -67,6 +67,7 @@ impl Session {
                     envelope: Envelope {
                         claim,
                         tenant: None,
+                        secrets: Vec::new(),
                         reverse_path: from.address,
                         envid: from.env_id,
                         ret: match from.flags {
@@ -119,9 +120,15 @@ impl Session {
                 open.taken.push(Taken::Postmaster);
                 replies::postmaster_ok()
             }
-            Ok(Recipient::Number(number, tenant)) => {
+            Ok(Recipient::Number(Numbered {
+                address: number,
+                tenant,
+                given,
+                secret,
+            })) => {
                 open.taken.push(Taken::Number);
                 envelope.tenant = Some(tenant);
+                envelope.secrets.extend(secret);
                 let shown = number.to_string();
                 let dial::Address {
                     destination,
@@ -136,10 +143,10 @@ impl Session {
                     envelope.recipients.push(FaxRecipient {
                         destination,
                         sub_address,
-                        address: to.address,
+                        address: given,
                         notify: notify(to.flags),
                         // The parser takes no other address type and drops this one's name.
-                        orcpt: to.orcpt.map(|address| format!("rfc822;{address}")),
+                        orcpt: to.orcpt.map(|address| without_secret(&address)),
                     });
                     replies::recipient_ok(&shown)
                 }
@@ -298,6 +305,14 @@ fn foreign_mail_parameter(from: &MailFrom<String>) -> Option<&'static str> {
 /// report, where a CRLF would begin another.
 fn hides_something(decoded: &str) -> bool {
     !decoded.chars().all(|c| (' '..='~').contains(&c))
+}
+
+/// ORCPT as it is kept and told: what the address was before, but for a secret in it.
+fn without_secret(address: &str) -> String {
+    match secret::of_address(address) {
+        Ok((address, _)) => format!("rfc822;{address}"),
+        Err(_) => "rfc822;unknown".to_owned(),
+    }
 }
 
 /// NOTIFY as on the wire (RFC 3461 §4.1).
