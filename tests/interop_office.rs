@@ -238,6 +238,31 @@ async fn a_protected_document_wants_its_password() {
     }
 }
 
+/// `macro.odt` has a macro for its opening, which changes its text.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn macros_do_not_run() {
+    let folder = format!("{}/testdata/office", env!("CARGO_MANIFEST_DIR"));
+    let path = format!("{folder}/macro.odt");
+    let converters = converters(LIMITS).await;
+    let bytes = std::fs::read(&path).unwrap();
+    let pdf = converters
+        .convert(Conversion::Odt, &bytes, None)
+        .await
+        .unwrap();
+    assert_eq!(text_of(&pdf).trim(), "The macro did not run");
+    // And that it does, where somebody lets it.
+    let profile = tempfile::tempdir().unwrap();
+    let output = tokio::process::Command::new("/usr/bin/python3")
+        .args([format!("{folder}/run_macro.py"), path])
+        .arg(profile.path())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(said.trim(), "The macro ran", "{output:?}");
+}
+
 /// The processes whose command line holds this.
 fn running(what: &str) -> usize {
     let processes = std::fs::read_dir("/proc").unwrap().flatten();

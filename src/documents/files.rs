@@ -5,7 +5,7 @@ use faxpost_paper::{ZipFault, ZipLimits};
 use super::{
     Document, Kind, LeftOut, Options, Reason,
     kinds::{Looks, Sort},
-    parts, tnef,
+    parts, rtf, tnef,
     words::Words,
 };
 
@@ -213,6 +213,22 @@ impl<'a> Sorter<'a> {
         Ok(())
     }
 
+    /// Text that Outlook keeps as RTF alone: a document like any other.
+    fn rtf(&mut self, name: &str, packed: &[u8]) {
+        let name = format!("{name}.rtf");
+        match rtf::unpacked(packed) {
+            Ok(bytes) => self.file(File {
+                name,
+                media_type: "application/rtf".to_owned(),
+                bytes: &bytes,
+                charset: None,
+                content_id: None,
+                inline: false,
+            }),
+            Err(reason) => self.leave_out(&name, reason),
+        }
+    }
+
     fn tnef(&mut self, file: &File<'_>) -> Result<(), Reason> {
         let tnef = tnef::read(file.bytes)?;
         if tnef.cut_off {
@@ -220,6 +236,10 @@ impl<'a> Sorter<'a> {
         }
         // The mail around it has the text too, unless its sender's server kept it in here alone.
         if self.words.is_empty() {
+            let text = tnef.rtf.filter(|_| tnef.text.is_none() && tnef.html.is_none());
+            if let Some(rtf) = text {
+                self.rtf(&file.name, &rtf);
+            }
             self.words.push(Words {
                 plain: tnef.text,
                 html: tnef.html.map(|html| {

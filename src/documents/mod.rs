@@ -1,7 +1,7 @@
 //! A mail, taken apart: the documents in it that become pages, in its order, and what was left out, and why.
 //!
 //! Bytes in, values out: this room opens no file and asks nobody. It takes containers apart within bounds
-//! (`parts` MIME and mails within mails, `files` attachments and zip files, `tnef` Outlook's `winmail.dat`),
+//! (`parts` MIME and mails within mails, `files` attachments and zip files, `tnef` Outlook's `winmail.dat` and `rtf` its text),
 //! says what each thing in them is (`kinds`), and which of a mail's alternative texts is drawn (`words`).
 //! What a document shows is read in a paper worker alone.
 
@@ -11,6 +11,7 @@ mod parts;
 mod password;
 #[cfg(test)]
 mod tests;
+mod rtf;
 mod tnef;
 mod words;
 

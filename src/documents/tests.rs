@@ -5,7 +5,10 @@ use std::{fs, path::Path};
 
 use faxpost_paper::{Input, Limits, PageSetup, render};
 
-use super::{tnef::tests::packed, *};
+use super::{
+    tnef::tests::{packed, packed_rtf},
+    *,
+};
 
 fn read_all(message: &[u8]) -> Contents {
     read(message, &Options::default()).expect("a mail")
@@ -374,6 +377,26 @@ fn a_winmail_dat_gives_its_files_and_its_text_where_the_mail_has_none() {
         "application/ms-tnef",
         b"\x78\x9f\x3e\x22\0\0\x01",
     )]));
+    assert_eq!(contents.left_out[0].reason, Reason::Broken);
+}
+
+#[test]
+fn outlooks_text_in_rtf_alone_is_a_document_of_its_own() {
+    let text = [&[23, 0, 0, 0, 11, 0, 0, 0][..], b"MELA", &[0; 4], b"{\\rtf1 yes}"].concat();
+    let part = |rtf: &[u8]| attached("winmail.dat", "application/ms-tnef", &packed_rtf(rtf));
+    let options = Options {
+        conversions: vec![Conversion::Rtf],
+        language: Language::En,
+    };
+    let read_with = |rtf: &[u8], options| read(&mail(&[&part(rtf)]), options).expect("a mail");
+    let contents = read_with(&text, &options);
+    assert_eq!(contents.documents[0].name, "winmail.dat.rtf");
+    assert_eq!(contents.documents[0].kind, Kind::Convert(Conversion::Rtf));
+    assert_eq!(contents.documents[0].bytes, b"{\\rtf1 yes}");
+    // Without LibreOffice it is named, and so is what can't be unpacked.
+    let contents = read_all(&mail(&[&part(&text)]));
+    assert!(matches!(contents.left_out[0].reason, Reason::Unsupported { .. }));
+    let contents = read_with(&text[..20], &options);
     assert_eq!(contents.left_out[0].reason, Reason::Broken);
 }
 

@@ -1,5 +1,5 @@
 //! `winmail.dat`: what Outlook packs a mail's attachments into when it thinks that the reader is Outlook
-//! (MS-OXTNEF). Only attachments and the text are read; every length is checked against what is there.
+//! (MS-OXTNEF). Attachments and the text are read; every length is checked against what is there.
 
 use super::Reason;
 
@@ -19,6 +19,7 @@ const ATTACHMENT_PROPERTIES: u32 = 0x0006_9005;
 
 // Properties (MS-OXPROPS §2): ids alone, the type stands beside.
 const P_BODY: u16 = 0x1000;
+const P_RTF: u16 = 0x1009;
 const P_HTML: u16 = 0x1013;
 const P_DATA: u16 = 0x3701;
 const P_FILE: u16 = 0x3704;
@@ -31,6 +32,8 @@ const P_CONTENT_ID: u16 = 0x3712;
 pub(super) struct Tnef {
     pub text: Option<String>,
     pub html: Option<Vec<u8>>,
+    /// Compressed (`rtf`).
+    pub rtf: Option<Vec<u8>>,
     pub files: Vec<Attached>,
     /// It ends too early, or something in it can't be followed: more was meant to be here.
     pub cut_off: bool,
@@ -154,6 +157,7 @@ fn wide(data: &[u8]) -> String {
 fn message_properties(data: &[u8], charset: &str, tnef: &mut Tnef) -> Result<(), Reason> {
     properties(data, |id, value| match (id, value) {
         (P_BODY, value) => tnef.text = value.text(charset).or(tnef.text.take()),
+        (P_RTF, Value::Octets(rtf)) => tnef.rtf = Some(rtf.to_vec()),
         (P_HTML, Value::Octets(html)) => tnef.html = Some(html.to_vec()),
         (P_HTML, value) => tnef.html = value.text(charset).map(String::into_bytes),
         _ => {}
@@ -321,6 +325,16 @@ pub(super) mod tests {
         out.extend(u32::try_from(value.len()).expect("short").to_le_bytes());
         out.extend(value);
         out.resize(out.len() + value.len().wrapping_neg() % 4, 0);
+    }
+
+    /// A file with nothing but a text in RTF.
+    pub(in crate::documents) fn packed_rtf(compressed: &[u8]) -> Vec<u8> {
+        let mut out = SIGNATURE.to_le_bytes().to_vec();
+        out.extend(7u16.to_le_bytes());
+        let mut properties = 1u32.to_le_bytes().to_vec();
+        property(&mut properties, 0x0102, P_RTF, compressed);
+        write(&mut out, 1, MESSAGE_PROPERTIES, &properties);
+        out
     }
 
     /// A file as Outlook packs it, with a text and these files.
