@@ -47,6 +47,7 @@ use faxpost::{
         House, Intake, Kept, Mail, NotTaken, PostmasterMail,
         smtp::{Door, Limits, Role},
     },
+    people::Verifier,
     sender::{Directory, DirectoryDown, Dns, Person, Prover, Secret, SenderRules},
     trouble::Trouble,
 };
@@ -144,6 +145,13 @@ impl House for Town {
             Some(person) if password == format!("{} sings", person.user_id) => Ok(Some(person)),
             _ => Ok(None),
         }
+    }
+
+    async fn scram(&self, login: &str) -> Result<(Option<Person>, Verifier), DirectoryDown> {
+        let person = self.person_by_address(&login.to_lowercase()).await?;
+        let user = person.as_ref().map_or("nobody", |person| &person.user_id);
+        let verifier = Verifier::of(&format!("{user} sings"), b"salt", 4096);
+        Ok((person, verifier))
     }
 
     async fn accept(&self, mail: Mail) -> Result<Kept, NotTaken> {

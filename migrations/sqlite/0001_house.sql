@@ -60,6 +60,7 @@ CREATE TABLE fax_user (
     language    TEXT,                     -- NULL inherits the tenant's
     caller_number TEXT,                   -- E.164: TSI and caller identity; NULL: the group's first number
     mail_password TEXT,                   -- Argon2id PHC string for SMTP AUTH; never the archive passphrase
+    mail_scram  TEXT,                     -- the same password's verifier for SCRAM-SHA-256 (RFC 5803)
     created_at  BIGINT NOT NULL
 );
 CREATE TABLE user_address (

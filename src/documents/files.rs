@@ -236,7 +236,9 @@ impl<'a> Sorter<'a> {
         }
         // The mail around it has the text too, unless its sender's server kept it in here alone.
         if self.words.is_empty() {
-            let text = tnef.rtf.filter(|_| tnef.text.is_none() && tnef.html.is_none());
+            let text = tnef
+                .rtf
+                .filter(|_| tnef.text.is_none() && tnef.html.is_none());
             if let Some(rtf) = text {
                 self.rtf(&file.name, &rtf);
             }

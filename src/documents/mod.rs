@@ -9,9 +9,9 @@ mod files;
 mod kinds;
 mod parts;
 mod password;
+mod rtf;
 #[cfg(test)]
 mod tests;
-mod rtf;
 mod tnef;
 mod words;
 

@@ -20,7 +20,9 @@ const BEGINNING: &[u8] = b"{\\rtf1\\ansi\\mac\\deff0\\deftab720{\\fonttbl;}{\\f0
 /// `Broken`: it can't be followed.
 pub(super) fn unpacked(bytes: &[u8]) -> Result<Vec<u8>, Reason> {
     let word = |at: usize| {
-        let octets = bytes.get(at..at + 4).and_then(|octets| octets.try_into().ok());
+        let octets = bytes
+            .get(at..at + 4)
+            .and_then(|octets| octets.try_into().ok());
         octets.map(u32::from_le_bytes).ok_or(Reason::Broken)
     };
     let (raw, kind) = (word(4)? as usize, word(8)?);
@@ -60,7 +62,11 @@ fn inflated(body: &[u8], raw: usize) -> Result<Vec<u8>, Reason> {
             let (mut from, length) = (reference >> 4, (reference & 15) + 2);
             // A reference to where we write is the end.
             if from == at {
-                return if out.len() == raw { Ok(out) } else { Err(Reason::Broken) };
+                return if out.len() == raw {
+                    Ok(out)
+                } else {
+                    Err(Reason::Broken)
+                };
             }
             for _ in 0..length {
                 let octet = ring[from];
@@ -102,7 +108,8 @@ mod tests {
             String::from_utf8(unpacked(simple).unwrap()).unwrap(),
             "{\\rtf1\\ansi\\ansicpg1252\\pard hello world}\r\n"
         );
-        let across = b"\x1a\x00\x00\x00\x1c\x00\x00\x00\x4c\x5a\x46\x75\xe2\xd4\x4b\x51\x41\x00\x04\x20\
+        let across =
+            b"\x1a\x00\x00\x00\x1c\x00\x00\x00\x4c\x5a\x46\x75\xe2\xd4\x4b\x51\x41\x00\x04\x20\
             \x57\x58\x59\x5a\x0d\x6e\x7d\x01\x0e\xb0";
         assert_eq!(
             String::from_utf8(unpacked(across).unwrap()).unwrap(),

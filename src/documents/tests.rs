@@ -382,7 +382,13 @@ fn a_winmail_dat_gives_its_files_and_its_text_where_the_mail_has_none() {
 
 #[test]
 fn outlooks_text_in_rtf_alone_is_a_document_of_its_own() {
-    let text = [&[23, 0, 0, 0, 11, 0, 0, 0][..], b"MELA", &[0; 4], b"{\\rtf1 yes}"].concat();
+    let text = [
+        &[23, 0, 0, 0, 11, 0, 0, 0][..],
+        b"MELA",
+        &[0; 4],
+        b"{\\rtf1 yes}",
+    ]
+    .concat();
     let part = |rtf: &[u8]| attached("winmail.dat", "application/ms-tnef", &packed_rtf(rtf));
     let options = Options {
         conversions: vec![Conversion::Rtf],
@@ -395,7 +401,10 @@ fn outlooks_text_in_rtf_alone_is_a_document_of_its_own() {
     assert_eq!(contents.documents[0].bytes, b"{\\rtf1 yes}");
     // Without LibreOffice it is named, and so is what can't be unpacked.
     let contents = read_all(&mail(&[&part(&text)]));
-    assert!(matches!(contents.left_out[0].reason, Reason::Unsupported { .. }));
+    assert!(matches!(
+        contents.left_out[0].reason,
+        Reason::Unsupported { .. }
+    ));
     let contents = read_with(&text[..20], &options);
     assert_eq!(contents.left_out[0].reason, Reason::Broken);
 }

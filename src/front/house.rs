@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use crate::{
     dial::{Destination, SubAddress},
+    people::Verifier,
     sender::{Directory, DirectoryDown, Person, VerifiedSender},
     trouble::Trouble,
 };
@@ -35,6 +36,13 @@ pub trait House: Directory {
     /// # Errors
     /// [`DirectoryDown`].
     async fn login(&self, login: &str, password: &str) -> Result<Option<Person>, DirectoryDown>;
+
+    /// What SCRAM checks the mail password of `login` by, and whose it is; for a login that nobody has, a
+    /// verifier that nothing fits.
+    ///
+    /// # Errors
+    /// [`DirectoryDown`].
+    async fn scram(&self, login: &str) -> Result<(Option<Person>, Verifier), DirectoryDown>;
 
     /// Keeps a mail: it returns when the mail is flushed and its jobs are committed, not before
     /// (promise 1).

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use super::{
     Answer,
     house::{FaxRecipient, House, Kept, Mail, NotTaken, PostmasterMail},
-    message,
+    message, smtp,
 };
 use crate::{
     dial::{self, DialPlan},
+    people::Verifier,
     sender::{Claim, DirectoryDown, Peer, Person, Prover, Refusal, Secret, Shown, secret},
     trouble::Trouble,
 };
@@ -87,19 +88,18 @@ impl Intake {
     pub async fn login(&self, login: &str, password: &str) -> Result<Person, Answer> {
         match self.house.login(login, password).await {
             Ok(Some(person)) => Ok(person),
-            // RFC 4954 §6. One sentence for both faults, so that nobody can try out addresses.
-            Ok(None) => Err(Answer::new(
-                535,
-                "5.7.8",
-                "the address or the mail password is wrong: the mail password is the one your \
-                 administrator gave you, not the archive passphrase",
-            )),
-            Err(DirectoryDown) => Err(Answer::new(
-                454,
-                "4.7.0",
-                "passwords can't be checked just now: try again in a few minutes",
-            )),
+            Ok(None) => Err(smtp::wrong_password()),
+            Err(DirectoryDown) => Err(passwords_unchecked()),
         }
+    }
+
+    /// What SCRAM checks a login's password by, and whose it is; of nobody's login too.
+    ///
+    /// # Errors
+    /// The answer to give.
+    pub async fn scram(&self, login: &str) -> Result<(Option<Person>, Verifier), Answer> {
+        let found = self.house.scram(login).await;
+        found.map_err(|DirectoryDown| passwords_unchecked())
     }
 
     /// Judges the envelope sender, at MAIL. A stranger is let in only where somebody reads mail to
@@ -431,6 +431,14 @@ fn kept_words(kept: &Kept) -> String {
             faxed + again
         ),
     }
+}
+
+fn passwords_unchecked() -> Answer {
+    Answer::new(
+        454,
+        "4.7.0",
+        "passwords can't be checked just now: try again in a few minutes",
+    )
 }
 
 fn refused_sender(refusal: Refusal) -> Answer {

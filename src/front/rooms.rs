@@ -142,6 +142,15 @@ impl House for Rooms {
         Ok(user.map_err(down)?.map(person))
     }
 
+    async fn scram(
+        &self,
+        login: &str,
+    ) -> Result<(Option<Person>, people::Verifier), DirectoryDown> {
+        let found = people::scram_verifier(&self.store, login).await;
+        let (user, verifier) = found.map_err(down)?;
+        Ok((user.map(person), verifier))
+    }
+
     async fn accept(&self, mail: Mail) -> Result<Kept, NotTaken> {
         let accepted = self.submitter.accept(submission(mail)).await;
         let accepted = accepted.map_err(not_taken)?;

@@ -12,6 +12,7 @@ mod guests;
 mod hours;
 mod password;
 mod profile;
+mod scram;
 mod secrets;
 mod settings;
 
@@ -25,11 +26,12 @@ pub use enrolment::{
 };
 pub use guests::guest;
 pub use hours::Hours;
-pub use password::{check_mail_password, set_mail_password};
+pub use password::{check_mail_password, scram_verifier, set_mail_password};
 pub use profile::{
     Allowed, Profile, Rules, add_profile, allowed_for, change_profile, profile, profile_keys,
     profiles, remove_profile, rules_for,
 };
+pub use scram::Verifier;
 pub use secrets::{
     SECRET_LASTS_DAYS, SecretInfo, add_secret, remove_secrets, secret_warned, secrets_ending,
     secrets_of, user_by_secret,

@@ -111,10 +111,19 @@ on_each_database! {
         let phc: String = sqlx::query_scalar("SELECT mail_password FROM fax_user WHERE user_id = $1")
             .bind(&house.user_id).fetch_one(store.reader()).await.unwrap();
         assert!(phc.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{phc}");
+        let (user, verifier) = scram_verifier(&store, "Ann@A.example").await.unwrap();
+        assert_eq!(user.map(|user| user.user_id), Some(house.user_id.clone()));
+        assert_eq!(verifier, Verifier::of("correct horse", &verifier.salt, verifier.iterations));
+        // Nobody can't be told from somebody: a salt of the same kind, the same each time.
+        let (nobody, stand_in) = scram_verifier(&store, "nobody@a.example").await.unwrap();
+        let (_, again) = scram_verifier(&store, "Nobody@a.example").await.unwrap();
+        assert!(nobody.is_none() && stand_in == again);
+        assert_eq!((stand_in.salt.len(), stand_in.iterations), (verifier.salt.len(), verifier.iterations));
         let mut tx = store.begin().await.unwrap();
         set_mail_password(&mut tx, &house.tenant_id, &house.user_id, None).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(check("ann@a.example", "correct horse").await, None);
+        assert!(scram_verifier(&store, "ann@a.example").await.unwrap().0.is_none());
     }
 
     async fn settings_inherit_from_tenant_to_profile_to_user(store) {

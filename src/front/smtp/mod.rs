@@ -16,6 +16,7 @@ mod proxy;
 mod received;
 mod replies;
 mod scanner;
+mod scram;
 mod server;
 mod session;
 mod tls;
@@ -23,6 +24,7 @@ mod wire;
 
 pub use limits::Limits;
 pub use listen::Role;
+pub(super) use replies::wrong_password;
 pub use server::{Door, DoorError};
 
 /// Reads message data that comes in `pieces`: the message, how many octets it took with its end (`None`:

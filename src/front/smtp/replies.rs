@@ -82,8 +82,26 @@ pub fn go_ahead_tls() -> Answer {
 }
 
 /// RFC 4954 §4: the challenge is base64, and an empty one is a space.
-pub fn challenge(base64: &'static str) -> Answer {
-    Answer::new(334, "", base64)
+pub fn challenge(base64: &str) -> Answer {
+    Answer::new(334, "", base64.to_owned())
+}
+
+/// RFC 4954 §6. One sentence for both faults, so that nobody can try out addresses.
+pub fn wrong_password() -> Answer {
+    Answer::new(
+        535,
+        "5.7.8",
+        "the address or the mail password is wrong: the mail password is the one your administrator gave \
+         you, not the archive passphrase",
+    )
+}
+
+pub fn no_randomness() -> Answer {
+    Answer::new(
+        454,
+        "4.7.0",
+        "no challenge can be made just now: try again in a few minutes",
+    )
 }
 
 pub fn logged_in() -> Answer {
@@ -204,7 +222,11 @@ pub fn needs_tls() -> Answer {
 }
 
 pub fn mechanism() -> Answer {
-    Answer::new(504, "5.5.4", "AUTH knows PLAIN and LOGIN here")
+    Answer::new(
+        504,
+        "5.5.4",
+        "AUTH knows SCRAM-SHA-256, PLAIN and LOGIN here",
+    )
 }
 
 pub fn auth_cancelled() -> Answer {
@@ -215,7 +237,7 @@ pub fn auth_not_base64() -> Answer {
     Answer::new(
         501,
         "5.5.2",
-        "what AUTH sends must be base64 of a login and a password",
+        "what AUTH sends must be base64, and what its mechanism asks for",
     )
 }
 

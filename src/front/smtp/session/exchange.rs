@@ -1,21 +1,37 @@
 //! AUTH: the exchange of challenges and responses (RFC 4954 §4).
 
-use smtp_proto::{AUTH_LOGIN, AUTH_PLAIN};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use smtp_proto::{AUTH_LOGIN, AUTH_PLAIN, AUTH_SCRAM_SHA_256};
 use zeroize::Zeroizing;
 
 use super::{Gone, Next, Session};
-use crate::front::smtp::{
-    auth::{self, AuthFault, Credentials},
-    input::Line,
-    replies,
+use crate::{
+    front::{
+        Answer,
+        smtp::{
+            auth::{self, AuthFault, Credentials},
+            input::Line,
+            replies,
+            scram::{Challenged, First, Malformed},
+        },
+    },
+    sender::Person,
 };
 
 /// Why an AUTH exchange ended without credentials.
 enum Stopped {
     /// The exchange failed; the session goes on.
     Auth(AuthFault),
+    /// The exchange went as it should, and proves nobody.
+    Refused(Answer),
     /// The session ends; its answer is said.
     Session,
+}
+
+impl From<Malformed> for Stopped {
+    fn from(_: Malformed) -> Self {
+        Self::Auth(AuthFault::Malformed)
+    }
 }
 
 impl Session {
@@ -36,26 +52,23 @@ impl Session {
         if self.open.is_some() {
             return Ok(self.refuse(replies::mail_is_open()));
         }
-        let credentials = match mechanism {
+        let found = match mechanism {
             AUTH_PLAIN => self.plain(initial).await?,
             AUTH_LOGIN => self.login_by_turns(initial).await?,
+            AUTH_SCRAM_SHA_256 => self.scram(initial).await?,
             _ => return Ok(self.refuse(replies::mechanism())),
         };
-        let answer = match credentials {
+        let answer = match found {
+            Ok(person) => {
+                tracing::info!(session = %self.id, user = %person.user_id, "logged in");
+                self.login = Some(person);
+                return Ok(self.answer(&replies::logged_in()));
+            }
             Err(Stopped::Session) => return Ok(Next::Close),
             Err(Stopped::Auth(AuthFault::Cancelled)) => replies::auth_cancelled(),
             Err(Stopped::Auth(AuthFault::Malformed)) => replies::auth_not_base64(),
             Err(Stopped::Auth(AuthFault::Another)) => replies::auth_as_another(),
-            Ok(Credentials { login, password }) => {
-                match self.shared.intake.login(&login, &password).await {
-                    Ok(person) => {
-                        tracing::info!(session = %self.id, user = %person.user_id, "logged in");
-                        self.login = Some(person);
-                        return Ok(self.answer(&replies::logged_in()));
-                    }
-                    Err(answer) => answer,
-                }
-            }
+            Err(Stopped::Refused(answer)) => answer,
         };
         if answer.code == 535 {
             self.failed_logins += 1;
@@ -68,33 +81,76 @@ impl Session {
         Ok(self.refuse(answer))
     }
 
-    async fn plain(&mut self, initial: String) -> Result<Result<Credentials, Stopped>, Gone> {
+    async fn plain(&mut self, initial: String) -> Result<Result<Person, Stopped>, Gone> {
         let message = match self.response(initial, "").await? {
             Ok(message) => message,
             Err(stopped) => return Ok(Err(stopped)),
         };
-        Ok(auth::plain(&message).map_err(Stopped::Auth))
+        match auth::plain(&message) {
+            Ok(credentials) => Ok(self.with_password(credentials).await),
+            Err(fault) => Ok(Err(Stopped::Auth(fault))),
+        }
     }
 
-    async fn login_by_turns(
-        &mut self,
-        initial: String,
-    ) -> Result<Result<Credentials, Stopped>, Gone> {
+    async fn login_by_turns(&mut self, initial: String) -> Result<Result<Person, Stopped>, Gone> {
         let login = match self.response(initial, auth::LOGIN_NAME).await? {
             Ok(login) => login.to_string(),
             Err(stopped) => return Ok(Err(stopped)),
         };
-        Ok(self
-            .response(String::new(), auth::LOGIN_PASSWORD)
-            .await?
-            .map(|password| Credentials { login, password }))
+        match self.response(String::new(), auth::LOGIN_PASSWORD).await? {
+            Ok(password) => Ok(self.with_password(Credentials { login, password }).await),
+            Err(stopped) => Ok(Err(stopped)),
+        }
+    }
+
+    async fn with_password(&self, credentials: Credentials) -> Result<Person, Stopped> {
+        let Credentials { login, password } = credentials;
+        let found = self.shared.intake.login(&login, &password).await;
+        found.map_err(Stopped::Refused)
+    }
+
+    /// RFC 5802 §5: the client says who, we give a challenge, it proves the password, and we prove that we
+    /// know it too; then the client says nothing more, and has its answer.
+    async fn scram(&mut self, initial: String) -> Result<Result<Person, Stopped>, Gone> {
+        let first = match self.response(initial, "").await? {
+            Ok(message) => message,
+            Err(stopped) => return Ok(Err(stopped)),
+        };
+        let first = match First::read(&first) {
+            Ok(first) => first,
+            Err(fault) => return Ok(Err(fault.into())),
+        };
+        let (person, verifier) = match self.shared.intake.scram(&first.login).await {
+            Ok(found) => found,
+            Err(answer) => return Ok(Err(Stopped::Refused(answer))),
+        };
+        let Ok(challenged) = Challenged::new(first, verifier) else {
+            return Ok(Err(Stopped::Refused(replies::no_randomness())));
+        };
+        let challenge = STANDARD.encode(challenged.challenge());
+        let proof = match self.response(String::new(), &challenge).await? {
+            Ok(proof) => proof,
+            Err(stopped) => return Ok(Err(stopped)),
+        };
+        let ours = match challenged.judge(&proof) {
+            Ok(ours) => ours,
+            Err(fault) => return Ok(Err(fault.into())),
+        };
+        let (Some(ours), Some(person)) = (ours, person) else {
+            return Ok(Err(Stopped::Refused(replies::wrong_password())));
+        };
+        match self.response(String::new(), &STANDARD.encode(ours)).await? {
+            Ok(rest) if rest.is_empty() => Ok(Ok(person)),
+            Ok(_) => Ok(Err(Stopped::Auth(AuthFault::Malformed))),
+            Err(stopped) => Ok(Err(stopped)),
+        }
     }
 
     /// The client's response to a challenge, which is sent unless the response came with the command.
     async fn response(
         &mut self,
         initial: String,
-        challenge: &'static str,
+        challenge: &str,
     ) -> Result<Result<Zeroizing<String>, Stopped>, Gone> {
         let line = if initial.is_empty() {
             self.say(&replies::challenge(challenge));

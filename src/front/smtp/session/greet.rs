@@ -52,7 +52,7 @@ impl Session {
             keywords.push("STARTTLS".into());
         }
         if self.takes_passwords() {
-            keywords.push("AUTH PLAIN LOGIN".into());
+            keywords.push("AUTH SCRAM-SHA-256 PLAIN LOGIN".into());
         }
         if self.may_xclient() {
             keywords.push(xclient::KEYWORD.into());
