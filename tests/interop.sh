@@ -24,7 +24,9 @@ suites() {
         --test interop_sipp
     suite "OpenSSL: SIP over TLS, both ways" --test interop_tls
     suite "LibreOffice, Ghostscript: documents of every kind, hostile ones, one faxed" --test interop_office
-    suite "swaks: a mail with STARTTLS and a password" --test interop_swaks
+    suite "swaks, gsasl, HAProxy: mail with a password by STARTTLS, under TLS and by LMTP, SCRAM, a proxy" \
+        --test interop_swaks
+    suite "Postfix: before the gateway, by LMTP and by SMTP, and behind it" --test interop_postfix -- --test-threads=1
     suite "HylaFAX: faxes out and in by its modems over G.711 and through a T.38 gateway, a busy number, a call cut off" \
         --test interop_hylafax -- --test-threads=1
     suite "efax: three pages each way over G.711 and through a T.38 gateway, and a late flush" --test efax -- --test-threads=8
@@ -47,7 +49,7 @@ fail() {
 }
 
 # A user's PATH may lack HylaFAX's folder.
-for peer in bwrap efax /usr/sbin/faxgetty gs python3 sipp soffice tshark swaks; do
+for peer in bwrap efax /usr/sbin/faxgetty gs gsasl /usr/sbin/haproxy /usr/sbin/postfix python3 sipp soffice tshark swaks; do
     command -v "$peer" >/dev/null 2>&1 ||
         fail "$peer is missing: deploy/deps.sh interop installs it"
 done
@@ -105,10 +107,14 @@ suite() {
     local name=$1 began=$SECONDS
     shift
     say "$name"
-    if [ "$1 $2" = "--test interop_hylafax" ] && [ "$(id -u)" -ne 0 ]; then
-        results+=("skipped $name: HylaFAX's servers want root")
-        return
-    fi
+    case "$1 $2" in
+    "--test interop_hylafax" | "--test interop_postfix")
+        if [ "$(id -u)" -ne 0 ]; then
+            results+=("skipped $name: its servers want root")
+            return
+        fi
+        ;;
+    esac
     if $TEST "$@"; then
         results+=("passed  $name ($((SECONDS - began)) s)")
     else

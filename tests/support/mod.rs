@@ -77,6 +77,7 @@ pub struct RigBuilder {
     policies: Vec<(String, String)>,
     settings: Vec<(String, String)>,
     far_end: Option<Vec<String>>,
+    relay_port: Option<u16>,
 }
 
 impl Default for RigBuilder {
@@ -93,6 +94,7 @@ impl Default for RigBuilder {
             policies: Vec::new(),
             settings: Vec::new(),
             far_end: Some(Vec::new()),
+            relay_port: None,
         }
     }
 }
@@ -158,6 +160,13 @@ impl RigBuilder {
     #[must_use]
     pub fn setting(mut self, section: &str, line: &str) -> Self {
         self.settings.push((section.to_owned(), line.to_owned()));
+        self
+    }
+
+    /// Another relay than the sink, which hands on to it.
+    #[must_use]
+    pub fn relay_port(mut self, port: u16) -> Self {
+        self.relay_port = Some(port);
         self
     }
 
@@ -295,7 +304,7 @@ impl Rig {
             url = self.database_url,
             smtp = self.smtp,
             min_free_disk = self.how.min_free_disk,
-            sink = self.sink.address().port(),
+            sink = self.how.relay_port.unwrap_or(self.sink_port()),
             sip = self.sip,
             media = self.media,
             media_max = self.media + 199,
@@ -322,6 +331,12 @@ impl Rig {
             text = text.replacen(&head, &format!("{head}{line}\n"), 1);
         }
         std::fs::write(self.config_path(), text).unwrap();
+    }
+
+    /// Where the sink takes mail.
+    #[must_use]
+    pub fn sink_port(&self) -> u16 {
+        self.sink.address().port()
     }
 
     fn config_path(&self) -> PathBuf {

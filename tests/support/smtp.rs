@@ -51,6 +51,27 @@ pub async fn send(
     Ok(answers)
 }
 
+/// Sends octets as they are, with the final dot, and gives the answer to them.
+#[allow(dead_code, reason = "not every test program smuggles")]
+pub async fn send_raw(
+    server: SocketAddr,
+    from: &str,
+    to: &[String],
+    octets: &[u8],
+) -> io::Result<String> {
+    let mut stream = BufReader::new(TcpStream::connect(server).await?);
+    answer(&mut stream).await?;
+    say(&mut stream, "EHLO client.localhost").await?;
+    say(&mut stream, &format!("MAIL FROM:<{from}>")).await?;
+    for to in to {
+        say(&mut stream, &format!("RCPT TO:<{to}>")).await?;
+    }
+    say(&mut stream, "DATA").await?;
+    let all = [octets, b".\r\n"].concat();
+    stream.get_mut().write_all(&all).await?;
+    answer(&mut stream).await
+}
+
 async fn say(stream: &mut BufReader<TcpStream>, line: &str) -> io::Result<String> {
     stream
         .get_mut()

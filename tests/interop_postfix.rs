@@ -1,0 +1,237 @@
+//! Debian's Postfix before the gateway and behind it, by the files of `deploy/postfix`.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use support::{ALICE, FAR_NUMBER, Rig, letters, ports, smtp};
+use tempfile::TempDir;
+
+/// A private Postfix: its folders are its own, and it is stopped when dropped.
+struct Postfix {
+    folder: TempDir,
+    port: u16,
+}
+
+impl Postfix {
+    /// A folder that Postfix' own users can look into.
+    fn new() -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("faxpost-postfix-")
+            .tempdir_in("/tmp")
+            .unwrap();
+        open_to_all(folder.path(), 0o755);
+        Self {
+            folder,
+            port: ports::free(),
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Starts it: the fax domain goes to `service`, people's mail to the sink.
+    fn start(&self, service: &str, sink: u16) {
+        let etc = self.path("etc");
+        std::fs::create_dir(&etc).unwrap();
+        // Its daemons are user postfix.
+        for (name, mode) in [("spool", 0o755), ("data", 0o777)] {
+            std::fs::create_dir(self.path(name)).unwrap();
+            open_to_all(&self.path(name), mode);
+        }
+        run(Command::new("chown").arg("postfix").arg(self.path("data")));
+        open_to_all(&self.path("data"), 0o700);
+        let say = |name: &str| {
+            let output = Command::new("postconf")
+                .args(["-dh", name])
+                .output()
+                .unwrap();
+            String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        };
+        let place = self.folder.path().display();
+        let main = format!(
+            "compatibility_level = 3.6\nqueue_directory = {place}/spool\ndata_directory = {place}/data\n\
+             command_directory = {}\ndaemon_directory = {}\nmeta_directory = /etc/postfix\n\
+             inet_interfaces = 127.0.0.1\ninet_protocols = ipv4\nmynetworks = 127.0.0.0/8\n\
+             myhostname = mx.localhost\nmydestination =\nalias_maps =\nalias_database =\n\
+             maillog_file = {place}/log\nmaillog_file_prefixes = {place}\n\
+             {}",
+            say("command_directory"),
+            say("daemon_directory"),
+            ours("main.cf").replace("/etc/postfix", &etc.display().to_string()),
+        );
+        std::fs::write(etc.join("main.cf"), main).unwrap();
+        let transport =
+            format!("fax.localhost {service}\nexample.localhost smtp:[127.0.0.1]:{sink}\n");
+        std::fs::write(etc.join("transport"), transport).unwrap();
+        // Debian's services without their chroots, which would want copies of /etc.
+        let debian = std::fs::read_to_string("/etc/postfix/master.cf").unwrap();
+        let mut master = format!("127.0.0.1:{} inet n - n - - smtpd\n", self.port);
+        for line in debian.lines() {
+            let mut fields: Vec<&str> = line.split_whitespace().collect();
+            let service = fields.len() >= 8 && !line.starts_with(['#', ' ', '\t']);
+            if service && fields[1] != "inet" && fields[7] != "pipe" {
+                fields[4] = "n";
+                master += &format!("{}\n", fields.join(" "));
+            }
+        }
+        std::fs::write(etc.join("master.cf"), master + &ours("master.cf")).unwrap();
+        run(Command::new("postmap")
+            .arg("-c")
+            .arg(&etc)
+            .arg(etc.join("transport")));
+        run(Command::new("postfix").arg("-c").arg(&etc).arg("start"));
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Postfix {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.log());
+        }
+        let etc = self.path("etc");
+        if etc.exists() {
+            let _ = Command::new("postfix")
+                .arg("-c")
+                .arg(etc)
+                .arg("stop")
+                .output();
+        }
+    }
+}
+
+/// A file of `deploy/postfix`, for the domains of the tests.
+fn ours(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("deploy/postfix")
+        .join(name);
+    let text = std::fs::read_to_string(path).unwrap();
+    text.replace("fax.example.com", "fax.localhost")
+}
+
+fn open_to_all(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+fn run(command: &mut Command) {
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}: deploy/deps.sh interop installs it"));
+    assert!(output.status.success(), "{command:?}: {output:?}");
+}
+
+/// A mail to a number and to nobody, through Postfix: the fax goes, and of nobody Postfix tells the sender.
+async fn through(postfix: &Postfix, rig: &mut Rig, protocol: &str) {
+    let message = letters::message("Through Postfix", "Hello", &[]);
+    let to = [
+        format!("{FAR_NUMBER}@fax.localhost"),
+        "nobody@fax.localhost".to_owned(),
+    ];
+    let server = ports::local(postfix.port);
+    let answers = rig
+        .until("Postfix takes the mail", async || {
+            smtp::send(server, ALICE, &to, &message).await.ok()
+        })
+        .await;
+    assert!(
+        answers
+            .data
+            .as_deref()
+            .unwrap_or_default()
+            .starts_with("250"),
+        "{answers:?}"
+    );
+    let report = rig.wait_report("Through Postfix").await;
+    report.assert_says(FAR_NUMBER);
+    let job = rig.wait_job(&["sent"]).await;
+    assert_eq!(job.destination, FAR_NUMBER);
+    let bounce = rig
+        .mails()
+        .wait_for(|mail| String::from_utf8_lossy(mail).contains("<nobody@fax.localhost>"))
+        .await;
+    let bounce = String::from_utf8_lossy(&bounce);
+    assert!(bounce.contains("nobody is not a fax number"), "{bounce}");
+    // Both went by Postfix: it is the relay too.
+    let by_postfix =
+        |mail: &[u8]| String::from_utf8_lossy(mail).contains("by mx.localhost (Postfix)");
+    let report = rig
+        .mails()
+        .wait_for(|mail| {
+            String::from_utf8_lossy(mail).contains("gateway.localhost") && by_postfix(mail)
+        })
+        .await;
+    assert!(!report.is_empty());
+    assert!(
+        postfix.log().contains(protocol),
+        "Postfix did not use {protocol}: {}",
+        postfix.log()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mail_comes_from_postfix_by_lmtp_and_goes_back_to_it() {
+    let postfix = Postfix::new();
+    let socket = postfix.path("lmtp.sock").display().to_string();
+    let mut rig = Rig::builder()
+        .setting("smtp", &format!("lmtp = [{socket:?}]"))
+        .setting("smtp", "lmtp_socket_mode = \"0666\"")
+        .relay_port(postfix.port)
+        .start()
+        .await;
+    postfix.start(&format!("faxlmtp:unix:{socket}"), rig.sink_port());
+    through(&postfix, &mut rig, "postfix/fax/lmtp").await;
+    rig.stop().await;
+    assert!(
+        !postfix.path("lmtp.sock").exists(),
+        "the socket goes with the gateway"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mail_comes_from_postfix_by_smtp() {
+    let postfix = Postfix::new();
+    let mut rig = Rig::builder().relay_port(postfix.port).start().await;
+    let gateway = rig.smtp_address().port();
+    postfix.start(&format!("faxsmtp:[127.0.0.1]:{gateway}"), rig.sink_port());
+    through(&postfix, &mut rig, "postfix/fax/smtp").await;
+    rig.stop().await;
+}
+
+/// What Debian's default lets through as two mails is one with our settings.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_4_nothing_is_smuggled_through_postfix() {
+    let postfix = Postfix::new();
+    let mut rig = Rig::builder().start().await;
+    let gateway = rig.smtp_address().port();
+    postfix.start(&format!("faxsmtp:[127.0.0.1]:{gateway}"), rig.sink_port());
+    let server = ports::local(postfix.port);
+    let smuggled = "From: <alice@example.localhost>\r\nSubject: one\r\n\r\none\n.\n\
+        MAIL FROM:<alice@example.localhost>\r\nRCPT TO:<+33987654321@fax.localhost>\r\nDATA\r\n\
+        From: <alice@example.localhost>\r\nSubject: two\r\n\r\ntwo\r\n";
+    let to = [format!("{FAR_NUMBER}@fax.localhost")];
+    let answer = rig
+        .until("Postfix answers", async || {
+            smtp::send_raw(server, ALICE, &to, smuggled.as_bytes())
+                .await
+                .ok()
+        })
+        .await;
+    // The line ends are set right, so it is one mail, with the rest as its text.
+    assert!(answer.starts_with("250"), "{answer}");
+    let job = rig.wait_job(&["sent"]).await;
+    assert_eq!(job.destination, FAR_NUMBER);
+    assert_eq!(rig.jobs().await.len(), 1);
+    assert_eq!(postfix.log().matches("(queue active)").count(), 1);
+    rig.stop().await;
+}
