@@ -124,6 +124,9 @@ fn every_fault_is_named_with_file_line_and_remedy() {
     )
     .unwrap();
     fs::write(policies.join("tariff.toml"), "").unwrap();
+    let covers = policies.join("covers");
+    fs::create_dir(&covers).unwrap();
+    fs::write(covers.join("summer.typ"), "Fine\n\n  #sys.inputs.tos\n").unwrap();
     let text = format!(
         "data_dir = {data:?}\npolicies_dir = {policies:?}\n[database]\n\n\
          url = \"postgres://nobody@127.0.0.1:1/none\"\n[line]\nspeed = 0\nworkers = 0\n[relay]\n\
@@ -158,10 +161,11 @@ fn every_fault_is_named_with_file_line_and_remedy() {
             "{}: nobody reads a file of this name. There are: ",
             policies.join("tariff.toml").display()
         ),
+        format!("{}:3:", covers.join("summer.typ").display()),
     ] {
         assert_says(&said, &words);
     }
-    assert_says(&said, "10 to mend");
+    assert_says(&said, "11 to mend");
     assert_same(&before, &tree(dir.path()));
 
     fs::write(&config, "[smtp]\nmax_sise = 3\n").unwrap();

@@ -62,11 +62,14 @@ async fn a_cover_becomes_the_same_pages_in_a_worker() {
     };
     let setup = PageSetup::a4_fine();
     let request = PaperRequest::Cover {
-        cover: cover.clone(),
+        cover: Box::new(cover.clone()),
         setup,
     };
     let done = pool().render(&request, LONG).await.unwrap();
-    assert_eq!(done.pages, faxpost_paper::cover(&cover, &setup).unwrap());
+    assert_eq!(
+        done.pages,
+        faxpost_paper::cover(&cover, &setup).unwrap().pages
+    );
 }
 
 #[tokio::test]

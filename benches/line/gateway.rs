@@ -220,12 +220,14 @@ async fn fill(store: &Store, plans: &[TrunkPlan], at: &[SocketAddr]) -> anyhow::
     )
     .await?;
     // A group uses the profile of its own name.
-    sqlx::query("INSERT INTO profile (profile_id, tenant_id, name, cover) VALUES ($1, $2, $3, 0)")
-        .bind(new_id())
-        .bind(&tenant_id)
-        .bind("Plain")
-        .execute(tx.conn())
-        .await?;
+    sqlx::query(
+        "INSERT INTO profile (profile_id, tenant_id, name, cover) VALUES ($1, $2, $3, 'none')",
+    )
+    .bind(new_id())
+    .bind(&tenant_id)
+    .bind("Plain")
+    .execute(tx.conn())
+    .await?;
     for (address, group_id) in [(PLAIN, Some(plain.clone())), (COVERED, None)] {
         let user = NewUser {
             tenant_id: tenant_id.clone(),

@@ -8,7 +8,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use faxpost_paper::{Cover, Input, Language, Limits, PageSetup, cover, is_picture, render, warm};
+use faxpost_paper::{Cover, Input, Limits, PageSetup, cover, is_picture, render, warm};
 use faxpost_t4::{Bitmap, Coding, decode, encode};
 use hayro::hayro_interpret::{InterpreterSettings, TransformExt as _};
 use hayro::hayro_syntax::Pdf;
@@ -227,7 +227,6 @@ fn mailtext() -> Outcome {
 
 fn covers() -> Outcome {
     let sheet = Cover {
-        message_is_html: false,
         organisation: "Atelier Lumière".into(),
         from_name: "Élodie Lefèvre".into(),
         from_number: "+33 1 23 45 67 89".into(),
@@ -239,14 +238,14 @@ fn covers() -> Outcome {
             confirm by return that all pages are readable?\n\nKind regards,\nÉlodie Lefèvre"
             .into(),
         document_pages: 3,
-        notice: "This fax is meant for the recipient named above.".into(),
-        language: Language::En,
+        footer: "This fax is meant for the recipient named above.".into(),
+        ..Cover::default()
     };
     let setup = PageSetup::a4_fine();
     warm();
     let mut pages = 0;
     let took = median(Duration::from_secs(3), || {
-        pages = cover(&sheet, &setup).map_or(0, |done| done.len());
+        pages = cover(&sheet, &setup).map_or(0, |done| done.pages.len());
     });
     if pages == 0 {
         return Err("no cover was drawn".into());

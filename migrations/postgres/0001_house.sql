@@ -6,11 +6,21 @@ CREATE TABLE tenant (
     name        TEXT NOT NULL UNIQUE,
     language    TEXT NOT NULL,            -- 'en' or 'fr'
     time_zone   TEXT NOT NULL,            -- IANA name, for the header line and mails
+    company     TEXT,                     -- on covers; NULL: the tenant's name
+    footer      TEXT,                     -- small print on covers; NULL: none
+    logo        BYTEA,                    -- on covers: a PNG in grey, made by a paper worker, 512 KB at most
     created_at  BIGINT NOT NULL
 );
 CREATE TABLE tenant_domain (
     domain      TEXT PRIMARY KEY,         -- lower case; mail to number@domain is for this tenant
     tenant_id   TEXT NOT NULL REFERENCES tenant (tenant_id)
+);
+CREATE TABLE tenant_cover (
+    tenant_id   TEXT NOT NULL REFERENCES tenant (tenant_id),
+    name        TEXT NOT NULL,
+    source      TEXT NOT NULL,            -- typst; it was drawn in a paper worker before it was stored
+    stored_at   BIGINT NOT NULL,
+    PRIMARY KEY (tenant_id, name)
 );
 CREATE TABLE profile (
     profile_id  TEXT PRIMARY KEY,
@@ -23,7 +33,8 @@ CREATE TABLE profile (
     blank_pages TEXT,                     -- 'keep', 'drop'; NULL inherits
     tone        TEXT,                     -- 'auto', 'text', 'photo'; NULL inherits
     dots        TEXT,                     -- 'diffused', 'clustered'; NULL inherits
-    cover       BIGINT,                   -- 1: a cover goes first; NULL inherits
+    cover       TEXT,                     -- the name of its template, or 'none'; NULL inherits
+    body        TEXT,                     -- the mail's text: 'cover', 'page', 'ignore'; NULL inherits
     priority    BIGINT,                   -- 0 first, 9 last; NULL inherits, as all below
     unreadable  TEXT,                     -- 'stop', 'leave-out': an attachment that can't be drawn
     max_calls   BIGINT,                   -- calls that one fax may cost
@@ -217,6 +228,7 @@ CREATE TABLE job (
     tries       BIGINT NOT NULL,          -- calls placed
     rendition_id TEXT,
     cover_custody_id TEXT,                -- the cover's pages, made for this destination
+    cover_notes TEXT,                     -- JSON, what its sender should know of the cover; NULL: nothing
     pages_total BIGINT,                   -- cover and rendition; NULL until rendered
     pages_confirmed BIGINT NOT NULL,
     outcome     TEXT,                     -- the key into outcome.rs of the last ending
@@ -237,11 +249,12 @@ CREATE TABLE rendition (
     tenant_id   TEXT NOT NULL,
     submission_id TEXT NOT NULL REFERENCES submission (submission_id),
     page_setup  TEXT NOT NULL,            -- JSON: width, paper, resolution, fit
+    body        TEXT NOT NULL,            -- where the mail's text went: 'cover' (it is not in here), 'page', 'ignore'
     pages       BIGINT,                   -- NULL until made
     custody_id  TEXT,                     -- the pages, TIFF-F in MMR
     notes       TEXT NOT NULL,            -- JSON: fonts substituted, attachments left out
     created_at  BIGINT NOT NULL,
-    UNIQUE (submission_id, page_setup)
+    UNIQUE (submission_id, page_setup, body)
 );
 CREATE TABLE call (
     call_id     TEXT PRIMARY KEY,

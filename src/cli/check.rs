@@ -4,18 +4,25 @@
 use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
 };
 
 use anyhow::bail;
+use faxpost_paper::PageSetup;
 use rustix::fs::{Access, access};
 
 use crate::{
     config::{self, Config},
     conversion::Converters,
-    front, line, policy,
+    front, line,
+    policy::{self, Covers, Sending},
     sender::{Dns, SenderRules},
     store::{self, Found},
-    worker::{self, Kind, Program},
+    worker::{
+        self, Kind, Program,
+        paper::{PaperPool, PaperRequest},
+    },
 };
 
 /// What was found, told line by line.
@@ -48,6 +55,7 @@ pub(super) async fn run(path: &Path) -> anyhow::Result<()> {
     }
     policies(&mut report, path, &config);
     senders(&mut report, path, &config);
+    covers(&mut report, &config).await;
     report.say("database", database(path, &config).await);
     for (what, setting, folder) in [
         ("data", "data_dir", config.data_dir.clone()),
@@ -290,6 +298,52 @@ fn policies(report: &mut Report, path: &Path, config: &Config) {
     for fault in faults {
         report.say("policies", Err(fault));
     }
+}
+
+/// Clock time for drawing a cover that is tried; what it may compute is bounded apart from this.
+pub(super) const COVER_WITHIN: Duration = Duration::from_secs(30);
+
+/// Each cover of the operator's, by drawing it.
+async fn covers(report: &mut Report, config: &Config) {
+    // What can't be read is told with the other policies.
+    let Ok(covers) = Covers::load(config.policies_dir.as_deref()) else {
+        return;
+    };
+    let limits = super::serve::paper_limits(config);
+    let pool = PaperPool::on_demand(Program::this(), limits, Arc::default());
+    let mut sound = 0;
+    for (file, template) in covers.files() {
+        let request = PaperRequest::TryCover {
+            template,
+            logo: None,
+            setup: PageSetup::a4_fine(),
+        };
+        match pool.render(&request, COVER_WITHIN).await {
+            Ok(_) => sound += 1,
+            Err(failure) => {
+                let fault = super::cover::placed(&file.display().to_string(), &failure);
+                let fault = format!("{fault}. Until it is mended, the plain cover goes out.");
+                report.say("covers", Err(fault));
+            }
+        }
+    }
+    if sound > 0 {
+        report.say("covers", Ok(format!("{sound} of your own")));
+    }
+    if let Ok(sending) = Sending::load(config.policies_dir.as_deref())
+        && sending.cover != policy::covers::NONE
+        && covers.get(&sending.cover).is_none()
+    {
+        report.say(
+            "covers",
+            Err(format!(
+                "sending.toml: there is no cover {:?}. There are: {}, none.",
+                sending.cover,
+                covers.names().collect::<Vec<_>>().join(", ")
+            )),
+        );
+    }
+    pool.shutdown(Duration::ZERO).await;
 }
 
 async fn database(path: &Path, config: &Config) -> Result<String, String> {

@@ -3,6 +3,7 @@
 mod admin;
 mod answer;
 mod check;
+mod cover;
 mod demo;
 mod init;
 mod log;
@@ -47,6 +48,8 @@ enum Command {
     Serve(serve::Args),
     /// Run one command of the administrator's language: `faxpost admin help` lists them.
     Admin(admin::Args),
+    /// Draw a cover's template, with sample values, to a PDF or PNG file to look at.
+    Cover(cover::Args),
     /// Be a fax machine at the far end of a SIP line: receive into a folder, send a document.
     Answer(answer::Args),
     /// Show on this machine alone how a mail becomes a fax and a fax becomes a mail.
@@ -75,6 +78,7 @@ pub fn run() -> ExitCode {
             Command::Check => check::run(&args.config).await,
             Command::Serve(serve) => serve::run(load(&args.config)?, serve).await,
             Command::Admin(admin) => admin::run(load(&args.config)?, admin).await,
+            Command::Cover(cover) => cover::run(cover).await,
             Command::Answer(answer) => answer::run(answer).await,
             Command::Demo(demo) => demo::run(demo).await,
             Command::Status(status) => status::run(load(&args.config)?, status).await,

@@ -148,6 +148,7 @@ async fn start(
         converters,
         line: Arc::new(line.clone()),
         policy: policies.sending.clone(),
+        covers: policies.covers.clone(),
         hostname: config.hostname.clone(),
         report_from: from,
         renderers: config.paper.workers,
@@ -316,7 +317,7 @@ pub(super) fn conversion_limits(config: &Config) -> conversion::Limits {
     }
 }
 
-fn paper_limits(config: &Config) -> crate::worker::Limits {
+pub(super) fn paper_limits(config: &Config) -> crate::worker::Limits {
     let mut limits = crate::worker::Limits::of(crate::worker::Kind::Paper);
     limits.address_space = config.paper.memory_mb << 20;
     limits.cpu = Some(Duration::from_secs(config.paper.cpu_s));

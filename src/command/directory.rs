@@ -17,7 +17,7 @@ pub(super) async fn add(
     line: &mut Line<'_>,
 ) -> Result<String, CommandError> {
     match line
-        .word("tenant, user, address, number, recipient, profile or trunk")?
+        .word("tenant, user, address, number, recipient, profile, secret, cover or trunk")?
         .as_str()
     {
         "tenant" => add_tenant(store, line).await,
@@ -28,7 +28,7 @@ pub(super) async fn add(
         other => Err(line
             .mistake(
                 &format!("{other:?} can't be added"),
-                "tenant, user, address, number, recipient, profile or trunk",
+                "tenant, user, address, number, recipient, profile, secret, cover or trunk",
             )
             .into()),
     }
@@ -39,13 +39,16 @@ pub(super) async fn set(
     keys: &Path,
     line: &mut Line<'_>,
 ) -> Result<String, CommandError> {
-    match line.word("password, recipient, profile or trunk")?.as_str() {
+    match line
+        .word("password, recipient, profile, tenant, logo or trunk")?
+        .as_str()
+    {
         "password" => set_password(store, line).await,
         "trunk" => trunks::set(store, keys, line).await,
         other => Err(line
             .mistake(
                 &format!("{other:?} can't be set"),
-                "password, recipient, profile or trunk",
+                "password, recipient, profile, tenant, logo or trunk",
             )
             .into()),
     }
@@ -53,7 +56,7 @@ pub(super) async fn set(
 
 pub(super) async fn show(store: &Store, line: &mut Line<'_>) -> Result<String, CommandError> {
     let rows: Vec<String> = match line
-        .word("users, numbers, trunks, profiles, number, trunk or profile")?
+        .word("users, numbers, trunks, profiles, secrets, covers, number, tenant, trunk, profile or cover")?
         .as_str()
     {
         "users" => people::all_users(store)
@@ -81,7 +84,7 @@ pub(super) async fn show(store: &Store, line: &mut Line<'_>) -> Result<String, C
             return Err(line
                 .mistake(
                     &format!("{other:?} can't be shown"),
-                    "users, numbers, trunks, profiles, number, trunk or profile",
+                    "users, numbers, trunks, profiles, secrets, covers, number, tenant, trunk, profile or cover",
                 )
                 .into());
         }
@@ -94,12 +97,15 @@ pub(super) async fn show(store: &Store, line: &mut Line<'_>) -> Result<String, C
 }
 
 pub(super) async fn remove(store: &Store, line: &mut Line<'_>) -> Result<String, CommandError> {
-    match line.word("recipient, trunk or profile")?.as_str() {
+    match line
+        .word("recipient, secrets, trunk, profile, cover or logo")?
+        .as_str()
+    {
         "trunk" => trunks::remove(store, line).await,
         other => Err(line
             .mistake(
                 &format!("{other:?} can't be removed"),
-                "recipient, trunk or profile",
+                "recipient, secrets, trunk, profile, cover or logo",
             )
             .into()),
     }
@@ -281,6 +287,31 @@ pub(super) async fn whose(store: &Store, domain: Option<&str>) -> Result<Tenant,
             CommandError::Refused("there is no tenant yet: `faxpost init` makes the first".into())
         }),
     }
+}
+
+/// `of TENANT`, by a mail domain or by its name; without it the first tenant.
+pub(super) async fn of_tenant(store: &Store, line: &mut Line<'_>) -> Result<Tenant, CommandError> {
+    if line.peek() != Some("of") {
+        return whose(store, None).await;
+    }
+    line.next();
+    named_tenant(store, line).await
+}
+
+/// A tenant by its name or a mail domain.
+pub(super) async fn named_tenant(
+    store: &Store,
+    line: &mut Line<'_>,
+) -> Result<Tenant, CommandError> {
+    let tenant = line.word("the tenant's name or a mail domain of it")?;
+    if let Some(tenant) = people::tenant_by_name(store, &tenant).await? {
+        return Ok(tenant);
+    }
+    people::tenant_by_domain(store, &tenant)
+        .await?
+        .ok_or_else(|| {
+            CommandError::Refused(format!("no tenant has the name or the domain {tenant}"))
+        })
 }
 
 pub(super) async fn user(store: &Store, address: &str) -> Result<people::User, CommandError> {

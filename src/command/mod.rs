@@ -3,19 +3,28 @@
 //! Today the door is the server's shell, so authority is the right to read the configuration; the
 //! verbs are those that bring a gateway into service.
 
+mod branding;
+mod covers;
 mod directory;
 mod faxes;
 mod grammar;
 mod profiles;
 mod recipients;
 mod secrets;
+#[cfg(test)]
+mod testing;
 mod trunks;
 
 pub use grammar::{Mistake, words};
 
 use std::path::Path;
 
-use crate::{policy::Sending, store::Store, trouble::Trouble};
+use crate::{
+    policy::{Covers, Sending},
+    store::Store,
+    trouble::Trouble,
+    worker::paper::PaperPool,
+};
 
 const VERBS: &str = "add, set, remove, show, cancel, deliver or help";
 
@@ -45,6 +54,13 @@ show users | numbers | trunks | profiles [of TENANT]
 show number +NUMBER                  to whom its faxes are mailed, and how
 show trunk NAME                      its settings, and how it is
 show profile NAME [of TENANT]        its values, and where each comes from
+set tenant TENANT [name NAME] [company NAME|none] [footer TEXT|none]    what its covers say
+set logo [of TENANT], remove logo [of TENANT]   the picture is attached: PNG or JPEG, 512 KB at most
+add cover NAME [of TENANT]           the template is attached; it is tried, and replaces one of that name
+remove cover NAME [of TENANT]
+show covers [of TENANT]              the house's and the tenant's own
+show cover NAME [of TENANT]          its template, to begin one's own with
+show tenant TENANT
 cancel JOB|SUBMISSION                before the call at once, during it after the page in progress
 help
 
@@ -71,7 +87,9 @@ OPTIONS of a trunk:
                                              The longest prefix goes first, then cost, then priority
 
 VALUES of a profile; `inherit` in the place of each gives it back to Basic, then to policies/sending.toml:
-  resolution standard|fine|superfine, paper a4|letter|legal, cover on|off
+  resolution standard|fine|superfine, paper a4|letter|legal
+  cover none|plain|business|confidential|NAME  what goes first: none, or a cover of the house or of the tenant
+  body cover|page|ignore                     the mail's text: on the cover, on pages of its own, or not faxed
   landscape turn|shrink, long split|shrink, blank keep|drop   pages that are not as the paper, or empty
   tone auto|text|photo                       what of a page becomes dots: by its looks, nothing, or all but letters
   dots diffused|clustered                    most detail; or what survives copying and faxing again
@@ -96,6 +114,9 @@ pub enum CommandError {
     /// A name that does not exist, or exists already: a sentence.
     #[error("{0}")]
     Refused(String),
+    /// What it needs is not to be had just now: a sentence.
+    #[error("{0}: try again in a few minutes")]
+    Later(String),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
@@ -107,8 +128,24 @@ impl CommandError {
     pub fn trouble(&self) -> Trouble {
         match self {
             Self::Mistake(_) | Self::Refused(_) => Trouble::Permanent,
+            Self::Later(_) => Trouble::Temporary,
             Self::Store(error) => error.trouble(),
         }
+    }
+}
+
+/// A file that came with a command. Whichever door it came through has read it: a command opens none.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Attachment {
+    /// What its sender calls it.
+    pub name: String,
+    /// The file.
+    pub bytes: Vec<u8>,
+}
+
+impl std::fmt::Debug for Attachment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Attachment({} octets)", self.bytes.len())
     }
 }
 
@@ -123,6 +160,28 @@ pub struct Gateway<'a> {
     pub hostname: &'a str,
     /// The operator's rules of sending, which profiles inherit.
     pub sending: &'a Sending,
+    /// The house's covers, which profiles may name.
+    pub covers: &'a Covers,
+    /// Draws what is to be tried.
+    pub paper: &'a PaperPool,
+    /// The files that came with the command.
+    pub attached: &'a [Attachment],
+}
+
+impl<'a> Gateway<'a> {
+    /// The one file that came with the command.
+    fn attachment(&self, what: &str) -> Result<&'a Attachment, CommandError> {
+        match self.attached {
+            [one] => Ok(one),
+            [] => Err(CommandError::Refused(format!(
+                "attach {what} to the command: at the shell with --attach FILE"
+            ))),
+            _ => Err(CommandError::Refused(format!(
+                "{} files are attached: attach {what} alone",
+                self.attached.len()
+            ))),
+        }
+    }
 }
 
 /// Carries out one command, wholly or not at all; the reply says the new state.
@@ -148,6 +207,15 @@ pub async fn run(gateway: Gateway<'_>, words: &[String]) -> Result<String, Comma
         "add" if line.peek() == Some("secret") => secrets::add(gateway, &mut line).await,
         "show" if line.peek() == Some("secrets") => secrets::show(gateway, &mut line).await,
         "remove" if line.peek() == Some("secrets") => secrets::remove(gateway, &mut line).await,
+        "add" if line.peek() == Some("cover") => covers::add(gateway, &mut line).await,
+        "remove" if line.peek() == Some("cover") => covers::remove(gateway, &mut line).await,
+        "show" if matches!(line.peek(), Some("cover" | "covers")) => {
+            covers::show(gateway, &mut line).await
+        }
+        "set" if line.peek() == Some("tenant") => branding::set(gateway, &mut line).await,
+        "show" if line.peek() == Some("tenant") => branding::show(gateway, &mut line).await,
+        "set" if line.peek() == Some("logo") => branding::set_logo(gateway, &mut line).await,
+        "remove" if line.peek() == Some("logo") => branding::remove_logo(gateway, &mut line).await,
         "add" => directory::add(store, keys, &mut line).await,
         "set" => directory::set(store, keys, &mut line).await,
         "remove" => directory::remove(store, &mut line).await,

@@ -3,8 +3,8 @@
 use faxpost_paper::{Blank, Dots, Landscape, Long, Tone};
 
 use super::{
-    CommandError, Gateway,
-    directory::{taken, whose},
+    CommandError, Gateway, covers,
+    directory::{of_tenant, taken},
     grammar::Line,
 };
 use crate::{
@@ -27,6 +27,7 @@ pub(super) async fn add(gateway: Gateway<'_>, line: &mut Line<'_>) -> Result<Str
     let basic = people::profile(gateway.store, &tenant.tenant_id, BASIC).await?;
     change(&mut profile, line)?;
     fits(gateway, &tenant, &profile, basic.as_ref())?;
+    covers::known(gateway, &tenant, &profile).await?;
     people::change_profile(&mut tx, &profile).await?;
     queue::hours_changed(&mut tx, &tenant.tenant_id).await?;
     tx.commit().await?;
@@ -43,6 +44,7 @@ pub(super) async fn set(gateway: Gateway<'_>, line: &mut Line<'_>) -> Result<Str
     change(&mut profile, line)?;
     let basic = people::profile(gateway.store, &tenant.tenant_id, BASIC).await?;
     fits(gateway, &tenant, &profile, basic.as_ref())?;
+    covers::known(gateway, &tenant, &profile).await?;
     let mut tx = gateway.store.begin().await?;
     people::change_profile(&mut tx, &profile).await?;
     // Faxes that wait for the old hours look at the new ones.
@@ -117,23 +119,6 @@ async fn name_and_tenant(
     line.literal("profile")?;
     let name = line.word("the profile's name: that of a group, or Basic")?;
     Ok((name, of_tenant(store, line).await?))
-}
-
-/// `of TENANT`, by a mail domain or by its name; without it the first tenant.
-async fn of_tenant(store: &Store, line: &mut Line<'_>) -> Result<Tenant, CommandError> {
-    if line.peek() != Some("of") {
-        return whose(store, None).await;
-    }
-    line.next();
-    let tenant = line.word("the tenant's name or a mail domain of it")?;
-    if let Some(tenant) = people::tenant_by_name(store, &tenant).await? {
-        return Ok(tenant);
-    }
-    people::tenant_by_domain(store, &tenant)
-        .await?
-        .ok_or_else(|| {
-            CommandError::Refused(format!("no tenant has the name or the domain {tenant}"))
-        })
 }
 
 fn change(profile: &mut Profile, line: &mut Line<'_>) -> Result<(), CommandError> {
@@ -214,7 +199,8 @@ fn inherited(sending: &Sending, key: &str) -> String {
     let value = match key {
         "resolution" => return "fine  (built in)".to_owned(),
         "paper" => return "a4  (built in)".to_owned(),
-        "cover" => return "on  (built in)".to_owned(),
+        "cover" => sending.cover.clone(),
+        "body" => sending.body.name().to_owned(),
         "hours" => return "always  (built in)".to_owned(),
         "quiet" => return "never  (built in)".to_owned(),
         "allow" => return "all  (built in)".to_owned(),

@@ -37,6 +37,10 @@ pub struct Options {
 pub struct Contents {
     /// The subject, for the cover.
     pub subject: String,
+    /// What the To and Cc lines call their addresses: address and name.
+    pub named: Vec<(String, String)>,
+    /// The sender's own text was taken out, as their profile has it.
+    pub text_ignored: bool,
     /// What becomes pages, in order; the mail's own text among them.
     pub documents: Vec<Document>,
     /// What does not, in order.
@@ -44,6 +48,16 @@ pub struct Contents {
 }
 
 impl Contents {
+    /// What the mail's header calls this address.
+    #[must_use]
+    pub fn name_of(&self, address: &str) -> Option<String> {
+        let found = self
+            .named
+            .iter()
+            .find(|(named, _)| named.eq_ignore_ascii_case(address))?;
+        Some(found.1.clone())
+    }
+
     /// The mail's own text when a cover can print it. A text with tables or pictures has pages of its own.
     #[must_use]
     pub fn cover_text(&self) -> Option<&Document> {

@@ -28,9 +28,28 @@ pub(super) fn read(message: &[u8], options: &Options) -> Option<Contents> {
     }
     Some(Contents {
         subject: mail.subject().unwrap_or_default().trim().to_owned(),
+        named: named(&mail),
         documents,
         left_out: sorter.left_out,
+        ..Contents::default()
     })
+}
+
+/// Names that are looked at: a mail goes to fewer numbers.
+const MOST_NAMES: usize = 1_000;
+
+/// The people in the To and Cc lines. What mail programs write in the name's place when they know none, the
+/// address or the number again, is no name.
+fn named(mail: &Message<'_>) -> Vec<(String, String)> {
+    let lines = [mail.to(), mail.cc()].into_iter().flatten();
+    let all = lines.flat_map(Address::iter).take(MOST_NAMES);
+    let named = all.filter_map(|one| {
+        let (address, name) = (one.address()?.trim(), one.name()?.trim());
+        let name = name.trim_matches(['\'', '"']).trim();
+        let is_name = name.chars().any(char::is_alphabetic) && !name.contains('@');
+        is_name.then(|| (address.to_owned(), name.to_owned()))
+    });
+    named.collect()
 }
 
 /// Where a part stands.

@@ -447,3 +447,26 @@ fn a_mail_with_nothing_in_it_has_no_documents() {
     let contents = read_all(b"From: a@x.example\r\nSubject: x\r\n\r\n\r\n");
     assert_eq!((contents.documents, contents.left_out), (vec![], vec![]));
 }
+
+#[test]
+fn the_header_names_the_people_behind_the_numbers() {
+    let contents = read_all(
+        b"From: a@x.example\r\nTo: \"Durand, Marie\" <+331@fax.example>, +332@fax.example,\r\n \
+          \"+333@fax.example\" <+333@fax.example>, =?utf-8?q?=C3=89lodie?= <Sales.334@FAX.example>\r\n\
+          Cc: '+335' <+335@fax.example>\r\nSubject: x\r\n\r\nHello\r\n",
+    );
+    let name = |address: &str| contents.name_of(address);
+    assert_eq!(name("+331@fax.example").as_deref(), Some("Durand, Marie"));
+    assert_eq!(
+        name("sales.334@fax.example").as_deref(),
+        Some("\u{c9}lodie")
+    );
+    for nobody in [
+        "+332@fax.example",
+        "+333@fax.example",
+        "+335@fax.example",
+        "+336@fax.example",
+    ] {
+        assert_eq!(name(nobody), None, "{nobody}");
+    }
+}

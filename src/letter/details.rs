@@ -1,8 +1,9 @@
 //! What belongs to a result besides its words: kept as data, told in the reader's language.
 
-use faxpost_paper::{Note, PaperError, Reason, ZipFault};
+use faxpost_paper::{Note, PaperError, Reason, TemplateFault, ZipFault};
 use serde::{Deserialize, Serialize};
 
+use super::{CoverSaid, covers};
 use crate::{
     conversion::ConversionFailure,
     documents::{self, LeftOut},
@@ -37,6 +38,8 @@ pub enum Detail {
         /// Why.
         failure: ConversionFailure,
     },
+    /// The mail has nothing but its text, which is not to be faxed.
+    TextIgnored,
 }
 
 impl From<Note> for Said {
@@ -83,6 +86,7 @@ impl Detail {
             Self::NotConverted { name, failure } => {
                 of(name, &conversion_failure(failure, language), language)
             }
+            Self::TextIgnored => covers::TEXT_IGNORED.to(language).to_owned(),
         }
     }
 }
@@ -107,6 +111,10 @@ pub enum Said {
     NotDrawn(PaperFailure),
     /// It could not be made a PDF, and was left out likewise.
     NotConverted(ConversionFailure),
+    /// The mail's own text was not faxed, as its sender's profile has it.
+    TextIgnored,
+    /// Of the cover.
+    Cover(CoverSaid),
 }
 
 impl DocumentNote {
@@ -128,6 +136,8 @@ impl DocumentNote {
                 &missing(&conversion_failure(failure, language), language),
                 language,
             ),
+            Said::TextIgnored => covers::TEXT_IGNORED.to(language).to_owned(),
+            Said::Cover(said) => said.to(language),
         }
     }
 }
@@ -188,7 +198,7 @@ fn of(name: &str, said: &str, language: Language) -> String {
 
 // The English of each is the text of its type.
 
-fn note(note: &Note, language: Language) -> String {
+pub(super) fn note(note: &Note, language: Language) -> String {
     if language == Language::En {
         return note.to_string();
     }
@@ -241,6 +251,7 @@ fn note(note: &Note, language: Language) -> String {
         Note::Cut { page, parts } => format!(
             "la page {page} est plus longue que le papier et a été coupée en {parts} pages"
         ),
+        Note::Template { fault } => format!("{}{}", fault.said, place_fr(fault)),
         Note::BlankLeftOut { pages } => {
             let numbers: Vec<String> = pages.iter().map(u32::to_string).collect();
             match numbers.as_slice() {
@@ -251,7 +262,7 @@ fn note(note: &Note, language: Language) -> String {
     }
 }
 
-fn paper_error(error: &PaperError, language: Language) -> String {
+pub(super) fn paper_error(error: &PaperError, language: Language) -> String {
     if language == Language::En {
         return error.to_string();
     }
@@ -285,10 +296,26 @@ fn paper_error(error: &PaperError, language: Language) -> String {
         ),
         PaperError::Empty { name } => format!("{} est vide", quoted(name)),
         // Faults of this program: what it says of itself is for its makers.
+        PaperError::Template { name, fault } => format!(
+            "la page de garde {} a une erreur{}\u{a0}: {}",
+            quoted(name),
+            place_fr(fault),
+            fault.said
+        ),
+        PaperError::CoverPages { name, limit } => format!(
+            "la page de garde {} fait plus de {limit} pages avant tout texte du message",
+            quoted(name)
+        ),
         PaperError::Setup(said) | PaperError::Compose(said) => {
             format!("la page n'a pas pu être composée\u{a0}: {said}")
         }
     }
+}
+
+fn place_fr(fault: &TemplateFault) -> String {
+    fault.place.map_or_else(String::new, |(line, column)| {
+        format!(" à la ligne {line}, colonne {column}")
+    })
 }
 
 fn reason_fr(reason: Reason) -> String {
@@ -342,7 +369,7 @@ fn conversion_failure(failure: &ConversionFailure, language: Language) -> String
     }
 }
 
-fn paper_failure(failure: &PaperFailure, language: Language) -> String {
+pub(super) fn paper_failure(failure: &PaperFailure, language: Language) -> String {
     if language == Language::En {
         return failure.to_string();
     }

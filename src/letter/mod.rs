@@ -4,6 +4,7 @@
 //! Every phrase stands in `words` in all languages side by side. Lines end in CRLF and have at most
 //! 998 octets (RFC 5322 §2.1.1); the bodies are 7 bit on the wire.
 
+mod covers;
 mod details;
 mod layout;
 mod local;
@@ -15,6 +16,7 @@ mod received;
 mod report;
 mod words;
 
+pub use covers::CoverSaid;
 pub use details::{Detail, DocumentNote, Said};
 pub use notice::{Notice, notice};
 pub use picture::{PictureError, page_picture, page_png, png_of, square_png};

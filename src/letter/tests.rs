@@ -1,4 +1,4 @@
-use faxpost_paper::{Note, PaperError, Reason};
+use faxpost_paper::{Note, PaperError, Reason, TemplateFault};
 
 use super::*;
 use crate::{
@@ -523,6 +523,12 @@ fn what_belongs_to_a_result_is_kept_as_data_and_told_in_the_readers_language() {
         Note::Cut { page: 1, parts: 3 },
         Note::BlankLeftOut { pages: vec![2, 4] },
         Note::PictureMissing,
+        Note::Template {
+            fault: TemplateFault {
+                place: Some((3, 4)),
+                said: "unknown font family: x".into(),
+            },
+        },
         Note::LeftOut,
         Note::Animation,
         Note::AnnotationMissing,
@@ -544,4 +550,63 @@ fn what_belongs_to_a_result_is_kept_as_data_and_told_in_the_readers_language() {
             "{en} {fr}"
         );
     }
+}
+
+#[test]
+fn what_became_of_a_cover_is_said_in_both_languages() {
+    let fault = TemplateFault {
+        place: Some((12, 3)),
+        said: "unknown variable: naem".into(),
+    };
+    let name = || "summer".to_owned();
+    let replaced = |failure| CoverSaid::Replaced {
+        name: name(),
+        failure,
+    };
+    let faulty = PaperFailure::Document(PaperError::Template {
+        name: name(),
+        fault,
+    });
+    let all = vec![
+        replaced(faulty),
+        replaced(PaperFailure::Crashed),
+        CoverSaid::Gone { name: name() },
+        CoverSaid::Drawn(Note::CharactersMissing {
+            count: 2,
+            scripts: vec![faxpost_paper::Script::Han],
+        }),
+    ];
+    let kept = CoverSaid::to_column(&all).unwrap();
+    assert_eq!(CoverSaid::from_column(&kept), all);
+    assert_eq!(CoverSaid::to_column(&[]), None);
+    let said = |language| {
+        let words = |said: &CoverSaid| {
+            let note = DocumentNote {
+                name: String::new(),
+                said: Said::Cover(said.clone()),
+            };
+            note.to(language)
+        };
+        all.iter().map(words).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        said(Language::En),
+        [
+            "the cover “summer” has an error in line 12, column 3: unknown variable: naem; the plain cover was sent in \
+             its place",
+            "the cover “summer” could not be drawn, and the plain one was sent in its place: the document could not be \
+             drawn: the program that draws it failed twice",
+            "there is no cover “summer” any more; the plain one was sent in its place",
+            "the cover: 2 characters (Chinese characters) have no shape in the fonts here and can't be read on the page; ask the \
+             administrator for a font",
+        ]
+    );
+    let french = said(Language::Fr);
+    assert!(
+        french[0].contains("a une erreur à la ligne 12, colonne 3\u{a0}: unknown variable: naem")
+    );
+    assert!(
+        french.iter().all(|words| words.contains("page de garde")),
+        "{french:?}"
+    );
 }

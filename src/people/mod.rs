@@ -6,6 +6,7 @@
 //! [`Store`]: crate::store::Store
 //! [`Tx`]: crate::store::Tx
 
+mod branding;
 mod directory;
 mod enrolment;
 mod guests;
@@ -17,6 +18,10 @@ mod secrets;
 mod settings;
 
 pub use crate::language::Language;
+pub use branding::{
+    Branding, OwnCover, branding, keep_cover, own_cover, own_covers, remove_cover, rename_tenant,
+    set_branding, set_logo,
+};
 pub use directory::{
     Group, Plan, Role, Tenant, User, all_users, default_group, first_operator, first_tenant, group,
     tenant, tenant_by_domain, tenant_by_name, user, user_by_address,

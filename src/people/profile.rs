@@ -11,7 +11,7 @@ use sqlx::{Row as _, any::AnyRow};
 use super::{BASIC, hours::Hours};
 use crate::{
     policy::{
-        Sending,
+        Sending, covers,
         sending::{BATCHES, PRIORITIES},
     },
     store::{Store, StoreError, Tx, new_id},
@@ -48,7 +48,7 @@ const fn number(key: &'static str, column: &'static str, expected: &'static str)
 const SECONDS: &str = "none, or seconds as 60,120,300";
 const COUNT: &str = "a whole number from 1 to 100";
 
-const VALUES: [Value; 23] = [
+const VALUES: [Value; 24] = [
     text("resolution", "resolution", "standard, fine or superfine"),
     text("paper", "paper", "a4, letter or legal"),
     text("landscape", "landscape", "turn or shrink"),
@@ -56,7 +56,12 @@ const VALUES: [Value; 23] = [
     text("blank", "blank_pages", "keep or drop"),
     text("tone", "tone", "auto, text or photo"),
     text("dots", "dots", "diffused or clustered"),
-    number("cover", "cover", "on or off"),
+    text(
+        "cover",
+        "cover",
+        "none, plain, business, confidential, or another cover's name",
+    ),
+    text("body", "body", "cover, page or ignore"),
     number(
         "priority",
         "priority",
@@ -120,8 +125,6 @@ impl Profile {
     pub fn says(&self, key: &str) -> Option<String> {
         let stored = self.values.get(key)?.as_str();
         Some(match (key, stored) {
-            ("cover", "0") => "off".to_owned(),
-            ("cover", _) => "on".to_owned(),
             ("hours", "") => "always".to_owned(),
             ("quiet", "") => "never".to_owned(),
             ("allow", "") => "all".to_owned(),
@@ -182,10 +185,11 @@ fn stored(key: &str, written: &str) -> Option<String> {
         "tone" => one_of(&["auto", "text", "photo"]),
         "dots" => one_of(&["diffused", "clustered"]),
         "cover" => match written {
-            "on" => Some("1".to_owned()),
-            "off" => Some("0".to_owned()),
-            _ => None,
+            "on" => Some(covers::PLAIN.to_owned()),
+            "off" | covers::NONE => Some(covers::NONE.to_owned()),
+            name => covers::is_cover_name(name).then(|| name.to_owned()),
         },
+        "body" => one_of(&["cover", "page", "ignore"]),
         "priority" => whole(PRIORITIES),
         "calls" | "tries" => whole(1..=100),
         "batch" => whole((*BATCHES.start()).into()..=(*BATCHES.end()).into()),
@@ -291,6 +295,12 @@ impl Rules {
         let said = |key: &str| profiles.iter().find_map(|profile| profile.values.get(key));
         if let Some(priority) = said("priority") {
             sending.priority = read("priority", priority)?;
+        }
+        if let Some(cover) = said("cover") {
+            sending.cover.clone_from(cover);
+        }
+        if let Some(body) = said("body") {
+            sending.body = read("body", body)?;
         }
         if let Some(unreadable) = said("unreadable") {
             sending.unreadable = read("unreadable", unreadable)?;

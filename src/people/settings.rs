@@ -1,7 +1,7 @@
 //! What applies to a user: the tenant's values, the profile's, the user's own, the nearest first.
 //!
 //! A group uses the profile with its own name; what that leaves open is `Basic`'s, and what that
-//! leaves open is the house's: fine resolution, A4, with a cover.
+//! leaves open is the house's: fine resolution, A4.
 
 use faxpost_t4::Resolution;
 use sqlx::Row as _;
@@ -37,8 +37,6 @@ pub struct Settings {
     pub resolution: Resolution,
     /// Paper.
     pub paper: Paper,
-    /// A cover goes first.
-    pub cover: bool,
     /// What they read.
     pub language: Language,
     /// IANA name.
@@ -59,7 +57,7 @@ pub async fn settings_for(
     let row = sqlx::query(
         "SELECT u.group_id, u.language AS own_language, u.caller_number, t.language, t.time_zone,
                 COALESCE(p.resolution, b.resolution) AS resolution,
-                COALESCE(p.paper, b.paper) AS paper, COALESCE(p.cover, b.cover) AS cover
+                COALESCE(p.paper, b.paper) AS paper
          FROM fax_user u
          JOIN tenant t ON t.tenant_id = u.tenant_id
          JOIN user_group g ON g.tenant_id = u.tenant_id AND g.group_id = u.group_id
@@ -80,7 +78,6 @@ pub async fn settings_for(
     };
     let resolution: Option<String> = row.try_get("resolution")?;
     let paper: Option<String> = row.try_get("paper")?;
-    let cover: Option<i64> = row.try_get("cover")?;
     let caller_number: Option<String> = row.try_get("caller_number")?;
     let caller_number = match caller_number {
         Some(number) => Some(number),
@@ -94,7 +91,6 @@ pub async fn settings_for(
     Ok(Settings {
         resolution: resolution.map_or(Ok(Resolution::Fine), resolution_named)?,
         paper: paper.map_or(Ok(Paper::A4), |paper| known("profile", "paper", paper))?,
-        cover: cover.is_none_or(|cover| cover != 0),
         language,
         time_zone: row.try_get("time_zone")?,
         caller_number,

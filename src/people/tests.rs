@@ -132,20 +132,19 @@ on_each_database! {
         let at_first = Settings {
             resolution: Resolution::Fine,
             paper: Paper::A4,
-            cover: true,
             language: Language::Fr,
             time_zone: "Europe/Paris".to_owned(),
             caller_number: None,
         };
         assert_eq!(settings().await, at_first);
-        run(&store, "UPDATE profile SET resolution = 'standard', cover = 0 WHERE tenant_id = $1",
+        run(&store, "UPDATE profile SET resolution = 'standard' WHERE tenant_id = $1",
             &[&house.tenant_id]).await;
-        let basic = Settings { resolution: Resolution::Standard, cover: false, ..at_first };
+        let basic = Settings { resolution: Resolution::Standard, ..at_first };
         assert_eq!(settings().await, basic);
-        run(&store, "INSERT INTO profile (profile_id, tenant_id, name, paper, cover)
-                     VALUES ($1, $2, 'Default', 'legal', 1)",
+        run(&store, "INSERT INTO profile (profile_id, tenant_id, name, paper)
+                     VALUES ($1, $2, 'Default', 'legal')",
             &[&crate::store::new_id(), &house.tenant_id]).await;
-        let own = Settings { paper: Paper::Legal, cover: true, ..basic };
+        let own = Settings { paper: Paper::Legal, ..basic };
         assert_eq!(settings().await, own);
         let ann = user(&store, &house.tenant_id, &house.user_id).await.unwrap().unwrap();
         let mut tx = store.begin().await.unwrap();

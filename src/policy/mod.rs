@@ -4,6 +4,7 @@
 //! it holds.
 
 pub mod accepting;
+pub mod covers;
 pub mod dial;
 pub mod retention;
 pub mod senders;
@@ -16,14 +17,17 @@ use std::{
 };
 
 pub use accepting::{Accepting, SameMail};
+pub use covers::Covers;
 pub use retention::Retention;
-pub use sending::{Sending, Unreadable};
+pub use sending::{Body, Sending, Unreadable};
 
 /// All rules.
 #[derive(Clone, Debug)]
 pub struct Policies {
     /// What counts as the same mail again.
     pub accepting: Accepting,
+    /// What covers look like.
+    pub covers: Covers,
     /// How numbers are read.
     pub dial: dial::DialPlan,
     /// How long what could not be delivered is kept.
@@ -44,6 +48,7 @@ impl Policies {
     pub fn load(folder: Option<&Path>) -> Result<Self, PolicyError> {
         Ok(Self {
             accepting: Accepting::load(folder)?,
+            covers: Covers::load(folder)?,
             dial: dial::DialPlan::load(folder)?,
             retention: Retention::load(folder)?,
             senders: senders::SenderRules::load(folder)?,
@@ -75,6 +80,7 @@ pub fn look(folder: &Path) -> Vec<String> {
             error => error.to_string(),
         }));
     }
+    faults.extend(Covers::load(some).err().map(|error| error.to_string()));
     let strangers = std::fs::read_dir(folder).into_iter().flatten().flatten();
     for entry in strangers {
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -99,6 +105,14 @@ pub enum PolicyError {
         path: PathBuf,
         /// Why.
         source: std::io::Error,
+    },
+    /// The file is no cover's template.
+    #[error("{}: {message}", path.display())]
+    Cover {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong and what would be right.
+        message: String,
     },
     /// The file holds what it should not.
     #[error("{file}:{line}: {message}")]

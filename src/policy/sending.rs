@@ -5,7 +5,7 @@ use std::path::Path;
 use faxpost_paper::{Blank, Dots, Fit, Landscape, Long, Tone};
 use serde::Deserialize;
 
-use super::PolicyError;
+use super::{PolicyError, covers};
 
 pub(super) const FILE: &str = "sending.toml";
 const BUILT_IN: &str = include_str!("../../policies/sending.toml");
@@ -39,6 +39,44 @@ impl std::str::FromStr for Unreadable {
     }
 }
 
+/// Where the text of a mail goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Body {
+    /// On the cover; where there is none, or it can't hold it (tables, pictures), it has pages of its own.
+    #[default]
+    Cover,
+    /// It has pages of its own, before the attachments.
+    Page,
+    /// Nowhere, and the report says so.
+    Ignore,
+}
+
+impl Body {
+    /// As people and tables write it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cover => "cover",
+            Self::Page => "page",
+            Self::Ignore => "ignore",
+        }
+    }
+}
+
+impl std::str::FromStr for Body {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "cover" => Ok(Self::Cover),
+            "page" => Ok(Self::Page),
+            "ignore" => Ok(Self::Ignore),
+            _ => Err(()),
+        }
+    }
+}
+
 /// The rules of trying again.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -63,6 +101,12 @@ pub struct Sending {
     /// What an attachment that can't be drawn does to its fax.
     #[serde(default)]
     pub unreadable: Unreadable,
+    /// The name of the cover that goes first, or [`NONE`](super::covers::NONE).
+    #[serde(default = "plain")]
+    pub cover: String,
+    /// Where the text of a mail goes.
+    #[serde(default)]
+    pub body: Body,
     /// Seconds of waiting that make up for one step of priority; 0: none do.
     #[serde(default = "normal_age")]
     pub age_s: u32,
@@ -83,6 +127,10 @@ pub struct Sending {
     pub dots: Dots,
     /// The ladder.
     pub wait_s: Ladder,
+}
+
+fn plain() -> String {
+    covers::PLAIN.to_owned()
 }
 
 fn normal_priority() -> i64 {
@@ -139,6 +187,17 @@ impl Sending {
                 message: format!(
                     "a call can't carry {} faxes: 1 to 20 are possible",
                     rules.batch
+                ),
+            });
+        }
+        if rules.cover != covers::NONE && !covers::is_cover_name(&rules.cover) {
+            return Err(PolicyError::Rule {
+                file: FILE,
+                line: 0,
+                message: format!(
+                    "no cover can be called {:?}: {}, or none",
+                    rules.cover,
+                    covers::NAMES
                 ),
             });
         }

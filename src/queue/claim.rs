@@ -19,6 +19,8 @@ pub(super) struct Job {
     pub submission_id: String,
     pub user_id: String,
     pub destination: String,
+    /// The envelope recipient as it was given.
+    pub recipient: String,
     pub sub_address: Option<String>,
     /// Its mail gives a password for the far machine.
     pub password: bool,
@@ -42,6 +44,7 @@ impl Job {
             submission_id: "s".into(),
             user_id: "u".into(),
             destination: "+33123456789".into(),
+            recipient: "+33123456789@fax.example".into(),
             sub_address: None,
             password: false,
             state: State::Dialling,
@@ -57,7 +60,7 @@ impl Job {
 }
 
 const COLUMNS: &str =
-    "tenant_id, job_id, submission_id, user_id, destination, sub_address, password, state, tries,
+    "tenant_id, job_id, submission_id, user_id, destination, recipient, sub_address, password, state, tries,
      rendition_id, cover_custody_id, pages_total, lease_owner, lease_until, deadline";
 
 /// Which rows another claim has now are passed over on PostgreSQL; SQLite has one writer, so there are none.
@@ -76,6 +79,7 @@ fn job(row: &sqlx::any::AnyRow) -> Result<Job, StoreError> {
         submission_id: row.try_get("submission_id")?,
         user_id: row.try_get("user_id")?,
         destination: row.try_get("destination")?,
+        recipient: row.try_get("recipient")?,
         sub_address: row.try_get("sub_address")?,
         password: row.try_get::<i64, _>("password")? != 0,
         state: state

@@ -9,6 +9,7 @@ mod batch;
 mod cancel;
 mod claim;
 mod closing;
+mod covers;
 mod dialler;
 mod fair;
 mod heads;
@@ -48,7 +49,7 @@ pub use state::State;
 use crate::{
     conversion::Converters,
     line::FaxLine,
-    policy::Sending,
+    policy::{Covers, Sending},
     store::{Node, Store},
     vault::Custody,
     worker::paper::PaperPool,
@@ -67,6 +68,9 @@ struct Inner {
     converters: Converters,
     line: Arc<dyn FaxLine>,
     policy: Sending,
+    covers: Covers,
+    /// Covers that used up their limits.
+    resting: covers::Resting,
     hostname: String,
     report_from: String,
     renderers: usize,
@@ -99,6 +103,8 @@ pub struct Setup {
     pub line: Arc<dyn FaxLine>,
     /// How a fax is tried again.
     pub policy: Sending,
+    /// The house's covers.
+    pub covers: Covers,
     /// Our name.
     pub hostname: String,
     /// The From of reports.
@@ -136,6 +142,8 @@ impl Queue {
                 converters: setup.converters,
                 line: setup.line,
                 policy: setup.policy,
+                covers: setup.covers,
+                resting: covers::Resting::default(),
                 hostname: setup.hostname,
                 report_from: setup.report_from,
                 renderers: setup.renderers,

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use faxpost_paper::{Cover, Input, Limits, PageSetup};
+use faxpost_paper::{Input, Limits, PageSetup};
 use faxpost_t4::{FaxPage, tiff};
 use sqlx::Row;
 use tokio_util::sync::CancellationToken;
@@ -15,16 +15,16 @@ use super::{
     Inner, claim,
     claim::Job,
     closing::{self, Closing},
-    heads, jobs, moves, pages, profiles, routes,
+    covers, heads, jobs, moves, pages, profiles, routes,
     state::State,
 };
 use crate::{
     clock::now_ms,
     conversion::ConversionFailure,
     documents::{self, Contents, Document, Kind, LeftOut, Password, Reason},
-    letter::{Detail, DocumentNote, Said},
+    letter::{CoverSaid, Detail, DocumentNote, Said},
     people::{self, Settings},
-    policy::Unreadable,
+    policy::{Body, Unreadable},
     store::{StoreError, Topic, new_id},
     trouble::Trouble,
     vault::{CustodyError, NewItem, What},
@@ -74,7 +74,7 @@ async fn next(queue: &Inner) -> Result<Option<Vec<Job>>, StoreError> {
 }
 
 /// Why jobs can't get their pages.
-enum Failure {
+pub(super) enum Failure {
     /// The mail itself is at fault: the jobs fail with these words.
     Mail {
         outcome: &'static str,
@@ -188,15 +188,13 @@ struct Rendition {
     pages: u32,
     setup: PageSetup,
     settings: Settings,
-    sender: Sender,
+    sender: covers::Sender,
+    /// How the covers look; `None`: there is none.
+    look: Option<covers::Look>,
+    /// Where the mail's text went.
+    body: Body,
     /// Of the user's faxes.
     priority: i64,
-}
-
-struct Sender {
-    name: String,
-    company: String,
-    accepted_at: i64,
 }
 
 async fn prepare(queue: &Inner, jobs: &[Job]) -> Result<(Rendition, Contents), Failure> {
@@ -241,7 +239,12 @@ async fn prepare(queue: &Inner, jobs: &[Job]) -> Result<(Rendition, Contents), F
         .await
         .map_err(|error| Failure::Ours(error.to_string()))?;
     let unreadable = rules.sending.unreadable;
-    let contents = fit(contents, unreadable)?;
+    let look = covers::look(queue, &job.tenant_id, &rules.sending.cover).await?;
+    let (contents, body) = placed(
+        fit(contents, unreadable)?,
+        rules.sending.body,
+        look.is_some(),
+    )?;
     let setup = PageSetup {
         fit: rules.sending.fit(),
         tone: rules.sending.tone,
@@ -249,18 +252,15 @@ async fn prepare(queue: &Inner, jobs: &[Job]) -> Result<(Rendition, Contents), F
         ..pages::setup(&settings)
     };
     let key = serde_json::to_string(&setup).map_err(|error| Failure::Ours(error.to_string()))?;
-    let sender = Sender {
-        name: user.name,
-        company: tenant.name,
-        accepted_at,
-    };
+    let sender = covers::Sender::of(user, tenant, accepted_at);
     let made = sqlx::query(
         "SELECT rendition_id, pages FROM rendition
-         WHERE tenant_id = $1 AND submission_id = $2 AND page_setup = $3 AND pages IS NOT NULL",
+         WHERE tenant_id = $1 AND submission_id = $2 AND page_setup = $3 AND body = $4 AND pages IS NOT NULL",
     )
     .bind(&job.tenant_id)
     .bind(&job.submission_id)
     .bind(&key)
+    .bind(body.name())
     .fetch_optional(queue.store.reader())
     .await
     .map_err(StoreError::from)?;
@@ -273,6 +273,8 @@ async fn prepare(queue: &Inner, jobs: &[Job]) -> Result<(Rendition, Contents), F
             setup,
             settings,
             sender,
+            look,
+            body,
             priority,
         };
         return Ok((rendition, contents));
@@ -280,7 +282,7 @@ async fn prepare(queue: &Inner, jobs: &[Job]) -> Result<(Rendition, Contents), F
     let how = How {
         password: password.as_ref(),
         setup,
-        cover: settings.cover,
+        body,
         unreadable,
     };
     let (drawn, notes) = draw(queue, &contents, &how).await?;
@@ -293,7 +295,7 @@ async fn prepare(queue: &Inner, jobs: &[Job]) -> Result<(Rendition, Contents), F
     // Without pages there is still something to tell.
     let kept = match drawn.is_empty() && notes.is_empty() {
         true => None,
-        false => Some(keep_rendition(queue, job, &key, &drawn, &notes).await?),
+        false => Some(keep_rendition(queue, job, (&key, body), &drawn, &notes).await?),
     };
     let rendition_id = kept.filter(|_| pages > 0);
     let rendition = Rendition {
@@ -302,6 +304,8 @@ async fn prepare(queue: &Inner, jobs: &[Job]) -> Result<(Rendition, Contents), F
         setup,
         settings,
         sender,
+        look,
+        body,
         priority,
     };
     Ok((rendition, contents))
@@ -349,12 +353,40 @@ fn fit(contents: Option<Contents>, unreadable: Unreadable) -> Result<Contents, F
     Ok(contents)
 }
 
+/// Puts the mail's own text where its sender's profile has it, and says where that is. A text that no cover can
+/// print has pages of its own.
+fn placed(contents: Contents, body: Body, cover: bool) -> Result<(Contents, Body), Failure> {
+    let mut contents = contents;
+    let (own, others): (Vec<Document>, Vec<Document>) = std::mem::take(&mut contents.documents)
+        .into_iter()
+        .partition(|document| document.own_text);
+    match body {
+        Body::Ignore => {
+            if others.is_empty() && !cover {
+                return Err(Failure::Mail {
+                    outcome: "mail-empty",
+                    note: Some(Detail::TextIgnored),
+                });
+            }
+            contents.text_ignored = !own.is_empty();
+            contents.documents = others;
+            Ok((contents, Body::Ignore))
+        }
+        Body::Cover | Body::Page => {
+            contents.documents = own.into_iter().chain(others).collect();
+            let on_cover = body == Body::Cover && cover && contents.cover_text().is_some();
+            let body = if on_cover { Body::Cover } else { Body::Page };
+            Ok((contents, body))
+        }
+    }
+}
+
 /// How the documents of a mail are drawn.
 struct How<'a> {
     password: Option<&'a Password>,
     setup: PageSetup,
-    /// A cover goes first.
-    cover: bool,
+    /// Where the mail's text goes.
+    body: Body,
     unreadable: Unreadable,
 }
 
@@ -367,7 +399,7 @@ async fn draw(
     let mut drawn = Vec::new();
     let mut notes = Vec::new();
     let mut first_failure = None;
-    let on_cover = contents.cover_text().filter(|_| how.cover);
+    let on_cover = contents.cover_text().filter(|_| how.body == Body::Cover);
     let left = || {
         contents
             .documents
@@ -420,6 +452,12 @@ async fn draw(
         notes.push(DocumentNote {
             name: String::new(),
             said: Said::LeftOut(Reason::Remote { count: *remote }),
+        });
+    }
+    if contents.text_ignored {
+        notes.push(DocumentNote {
+            name: String::new(),
+            said: Said::TextIgnored,
         });
     }
     notes.extend(contents.left_out.iter().map(|part| DocumentNote {
@@ -534,7 +572,7 @@ fn input(document: &Document, password: Option<&Password>) -> Result<Input, Fail
     })
 }
 
-fn not_drawn(name: &str, failure: &PaperFailure) -> Failure {
+pub(super) fn not_drawn(name: &str, failure: &PaperFailure) -> Failure {
     match failure.trouble() {
         Trouble::Temporary => Failure::Ours(failure.to_string()),
         Trouble::Permanent => Failure::Mail {
@@ -554,7 +592,7 @@ fn written(pages: &[FaxPage]) -> Result<Vec<u8>, Failure> {
 async fn keep_rendition(
     queue: &Inner,
     job: &Job,
-    key: &str,
+    (key, body): (&str, Body),
     drawn: &[FaxPage],
     notes: &[DocumentNote],
 ) -> Result<String, Failure> {
@@ -591,8 +629,9 @@ async fn keep_rendition(
         recorded.map_err(|error| Failure::Ours(error.to_string()))?;
     }
     sqlx::query(
-        "INSERT INTO rendition (rendition_id, tenant_id, submission_id, page_setup, pages, custody_id, notes, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO rendition (rendition_id, tenant_id, submission_id, page_setup, pages, custody_id, notes, created_at,
+                                body)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
     .bind(&rendition_id)
     .bind(&job.tenant_id)
@@ -602,6 +641,7 @@ async fn keep_rendition(
     .bind(kept.as_ref().map(|kept| kept.custody_id.as_str()))
     .bind(serde_json::to_string(notes).unwrap_or_else(|_| "[]".into()))
     .bind(now_ms())
+    .bind(body.name())
     .execute(tx.conn())
     .await
     .map_err(StoreError::from)?;
@@ -616,10 +656,20 @@ async fn finish(
     rendition: &Rendition,
     contents: &Contents,
 ) -> Result<(), Failure> {
-    let cover = if rendition.settings.cover {
-        draw_cover(queue, job, rendition, contents).await?
-    } else {
-        Vec::new()
+    let (cover, said) = match &rendition.look {
+        Some(look) => {
+            let cover = covers::content(
+                job,
+                &rendition.sender,
+                &rendition.settings,
+                contents,
+                rendition.body,
+                rendition.pages,
+            );
+            let (done, said) = covers::draw(queue, look, cover, rendition.setup).await?;
+            (done.pages, said)
+        }
+        None => (Vec::new(), Vec::new()),
     };
     let kept = if cover.is_empty() {
         None
@@ -653,12 +703,13 @@ async fn finish(
             .map_err(|error| Failure::Ours(error.to_string()))?;
     }
     sqlx::query(
-        "UPDATE job SET rendition_id = $1, cover_custody_id = $2, pages_total = $3
-         WHERE tenant_id = $4 AND job_id = $5 AND state = $6",
+        "UPDATE job SET rendition_id = $1, cover_custody_id = $2, pages_total = $3, cover_notes = $4
+         WHERE tenant_id = $5 AND job_id = $6 AND state = $7",
     )
     .bind(&rendition.rendition_id)
     .bind(kept.as_ref().map(|kept| kept.custody_id.as_str()))
     .bind(i64::from(total))
+    .bind(CoverSaid::to_column(&said))
     .bind(&job.tenant_id)
     .bind(&job.job_id)
     .bind(State::Rendering.name())
@@ -689,37 +740,60 @@ async fn finish(
     Ok(())
 }
 
-async fn draw_cover(
-    queue: &Inner,
-    job: &Job,
-    rendition: &Rendition,
-    contents: &Contents,
-) -> Result<Vec<FaxPage>, Failure> {
-    let text = contents.cover_text();
-    let cover = Cover {
-        organisation: rendition.sender.company.clone(),
-        from_name: rendition.sender.name.clone(),
-        from_number: rendition.settings.caller_number.clone().unwrap_or_default(),
-        to_name: String::new(),
-        to_number: job.destination.clone(),
-        date: pages::local_date(rendition.sender.accepted_at, &rendition.settings),
-        subject: contents.subject.clone(),
-        document_pages: rendition.pages,
-        message: text.map_or_else(String::new, |text| {
-            String::from_utf8_lossy(&text.bytes).into_owned()
-        }),
-        message_is_html: text.is_some_and(|text| matches!(text.kind, Kind::Html { .. })),
-        notice: String::new(),
-        language: pages::language(&rendition.settings),
-    };
-    let request = PaperRequest::Cover {
-        cover,
-        setup: rendition.setup,
-    };
-    let done = queue
-        .paper
-        .render(&request, queue.paper_deadline)
-        .await
-        .map_err(|failure| not_drawn("cover", &failure))?;
-    Ok(done.pages)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contents(own: &[bool]) -> Contents {
+        let document = |own_text: &bool| Document {
+            name: if *own_text { "" } else { "a.pdf" }.to_owned(),
+            kind: if *own_text { Kind::Text } else { Kind::Pdf },
+            bytes: Vec::new(),
+            own_text: *own_text,
+        };
+        Contents {
+            documents: own.iter().map(document).collect(),
+            ..Contents::default()
+        }
+    }
+
+    #[test]
+    fn the_text_goes_where_the_profile_has_it() {
+        let place = |own: &[bool], body, cover| match placed(contents(own), body, cover) {
+            Ok((contents, body)) => {
+                let own = contents.documents.iter().map(|one| one.own_text);
+                Some((own.collect::<Vec<_>>(), contents.text_ignored, body))
+            }
+            Err(_) => None,
+        };
+        let both = &[false, true][..];
+        let first = vec![true, false];
+        assert_eq!(
+            place(both, Body::Cover, true),
+            Some((first.clone(), false, Body::Cover))
+        );
+        // Without a cover it is not lost.
+        assert_eq!(
+            place(both, Body::Cover, false),
+            Some((first.clone(), false, Body::Page))
+        );
+        assert_eq!(
+            place(both, Body::Page, true),
+            Some((first, false, Body::Page))
+        );
+        assert_eq!(
+            place(both, Body::Ignore, false),
+            Some((vec![false], true, Body::Ignore))
+        );
+        assert_eq!(
+            place(&[false], Body::Ignore, false),
+            Some((vec![false], false, Body::Ignore))
+        );
+        // A cover alone has still its subject; nothing at all is no fax.
+        assert_eq!(
+            place(&[true], Body::Ignore, true),
+            Some((vec![], true, Body::Ignore))
+        );
+        assert_eq!(place(&[true], Body::Ignore, false), None);
+    }
 }

@@ -14,7 +14,7 @@ use super::{
     records::{self, page_number},
 };
 use crate::{
-    letter::{self, Attempt, Detail, DocumentNote, Report, ReportJob},
+    letter::{self, Attempt, CoverSaid, Detail, DocumentNote, Report, ReportJob, Said},
     people,
     relay::{self, Draft},
     store::{Topic, Tx},
@@ -150,8 +150,8 @@ async fn facts(queue: &Inner, draft: &Draft, submission_id: &str) -> anyhow::Res
     let user_id: String = submission.try_get("user_id")?;
     let settings = people::settings_for(&queue.store, &draft.tenant_id, &user_id).await?;
     let rows = sqlx::query(
-        "SELECT job_id, destination, sub_address, state, tries, rendition_id, cover_custody_id, pages_total,
-                pages_confirmed, outcome, outcome_note, finished_at
+        "SELECT job_id, destination, sub_address, state, tries, rendition_id, cover_custody_id, cover_notes,
+                pages_total, pages_confirmed, outcome, outcome_note, finished_at
          FROM job WHERE tenant_id = $1 AND submission_id = $2 ORDER BY job_id",
     )
     .bind(&draft.tenant_id)
@@ -160,7 +160,9 @@ async fn facts(queue: &Inner, draft: &Draft, submission_id: &str) -> anyhow::Res
     .await?;
     let mut jobs = Vec::new();
     let mut picture = None;
+    let mut notes = rendition_notes(queue, &draft.tenant_id, submission_id).await?;
     for row in &rows {
+        add_cover_notes(&mut notes, row)?;
         let job_id: String = row.try_get("job_id")?;
         let pages = page_number(row.try_get::<Option<i64>, _>("pages_total")?.unwrap_or(0));
         if picture.is_none() {
@@ -211,7 +213,7 @@ async fn facts(queue: &Inner, draft: &Draft, submission_id: &str) -> anyhow::Res
         submission_id: submission_id.to_owned(),
         proof: submission.try_get("proof")?,
         jobs,
-        notes: rendition_notes(queue, &draft.tenant_id, submission_id).await?,
+        notes,
         first_page_png: picture,
     })
 }
@@ -249,6 +251,23 @@ async fn last_attempt(
     }))
 }
 
+/// What is to be told of a job's cover, once for all jobs of which it is the same.
+fn add_cover_notes(notes: &mut Vec<DocumentNote>, job: &sqlx::any::AnyRow) -> anyhow::Result<()> {
+    let Some(said) = job.try_get::<Option<String>, _>("cover_notes")? else {
+        return Ok(());
+    };
+    for said in CoverSaid::from_column(&said) {
+        let note = DocumentNote {
+            name: String::new(),
+            said: Said::Cover(said),
+        };
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+    Ok(())
+}
+
 async fn rendition_notes(
     queue: &Inner,
     tenant_id: &str,
@@ -263,7 +282,12 @@ async fn rendition_notes(
     .await?;
     let mut all = Vec::new();
     for list in notes {
-        all.extend(serde_json::from_str::<Vec<DocumentNote>>(&list)?);
+        // Of two renditions of one mail, drawn before and after a change of its profile, most is the same.
+        for note in serde_json::from_str::<Vec<DocumentNote>>(&list)? {
+            if !all.contains(&note) {
+                all.push(note);
+            }
+        }
     }
     Ok(all)
 }

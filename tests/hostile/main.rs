@@ -4,6 +4,7 @@
 //! A new kind of document adds its attacks to `ATTACKS`.
 #![allow(clippy::unwrap_used)]
 
+mod covers;
 #[path = "../../crates/paper/tests/made/mod.rs"]
 mod made;
 mod pdfs;
@@ -16,7 +17,7 @@ use std::time::{Duration, Instant};
 use faxpost::trouble::Trouble;
 use faxpost::worker::paper::{PaperDone, PaperFailure, PaperPool, PaperRequest};
 use faxpost::worker::{Kind, Limits, Program};
-use faxpost_paper::{Cover, Input, PageSetup};
+use faxpost_paper::{Cover, Input, PageSetup, Template};
 
 /// A document that is made to hurt.
 pub struct Attack {
@@ -36,6 +37,8 @@ pub enum Make {
     Text(fn() -> String),
     /// A cover, whose fields are the attack.
     Cover(fn() -> Cover),
+    /// A cover's template, as it is tried when it is uploaded.
+    Template(fn() -> String),
 }
 
 /// What must come of an attack.
@@ -47,9 +50,16 @@ pub enum Ends {
     Drawn,
     /// A refusal of the document itself, no limit.
     Refused,
+    /// A limit.
+    Limited,
 }
 
-const ATTACKS: [&[Attack]; 3] = [pdfs::ATTACKS, pictures::ATTACKS, texts::ATTACKS];
+const ATTACKS: [&[Attack]; 4] = [
+    pdfs::ATTACKS,
+    pictures::ATTACKS,
+    texts::ATTACKS,
+    covers::ATTACKS,
+];
 
 /// What every document has to end in, on a machine of one's own.
 const MOST: Duration = Duration::from_secs(15);
@@ -73,7 +83,17 @@ fn request(make: &Make) -> PaperRequest {
         Make::Text(make) => Input::Text { name, text: make() },
         Make::Cover(make) => {
             return PaperRequest::Cover {
-                cover: make(),
+                cover: Box::new(make()),
+                setup,
+            };
+        }
+        Make::Template(make) => {
+            return PaperRequest::TryCover {
+                template: Template {
+                    name: "mine".to_owned(),
+                    source: make(),
+                },
+                logo: None,
                 setup,
             };
         }
@@ -94,7 +114,7 @@ fn judge(attack: &Attack, result: &Result<PaperDone, PaperFailure>) -> Result<()
     let fits = match (result, attack.ends) {
         (Ok(done), Ends::Clearly | Ends::Drawn) => !done.pages.is_empty(),
         (Err(PaperFailure::Document(_)), Ends::Clearly | Ends::Refused) => true,
-        (Err(PaperFailure::Limit(_)), Ends::Clearly) => true,
+        (Err(PaperFailure::Limit(_)), Ends::Clearly | Ends::Limited) => true,
         _ => false,
     };
     let told = match result {

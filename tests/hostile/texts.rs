@@ -66,7 +66,7 @@ pub const ATTACKS: &[Attack] = &[
                 date: source(),
                 subject: source(),
                 message: source(),
-                notice: source(),
+                footer: source(),
                 ..Cover::default()
             }
         }),
@@ -81,7 +81,7 @@ pub const ATTACKS: &[Attack] = &[
                 to_name: long(),
                 subject: long(),
                 message: long(),
-                notice: long(),
+                footer: long(),
                 ..Cover::default()
             }
         }),

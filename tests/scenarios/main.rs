@@ -6,6 +6,7 @@ mod support;
 
 mod batch;
 mod carriers;
+mod covers;
 mod endings;
 mod fallback;
 mod forms;

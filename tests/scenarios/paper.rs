@@ -81,8 +81,10 @@ async fn a_document_is_drawn_once_for_all_its_numbers_and_each_has_a_cover_of_it
             .await,
         rig.count("SELECT COUNT(*) FROM custody WHERE what = 'rendition'")
             .await,
+        rig.count("SELECT COUNT(*) FROM custody WHERE what = 'cover'")
+            .await,
     ];
-    assert_eq!(counts, [1, 1, 3, 1]);
+    assert_eq!(counts, [1, 1, 3, 1, 3]);
     // Drawn once, not drawn thrice and kept once.
     assert_eq!(
         rig.logs()

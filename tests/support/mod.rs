@@ -242,7 +242,9 @@ impl Rig {
             std::fs::create_dir(dir.path().join(folder)).unwrap();
         }
         for (file, text) in &how.policies {
-            std::fs::write(dir.path().join("policies").join(file), text).unwrap();
+            let path = dir.path().join("policies").join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
         }
         let sink = Sink::start(local(0)).await.unwrap();
         let far = local(ports::free());

@@ -29,8 +29,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("warm: {:?}", start.elapsed());
     let start = Instant::now();
     let pages = match file.as_str() {
-        "cover-en" => cover(&sample(Language::En), &setup)?,
-        "cover-fr" => cover(&sample(Language::Fr), &setup)?,
+        "cover-en" => cover(&sample(Language::En), &setup)?.pages,
+        "cover-fr" => cover(&sample(Language::Fr), &setup)?.pages,
         _ => document(file, &setup)?,
     };
     println!("{} pages in {:?}", pages.len(), start.elapsed());
@@ -130,12 +130,12 @@ fn sample(language: Language) -> Cover {
         date: "21 November 2026, 21:40".into(),
         subject: "Signed agreement no. 2026-114 and annexes".into(),
         message,
-        message_is_html: false,
         document_pages: 3,
-        notice: "This fax is meant for the recipient named above. If it reached you by mistake, \
+        footer: "This fax is meant for the recipient named above. If it reached you by mistake, \
                  please tell the sender and destroy it."
             .into(),
         language,
+        ..Cover::default()
     }
 }
 

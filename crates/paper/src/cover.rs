@@ -1,19 +1,34 @@
 //! The cover: who, to whom, when, how many pages, about what, and the mail's own text.
+//!
+//! What it looks like is a typst template's to say (`docs/covers.md`): the plain one is built in, others are
+//! handed in as source, and may be anybody's. Each is given the same values; text among them is never source.
 
-use std::{borrow::Cow, sync::LazyLock};
+mod labels;
+mod logo;
+mod sample;
 
-use faxpost_t4::FaxPage;
+use std::borrow::Cow;
+
+use faxpost_t4::{Bitmap, FaxPage};
 use serde::{Deserialize, Serialize};
-use typst::syntax::Source;
+use typst::{
+    foundations::{Bytes, IntoValue, Value},
+    syntax::Source,
+};
 
 use crate::text::{INK, prepare};
-use crate::{PageSetup, PaperError, code, html, typeset};
+use crate::{Note, PageSetup, PaperError, Rendered, bilevel, code, html, typeset};
+use labels::Labels;
 
-static TEMPLATE: LazyLock<Source> =
-    LazyLock::new(|| Source::detached(include_str!("../templates/cover.typ")));
+pub use labels::Language;
+pub use logo::{LOGO_OCTETS, logo};
+pub use sample::sample_covers;
 
 /// Pages that a cover may have; a longer message is cut, and the cover says so.
 pub const MAX_COVER_PAGES: usize = 3;
+
+/// Octets that a template may have.
+pub const TEMPLATE_OCTETS: usize = 128 << 10;
 
 /// Where a cut message starts to be worth trying: what three pages hold at most.
 const MOST_CHARACTERS: usize = 14_000;
@@ -22,25 +37,49 @@ const MOST_LINES: usize = 190;
 /// The most that a field of one line may hold; the rest is cut.
 const MOST_IN_FIELD: usize = 200;
 
-/// The language of a cover's labels.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Language {
-    /// English.
-    #[default]
-    En,
-    /// French.
-    Fr,
+/// How often a cover is set again because its own number of pages, which it prints, was another.
+const SETTINGS: u32 = 3;
+
+/// What a cover looks like.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Template {
+    /// What people call it.
+    pub name: String,
+    /// Typst.
+    pub source: String,
+}
+
+impl Default for Template {
+    /// The plain one.
+    fn default() -> Self {
+        Self {
+            name: "plain".to_owned(),
+            source: include_str!("../../../policies/covers/plain.typ").to_owned(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Template {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Template({:?})", self.name)
+    }
 }
 
 /// What a cover says. Empty fields are left out, with their labels.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cover {
+    /// How it says it.
+    pub template: Template,
+    /// A picture at the head of the page, as [`logo()`] made it.
+    pub logo: Option<Vec<u8>>,
     /// The company, at the head of the page.
     pub organisation: String,
     /// The sender's name.
     pub from_name: String,
     /// The number to answer to.
     pub from_number: String,
+    /// The sender's mail address.
+    pub from_address: String,
     /// The recipient's name.
     pub to_name: String,
     /// The number dialled.
@@ -55,93 +94,176 @@ pub struct Cover {
     pub message_is_html: bool,
     /// Pages that follow the cover. The cover prints the sum of these and its own.
     pub document_pages: u32,
-    /// Small print at the foot, such as a notice of confidentiality.
-    pub notice: String,
+    /// Small print at the foot: an address, a notice.
+    pub footer: String,
     /// The labels' language.
     pub language: Language,
 }
 
-/// Draws a cover: one page, up to [`MAX_COVER_PAGES`] when the message is long. Each page but the
-/// last says that it is continued, and a message that is cut says so at its end.
+/// Draws a cover: one page, up to [`MAX_COVER_PAGES`] when the message is long; one that is cut says so at its
+/// end.
 ///
 /// # Errors
-/// `Setup` for a width that no fax has; `Compose` when the template fails.
-pub fn cover(cover: &Cover, setup: &PageSetup) -> Result<Vec<FaxPage>, PaperError> {
+/// `Setup` for a width that no fax has; `Template` and `CoverPages` when the template fails. One of somebody
+/// else's may also use up whatever the process around this lets it.
+pub fn cover(cover: &Cover, setup: &PageSetup) -> Result<Rendered, PaperError> {
     setup.check()?;
-    let labels = Labels::of(cover.language);
+    let set = set(cover, setup).map_err(|error| match error {
+        PaperError::Template { name, fault } => PaperError::Template {
+            fault: fault.without_values(&cover.template.source),
+            name,
+        },
+        other => other,
+    })?;
+    Ok(Rendered {
+        notes: Note::missing(set.composed.missing()).into_iter().collect(),
+        pages: set.draw(setup),
+    })
+}
+
+/// Draws each of [`sample_covers`] with a template, to see whether it is sound. What it draws are the pages of
+/// the first; the notes are what typst warns of.
+///
+/// # Errors
+/// As [`cover()`].
+pub fn try_template(
+    template: &Template,
+    logo: Option<&[u8]>,
+    setup: &PageSetup,
+) -> Result<Rendered, PaperError> {
+    setup.check()?;
+    let mut tried = Rendered {
+        pages: Vec::new(),
+        notes: Vec::new(),
+    };
+    for sample in sample_covers(template, logo) {
+        let set = set(&sample, setup)?;
+        let pages = set.draw(setup);
+        for fault in set.warnings {
+            let note = Note::Template { fault };
+            if !tried.notes.contains(&note) {
+                tried.notes.push(note);
+            }
+        }
+        if tried.pages.is_empty() {
+            tried.pages = pages;
+        }
+    }
+    Ok(tried)
+}
+
+/// A cover that was set, not yet drawn.
+struct Set {
+    composed: typeset::Composed,
+    warnings: Vec<crate::error::TemplateFault>,
+}
+
+impl Set {
+    fn draw(&self, setup: &PageSetup) -> Vec<FaxPage> {
+        (0..self.composed.pages())
+            .map(|index| code(&self.page(index, setup), setup))
+            .collect()
+    }
+
+    /// Letters and lines are sharpest by one threshold; a grey or a colour needs more, and so does a logo.
+    fn page(&self, index: usize, setup: &PageSetup) -> Bitmap {
+        let grey = self.composed.draw(index, setup);
+        let mut page = match self.composed.is_plain(index) {
+            true => grey.threshold(INK),
+            false => bilevel::to_bitmap(&grey, setup, |layers| layers),
+        };
+        for (columns, rows) in self.composed.pictures(index, setup) {
+            logo::print(&grey, columns, rows, setup.resolution, &mut page);
+        }
+        page
+    }
+}
+
+/// Sets a cover with as much of its message as its pages hold.
+fn set(cover: &Cover, setup: &PageSetup) -> Result<Set, PaperError> {
+    let template = Source::detached(cover.template.source.as_str());
     let words = match cover.message_is_html {
         true => Cow::Owned(html::words(&cover.message)),
         false => Cow::Borrowed(cover.message.as_str()),
     };
-    let message = prepare(words.trim_end());
+    let message = prepare(words.trim_end()).replace('\u{c}', "\n");
     let (mut kept, mut cut) = first_of(&message, MOST_CHARACTERS, MOST_LINES);
-    let composed = loop {
-        let composed = compose(cover, labels, kept, cut, setup)?;
-        if composed.pages() <= MAX_COVER_PAGES || kept.is_empty() {
-            break composed;
+    let (mut pages, mut settings) = (1, 1);
+    loop {
+        let set = compose(&template, cover, kept, cut, pages, setup)?;
+        let now = set.composed.pages();
+        if now > MAX_COVER_PAGES {
+            if kept.is_empty() {
+                return Err(too_many(cover));
+            }
+            if !cut || settings < SETTINGS {
+                // Is it the message's fault? If not, no shorter one helps.
+                let bare = compose(&template, cover, "", true, MAX_COVER_PAGES, setup)?;
+                if bare.composed.pages() > MAX_COVER_PAGES {
+                    return Err(too_many(cover));
+                }
+                settings = SETTINGS;
+                pages = MAX_COVER_PAGES;
+            }
+            // By characters alone, so that it ends whatever the lines are like.
+            (kept, _) = first_of(kept, kept.chars().count() * 7 / 8, usize::MAX);
+            cut = true;
+        } else if now != pages && settings < SETTINGS {
+            (pages, settings) = (now, settings + 1);
+        } else {
+            return Ok(set);
         }
-        // By characters alone, so that it ends whatever the lines are like.
-        (kept, _) = first_of(kept, kept.chars().count() * 7 / 8, usize::MAX);
-        cut = true;
-    };
-    Ok((0..composed.pages())
-        .map(|index| code(&composed.draw(index, setup).threshold(INK), setup))
-        .collect())
+    }
+}
+
+fn too_many(cover: &Cover) -> PaperError {
+    PaperError::CoverPages {
+        name: cover.template.name.clone(),
+        limit: MAX_COVER_PAGES as u32,
+    }
 }
 
 fn compose(
+    template: &Source,
     cover: &Cover,
-    labels: &Labels,
     message: &str,
     cut: bool,
+    pages: usize,
     setup: &PageSetup,
-) -> Result<typeset::Composed, PaperError> {
-    let [
-        organisation,
-        from_name,
-        from_number,
-        to_name,
-        to_number,
-        date,
-        subject,
-    ] = [
-        &cover.organisation,
-        &cover.from_name,
-        &cover.from_number,
-        &cover.to_name,
-        &cover.to_number,
-        &cover.date,
-        &cover.subject,
-    ]
-    .map(|field| one_line(field));
-    let notice = prepare(first_of(cover.notice.trim(), 400, 4).0);
-    let document_pages = cover.document_pages.to_string();
-    typeset::compose(
-        &TEMPLATE,
-        &[
-            ("organisation", &organisation),
-            ("from-name", &from_name),
-            ("from-number", &from_number),
-            ("to-name", &to_name),
-            ("to-number", &to_number),
-            ("date", &date),
-            ("subject", &subject),
-            ("message", message),
-            ("document-pages", &document_pages),
-            ("notice", &notice),
-            ("language", labels.language),
-            ("label-fax", labels.fax),
-            ("label-to", labels.to),
-            ("label-from", labels.from),
-            ("label-date", labels.date),
-            ("label-pages", labels.pages),
-            ("label-with-cover", labels.with_cover),
-            ("label-subject", labels.subject),
-            ("label-continued", labels.continued),
-            ("label-cut", if cut { labels.cut } else { "" }),
-        ],
-        setup,
-    )
+) -> Result<Set, PaperError> {
+    let labels = Labels::of(cover.language);
+    let text = |field: &str| one_line(field).into_value();
+    let footer = prepare(first_of(cover.footer.trim(), 400, 4).0);
+    let logo = cover
+        .logo
+        .as_ref()
+        .map_or(Value::None, |logo| Value::Bytes(Bytes::new(logo.clone())));
+    let document_pages = i64::from(cover.document_pages);
+    let given = [
+        ("company", text(&cover.organisation)),
+        ("logo", logo),
+        ("footer", footer.into_value()),
+        ("from-name", text(&cover.from_name)),
+        ("from-number", text(&cover.from_number)),
+        ("from-address", text(&cover.from_address)),
+        ("to-name", text(&cover.to_name)),
+        ("to-number", text(&cover.to_number)),
+        ("date", text(&cover.date)),
+        ("subject", text(&cover.subject)),
+        ("message", message.into_value()),
+        ("cut", cut.into_value()),
+        ("pages", (document_pages + pages as i64).into_value()),
+        ("cover-pages", (pages as i64).into_value()),
+        ("document-pages", document_pages.into_value()),
+        ("language", labels.language.into_value()),
+        ("labels", labels.values()),
+    ];
+    let composed = typeset::compose_foreign(template, given, setup);
+    let (composed, warnings) = composed.map_err(|fault| PaperError::Template {
+        name: cover.template.name.clone(),
+        fault,
+    })?;
+    Ok(Set { composed, warnings })
 }
 
 /// The field as one line of bounded length, with places to break long words.
@@ -166,50 +288,6 @@ fn first_of(text: &str, characters: usize, lines: usize) -> (&str, bool) {
         .map_or(text.len(), |(at, _)| at);
     let end = by_characters.min(by_lines);
     (text[..end].trim_end(), end < text.len())
-}
-
-struct Labels {
-    language: &'static str,
-    fax: &'static str,
-    to: &'static str,
-    from: &'static str,
-    date: &'static str,
-    pages: &'static str,
-    with_cover: &'static str,
-    subject: &'static str,
-    continued: &'static str,
-    cut: &'static str,
-}
-
-impl Labels {
-    fn of(language: Language) -> &'static Self {
-        match language {
-            Language::En => &Self {
-                language: "en",
-                fax: "Fax",
-                to: "To",
-                from: "From",
-                date: "Date",
-                pages: "Pages",
-                with_cover: "including this cover",
-                subject: "Subject",
-                continued: "Continued on the next page",
-                cut: "The message is longer; the rest is not shown here.",
-            },
-            Language::Fr => &Self {
-                language: "fr",
-                fax: "Télécopie",
-                to: "À",
-                from: "De",
-                date: "Date",
-                pages: "Pages",
-                with_cover: "page de garde comprise",
-                subject: "Objet",
-                continued: "Suite à la page suivante",
-                cut: "Le message est plus long ; la suite n’est pas reproduite ici.",
-            },
-        }
-    }
 }
 
 #[cfg(test)]

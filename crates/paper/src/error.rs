@@ -65,6 +65,116 @@ pub enum PaperError {
     /// The typesetter refused our own template. A fault of this program.
     #[error("the page could not be composed: {0}")]
     Compose(String),
+    /// A cover's template is faulty, or fails on what it is given.
+    #[error("the cover “{name}” has an error{}: {}", english_place(fault), fault.said)]
+    Template {
+        /// The template.
+        name: String,
+        /// What, and where.
+        fault: TemplateFault,
+    },
+    /// A cover's template makes more pages than a cover may have, whatever the message.
+    #[error("the cover “{name}” makes more than {limit} pages before any text of the mail")]
+    CoverPages {
+        /// The template.
+        name: String,
+        /// The most.
+        limit: u32,
+    },
+}
+
+/// What is wrong in a template: typst's own words, which are English.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TemplateFault {
+    /// Line and column, from 1, where typst knows them.
+    pub place: Option<(u32, u32)>,
+    /// What, with typst's hints.
+    pub said: String,
+}
+
+impl TemplateFault {
+    /// What typst said. It may repeat values that it was given: it is kept short, and to one line.
+    pub(crate) fn new(place: Option<(u32, u32)>, message: &str, hints: &[&str]) -> Self {
+        let mut said = message.to_owned();
+        for hint in hints {
+            said = format!("{said} (hint: {hint})");
+        }
+        let line = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut short: String = line
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(MOST_SAID)
+            .collect();
+        if short.len() < line.len() {
+            short.push('…');
+        }
+        Self { place, said: short }
+    }
+}
+
+impl TemplateFault {
+    /// The same without the values that the template was given: what typst repeats and the template itself does
+    /// not have came from a mail, whose words must not be kept with the fault.
+    pub(crate) fn without_values(self, source: &str) -> Self {
+        // Here a text stands without quotes.
+        for repeated in ["panicked with: ", "assertion failed: "] {
+            if let Some(message) = self.said.strip_prefix(repeated)
+                && !source.contains(message)
+            {
+                let said = format!("{repeated}…");
+                return Self { said, ..self };
+            }
+        }
+        let mut said = String::with_capacity(self.said.len());
+        let mut rest = self.said.as_str();
+        while let Some((before, behind)) = rest.split_once('"') {
+            let end = closing_quote(behind);
+            let (value, after) = behind.split_at(end.unwrap_or(behind.len()));
+            let own = source.contains(&format!("\"{value}\"")) || is_name(value, source);
+            said += before;
+            said.push('"');
+            said += if own { value } else { "…" };
+            rest = match end {
+                Some(_) => {
+                    said.push('"');
+                    &after[1..]
+                }
+                None => "",
+            };
+        }
+        said += rest;
+        Self { said, ..self }
+    }
+}
+
+/// Where a text that typst quotes ends.
+fn closing_quote(text: &str) -> Option<usize> {
+    let mut escaped = false;
+    text.char_indices().find_map(|(at, c)| match c {
+        _ if std::mem::take(&mut escaped) => None,
+        '\\' => {
+            escaped = true;
+            None
+        }
+        '"' => Some(at),
+        _ => None,
+    })
+}
+
+/// Whether a text is the name of something that the template asks for, such as a field that is not there.
+fn is_name(text: &str, source: &str) -> bool {
+    let fit = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    !text.is_empty() && text.chars().all(fit) && source.contains(&format!(".{text}"))
+}
+
+/// Characters of what typst says of a fault, at most.
+const MOST_SAID: usize = 500;
+
+fn english_place(fault: &TemplateFault) -> String {
+    match fault.place {
+        Some((line, column)) => format!(" in line {line}, column {column}"),
+        None => String::new(),
+    }
 }
 
 /// What is wrong with a document.
@@ -190,6 +300,12 @@ pub enum Note {
         page: u32,
         /// Pages that it became.
         parts: u32,
+    },
+    /// What typst warns of in a cover's template.
+    #[error("{}{}", fault.said, english_place(fault))]
+    Template {
+        /// What, and where.
+        fault: TemplateFault,
     },
     /// Blank pages were left out, as the profile says.
     #[error("{} left out", blank_pages(pages))]

@@ -43,8 +43,11 @@ use faxpost_t4::{Bitmap, Coding, FaxPage};
 use serde::{Deserialize, Serialize};
 
 pub use charset::text as text_of;
-pub use cover::{Cover, Language, MAX_COVER_PAGES, cover};
-pub use error::{Note, PaperError, Reason};
+pub use cover::{
+    Cover, LOGO_OCTETS, Language, MAX_COVER_PAGES, TEMPLATE_OCTETS, Template, cover, logo,
+    sample_covers, try_template,
+};
+pub use error::{Note, PaperError, Reason, TemplateFault};
 pub use fonts::{Face, ReadFont, embedded_has};
 pub use header::{HeaderLine, header_line, stamp, stamp_bitmap};
 pub use html::Enclosed;

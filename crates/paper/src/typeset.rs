@@ -1,25 +1,30 @@
-//! Typst, closed off: a constant template, values as its only data, our fonts, no files, no
-//! packages, no clock.
+//! Typst, closed off: one template, values as its only data, our fonts, no files, no packages, no
+//! clock.
 //!
 //! What people write reaches a template through `sys.inputs` as values whose strings print as they
-//! are; nothing is ever pasted into source, where `#read` or `$` would mean something.
+//! are; nothing is ever pasted into source, where `#read` or `$` would mean something. Templates of
+//! ours are constant; those of others ([`compose_foreign`]) may do whatever typst can without a file,
+//! for as long as the process around them lets it.
 
 use std::cell::OnceCell;
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use typst::diag::{FileError, FileResult};
+use typst::diag::{FileError, FileResult, SourceDiagnostic};
 use typst::foundations::{Bytes, Datetime, Dict, Duration, Str, Value};
 use typst::layout::{Abs, Frame, FrameItem, Point, Ratio, Size, Transform};
 use typst::syntax::{FileId, Source};
 use typst::text::{Font, FontBook};
 use typst::utils::{LazyHash, Scalar};
-use typst::{Library, LibraryExt, World, comemo};
+use typst::visualize::Paint;
+use typst::{Library, LibraryExt, World, WorldExt, comemo};
 use typst_layout::PagedDocument;
 use typst_render::RenderOptions;
 
+use crate::error::TemplateFault;
 use crate::fonts::TYPEFACES;
-use crate::grey::Grey;
+use crate::grey::{Grey, luma};
 use crate::script::Missing;
 use crate::{PageSetup, PaperError};
 
@@ -54,6 +59,32 @@ pub(crate) fn compose_values<'a>(
     inputs: impl IntoIterator<Item = (&'a str, Value)>,
     setup: &PageSetup,
 ) -> Result<Composed, PaperError> {
+    compose_with(template, on_paper(inputs, setup))
+}
+
+/// Composes a template that is not ours. What it says of its faults is told with their places.
+///
+/// # Errors
+/// The first fault of the template.
+pub(crate) fn compose_foreign<'a>(
+    template: &Source,
+    inputs: impl IntoIterator<Item = (&'a str, Value)>,
+    setup: &PageSetup,
+) -> Result<(Composed, Vec<TemplateFault>), TemplateFault> {
+    let desk = Desk::of(template, on_paper(inputs, setup));
+    let compiled = alone(|| typst::compile::<PagedDocument>(&desk));
+    comemo::evict(0);
+    let fault = |said: &SourceDiagnostic| desk.fault(said);
+    match compiled.output {
+        Ok(document) => {
+            let warnings = compiled.warnings.iter().map(fault).collect();
+            Ok((Composed { document }, warnings))
+        }
+        Err(faults) => Err(faults.first().map(fault).unwrap_or_default()),
+    }
+}
+
+fn on_paper<'a>(inputs: impl IntoIterator<Item = (&'a str, Value)>, setup: &PageSetup) -> Dict {
     let mut dict = Dict::new();
     for (key, value) in inputs {
         dict.insert(key.into(), value);
@@ -64,7 +95,7 @@ pub(crate) fn compose_values<'a>(
     ] {
         dict.insert(key.into(), Value::Length(Abs::mm(mm).into()));
     }
-    compose_with(template, dict)
+    dict
 }
 
 /// The text of a form field; lengths in points.
@@ -125,10 +156,7 @@ pub(crate) fn fields(texts: &[FieldText<'_>]) -> Result<Composed, PaperError> {
 }
 
 fn compose_with(template: &Source, inputs: Dict) -> Result<Composed, PaperError> {
-    let desk = Desk {
-        library: LazyHash::new(Library::builder().with_inputs(inputs).build()),
-        main: template.clone(),
-    };
+    let desk = Desk::of(template, inputs);
     let result = alone(|| typst::compile::<PagedDocument>(&desk).output);
     // Memory of earlier documents helps no later one here.
     comemo::evict(0);
@@ -155,6 +183,32 @@ impl Composed {
             missing_in(&page.frame, &mut missing);
         }
         missing
+    }
+
+    /// Where the pictures of page `index` are drawn: columns and rows.
+    pub fn pictures(&self, index: usize, setup: &PageSetup) -> Vec<(Range<usize>, Range<usize>)> {
+        let mut all = Vec::new();
+        let frame = &self.document.pages()[index].frame;
+        pictures_in(frame, Transform::identity(), &mut all);
+        let pixels = |from: Abs, to: Abs, a_mm: f64, most: u32| {
+            let at = |length: Abs| length.to_pt() * a_mm / POINT_PER_MM;
+            let most = most as usize;
+            (at(from).floor().max(0.0) as usize).min(most)
+                ..(at(to).ceil().max(0.0) as usize).min(most)
+        };
+        let placed = all.into_iter().map(|(from, to)| {
+            (
+                pixels(from.x, to.x, setup.columns_per_mm(), setup.width),
+                pixels(from.y, to.y, setup.rows_per_mm(), setup.height()),
+            )
+        });
+        placed.collect()
+    }
+
+    /// Whether page `index` is ink on paper alone, its pictures aside: nothing is neither black nor white.
+    pub fn is_plain(&self, index: usize) -> bool {
+        let page = &self.document.pages()[index];
+        plain_frame(&page.frame) && page.fill_or_transparent().is_none_or(|fill| plain(&fill))
     }
 
     /// Hands each letter of page `index` to `take`, and says whether all of them are on the page.
@@ -236,6 +290,67 @@ fn letters_in(frame: &Frame, to_page: Transform, take: &mut impl FnMut(&Letter<'
     }
 }
 
+fn plain_frame(frame: &Frame) -> bool {
+    frame.items().all(|(_, item)| match item {
+        FrameItem::Group(group) => plain_frame(&group.frame),
+        FrameItem::Text(text) => {
+            plain(&text.fill)
+                && text
+                    .stroke
+                    .as_ref()
+                    .is_none_or(|stroke| plain(&stroke.paint))
+        }
+        FrameItem::Shape(shape, _) => {
+            shape.fill.as_ref().is_none_or(plain)
+                && shape
+                    .stroke
+                    .as_ref()
+                    .is_none_or(|stroke| plain(&stroke.paint))
+        }
+        _ => true,
+    })
+}
+
+/// The corners of each picture, upper left and lower right, on the page.
+fn pictures_in(frame: &Frame, to_page: Transform, all: &mut Vec<(Point, Point)>) {
+    for (place, item) in frame.items() {
+        let here = to_page.pre_concat(Transform::translate(place.x, place.y));
+        match item {
+            FrameItem::Group(group) => {
+                pictures_in(&group.frame, here.pre_concat(group.transform), all);
+            }
+            FrameItem::Image(_, size, _) => {
+                let corners = [
+                    Point::zero(),
+                    Point::with_x(size.x),
+                    Point::with_y(size.y),
+                    size.to_point(),
+                ]
+                .map(|corner| corner.transform(here));
+                let (mut from, mut to) = (corners[0], corners[0]);
+                for corner in corners {
+                    from = Point::new(from.x.min(corner.x), from.y.min(corner.y));
+                    to = Point::new(to.x.max(corner.x), to.y.max(corner.y));
+                }
+                all.push((from, to));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether a paint is black or white, as nearly as no one sees.
+fn plain(paint: &Paint) -> bool {
+    let Paint::Solid(color) = paint else {
+        return false;
+    };
+    let color = color.to_rgb();
+    let octet = |part: f32| (part * 255.0).round() as u8;
+    let [r, g, b, alpha] = [color.red, color.green, color.blue, color.alpha].map(octet);
+    let grey = luma([r, g, b]);
+    alpha == 0 || alpha == 255 && !(8..248).contains(&grey)
+}
+
 fn missing_in(frame: &Frame, missing: &mut Missing) {
     for (_, item) in frame.items() {
         match item {
@@ -285,6 +400,27 @@ fn alone<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 struct Desk {
     library: LazyHash<Library>,
     main: Source,
+}
+
+impl Desk {
+    fn of(template: &Source, inputs: Dict) -> Self {
+        Self {
+            library: LazyHash::new(Library::builder().with_inputs(inputs).build()),
+            main: template.clone(),
+        }
+    }
+
+    /// What typst says of the template, and where: the fault's own place, or that of the call which led to it.
+    fn fault(&self, said: &SourceDiagnostic) -> TemplateFault {
+        let calls = said.trace.iter().map(|call| self.range(call.span));
+        let ranges = std::iter::once(self.range(said.span)).chain(calls);
+        let place = ranges.flatten().next().and_then(|range| {
+            let (line, column) = self.main.lines().byte_to_line_column(range.start)?;
+            Some((line as u32 + 1, column as u32 + 1))
+        });
+        let hints: Vec<&str> = said.hints.iter().map(|hint| hint.v.as_str()).collect();
+        TemplateFault::new(place, &said.message, &hints)
+    }
 }
 
 impl World for Desk {

@@ -271,10 +271,8 @@ fn sample_cover() -> Cover {
         date: "21 November 2026, 21:40".into(),
         subject: "Signed agreement".into(),
         message: "Dear Ms Durand,\n\nplease find enclosed the agreement.".into(),
-        message_is_html: false,
         document_pages: 3,
-        notice: String::new(),
-        language: Language::En,
+        ..Cover::default()
     }
 }
 
@@ -301,7 +299,9 @@ fn a_cover_is_one_page_with_its_top_left_to_the_header() {
             paper,
             ..PageSetup::a4_fine()
         };
-        let pages = cover(&sample_cover(), &setup).expect("the template is sound");
+        let pages = cover(&sample_cover(), &setup)
+            .expect("the template is sound")
+            .pages;
         assert_eq!(pages.len(), 1);
         assert_eq!(
             (pages[0].width, pages[0].height as u32),
@@ -321,7 +321,7 @@ fn accents_are_drawn() {
             to_name: to_name.into(),
             ..sample_cover()
         };
-        bitmaps(&cover(&drawn, &setup).expect("the template is sound"))[0].count_black()
+        bitmaps(&cover(&drawn, &setup).expect("the template is sound").pages)[0].count_black()
     };
     // An accent is ink above the same letters.
     assert!(with("ÉÈÊËÀÇÔÛ") > with("EEEEACOU") + 100);
@@ -331,14 +331,16 @@ fn accents_are_drawn() {
 #[test]
 fn languages_and_data_change_the_cover() {
     let setup = PageSetup::a4_fine();
-    let english = cover(&sample_cover(), &setup).expect("the template is sound");
+    let english = cover(&sample_cover(), &setup)
+        .expect("the template is sound")
+        .pages;
     let french = Cover {
         language: Language::Fr,
         ..sample_cover()
     };
     assert_ne!(
         english,
-        cover(&french, &setup).expect("the template is sound")
+        cover(&french, &setup).expect("the template is sound").pages
     );
     let more = Cover {
         document_pages: 4,
@@ -346,17 +348,19 @@ fn languages_and_data_change_the_cover() {
     };
     assert_ne!(
         english,
-        cover(&more, &setup).expect("the template is sound")
+        cover(&more, &setup).expect("the template is sound").pages
     );
     let hostile = Cover {
         subject: "#panic() $ * _ ` \\ #import \"@preview/x:1.0.0\"".repeat(9),
         from_name: "x".repeat(5000),
-        notice: "n\n".repeat(500),
+        footer: "n\n".repeat(500),
         ..sample_cover()
     };
-    let pages = cover(&hostile, &setup).expect("data is never code");
+    let pages = cover(&hostile, &setup).expect("data is never code").pages;
     assert_eq!(pages.len(), 1);
-    let empty = cover(&Cover::default(), &setup).expect("nothing is needed");
+    let empty = cover(&Cover::default(), &setup)
+        .expect("nothing is needed")
+        .pages;
     assert_eq!(empty.len(), 1);
 }
 
@@ -369,7 +373,7 @@ fn long_messages_continue_and_end() {
             message_is_html: false,
             ..sample_cover()
         };
-        cover(&long, &setup).expect("the template is sound")
+        cover(&long, &setup).expect("the template is sound").pages
     };
     assert_eq!(pages(70).len(), 2);
     let most = pages(5000);
@@ -381,7 +385,7 @@ fn long_messages_continue_and_end() {
         message_is_html: false,
         ..sample_cover()
     };
-    let pages = cover(&block, &setup).expect("the template is sound");
+    let pages = cover(&block, &setup).expect("the template is sound").pages;
     assert!(pages.len() <= MAX_COVER_PAGES);
 }
 

@@ -20,16 +20,7 @@ async fn house(store: &Store) -> String {
 }
 
 async fn run(store: &Store, line: &str) -> Result<String, String> {
-    let sending = Sending::load(None).unwrap();
-    let gateway = Gateway {
-        store,
-        keys: std::path::Path::new("/nowhere"),
-        hostname: "gw",
-        sending: &sending,
-    };
-    crate::command::run(gateway, &crate::command::words(line))
-        .await
-        .map_err(|error| error.to_string())
+    crate::command::testing::run(store, std::path::Path::new("/nowhere"), line, &[]).await
 }
 
 on_each_database! {
@@ -47,11 +38,11 @@ on_each_database! {
         for words in ["profile Sales of Main", "priority: 2  (Sales)", "calls: 3  (Sales)", "no-fax: none  (Sales)",
                       "hours: mon-fri 08:00-18:00  (Sales)", "quiet: 12:00-13:00  (Sales)",
                       "allow: +33,+44  (Sales)", "deny: +339,+3389  (Basic)", "busy: 60,120  (Basic)",
-                      "cover: off  (Basic)", "tries: 3  (sending.toml)"] {
+                      "cover: none  (Basic)", "tries: 3  (sending.toml)"] {
             assert!(added.contains(words), "{words}: {added}");
         }
         let list = run(&store, "show profiles of Main").await.unwrap();
-        assert!(list.contains("Basic  cover off, busy 60,120, deny +339,+3389"), "{list}");
+        assert!(list.contains("Basic  cover none, busy 60,120, deny +339,+3389"), "{list}");
         let back = run(&store, "set profile Sales calls inherit hours inherit deny none").await.unwrap();
         assert!(back.contains("calls: 12  (sending.toml)") && back.contains("deny: none  (Sales)"), "{back}");
         run(&store, "remove profile Sales").await.unwrap();
@@ -73,7 +64,7 @@ on_each_database! {
             ("set profile Basic hours 8-18", "mon-fri 08:00-18:00"),
             ("set profile Basic allow 33", "beginnings of numbers"),
             ("set profile Basic deny all", "none, or beginnings"),
-            ("set profile Basic cover maybe", "on or off"),
+            ("set profile Basic cover maybe", "Main has no cover maybe"),
             ("set profile Basic priority 1 hours \"mon 08:00-09:00\" quiet 07:00-10:00", "leave some time"),
             ("set profile Nobody priority 1", "no profile Nobody"),
             ("set profile Basic of Elsewhere priority 1", "the name or the domain Elsewhere"),

@@ -18,16 +18,7 @@ async fn house(store: &Store) -> tempfile::TempDir {
 }
 
 async fn run(store: &Store, keys: &Path, line: &str) -> Result<String, String> {
-    let sending = crate::policy::Sending::load(None).unwrap();
-    let gateway = crate::command::Gateway {
-        store,
-        keys,
-        hostname: "gw",
-        sending: &sending,
-    };
-    crate::command::run(gateway, &crate::command::words(line))
-        .await
-        .map_err(|error| error.to_string())
+    crate::command::testing::run(store, keys, line, &[]).await
 }
 
 on_each_database! {

@@ -124,7 +124,7 @@ on_each_database! {
     async fn nulls_keep_their_types(store) {
         let mut tx = store.begin().await.unwrap();
         static PROFILE: Insert = Insert::new(
-            "INSERT INTO profile (profile_id, tenant_id, name, resolution, cover)", 5);
+            "INSERT INTO profile (profile_id, tenant_id, name, resolution, priority)", 5);
         let row = tenant("t".into());
         let Cell::Text(id) = row[0].clone() else { unreachable!() };
         TENANT.rows(&mut tx, vec![row]).await.unwrap();
@@ -133,7 +133,7 @@ on_each_database! {
         ]]).await.unwrap();
         tx.commit().await.unwrap();
         let got: (Option<String>, Option<i64>) =
-            sqlx::query_as("SELECT resolution, cover FROM profile WHERE tenant_id = $1")
+            sqlx::query_as("SELECT resolution, priority FROM profile WHERE tenant_id = $1")
                 .bind(id).fetch_one(store.reader()).await.unwrap();
         assert_eq!(got, (None, None));
     }

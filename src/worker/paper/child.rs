@@ -4,13 +4,12 @@ use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use std::thread;
 
-use faxpost_paper::PaperError;
-use faxpost_t4::FaxPage;
+use faxpost_paper::{PaperError, Rendered};
 
 use super::{PaperReply, PaperRequest};
 use crate::worker::fonts::{self, FontsFrame};
 use crate::worker::frame::FrameSender;
-use crate::worker::{FrameError, FrameSocket};
+use crate::worker::{Blob, FrameError, FrameSocket};
 
 /// Stack of the thread that renders, in bytes. Documents nest (a PDF's forms and patterns) and
 /// the readers recurse; a stack that is full ends the process, not just the thread.
@@ -54,7 +53,16 @@ pub(in crate::worker) fn run_with(
 }
 
 fn work(request: PaperRequest, sender: &FrameSender) -> Result<(), FrameError> {
-    let (pages, notes) = match draw(&request, sender) {
+    if let PaperRequest::Logo { name, bytes } = &request {
+        return match faxpost_paper::logo(name, bytes) {
+            Ok(logo) => {
+                sender.send(&PaperReply::Logo(Blob(logo)))?;
+                sender.send(&PaperReply::Done { notes: Vec::new() })
+            }
+            Err(error) => sender.send(&PaperReply::Failed(error)),
+        };
+    }
+    let Rendered { pages, notes } = match draw(&request, sender) {
         Ok(result) => result,
         Err(error) => return sender.send(&PaperReply::Failed(error)),
     };
@@ -64,10 +72,7 @@ fn work(request: PaperRequest, sender: &FrameSender) -> Result<(), FrameError> {
     sender.send(&PaperReply::Done { notes })
 }
 
-fn draw(
-    request: &PaperRequest,
-    sender: &FrameSender,
-) -> Result<(Vec<FaxPage>, Vec<faxpost_paper::Note>), PaperError> {
+fn draw(request: &PaperRequest, sender: &FrameSender) -> Result<Rendered, PaperError> {
     match request {
         PaperRequest::Render {
             input,
@@ -78,11 +83,14 @@ fn draw(
             let mut progress = |done, total| {
                 let _ = sender.send(&PaperReply::Progress { done, total });
             };
-            let rendered = faxpost_paper::render(input, setup, limits, &mut progress)?;
-            Ok((rendered.pages, rendered.notes))
+            faxpost_paper::render(input, setup, limits, &mut progress)
         }
-        PaperRequest::Cover { cover, setup } => {
-            Ok((faxpost_paper::cover(cover, setup)?, Vec::new()))
-        }
+        PaperRequest::Cover { cover, setup } => faxpost_paper::cover(cover, setup),
+        PaperRequest::TryCover {
+            template,
+            logo,
+            setup,
+        } => faxpost_paper::try_template(template, logo.as_deref(), setup),
+        PaperRequest::Logo { .. } => unreachable!("a logo has no page"),
     }
 }

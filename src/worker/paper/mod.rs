@@ -8,7 +8,7 @@ mod pool;
 
 use std::time::Duration;
 
-use faxpost_paper::{Cover, Input, Note, PageSetup, PaperError};
+use faxpost_paper::{Cover, Input, Note, PageSetup, PaperError, Template};
 use faxpost_t4::{Coding, FaxPage, Resolution};
 use serde::{Deserialize, Serialize};
 
@@ -35,18 +35,41 @@ pub enum PaperRequest {
     /// A cover's pages.
     Cover {
         /// What it says.
-        cover: Cover,
+        cover: Box<Cover>,
         /// What the pages are made to.
         setup: PageSetup,
     },
+    /// Whether a cover's template is sound: the pages of one of the samples that it is tried with.
+    TryCover {
+        /// The template.
+        template: Template,
+        /// The logo of who would use it.
+        logo: Option<Vec<u8>>,
+        /// What the pages are made to.
+        setup: PageSetup,
+    },
+    /// A picture made a logo for covers.
+    Logo {
+        /// Its file name.
+        name: String,
+        /// The file.
+        bytes: Vec<u8>,
+    },
 }
+
+/// What a cover may compute: a hundred times what one of ours does. A template is anybody's, and while it
+/// computes the faxes behind it wait.
+const COVER_STEP: Duration = Duration::from_secs(5);
 
 impl PaperRequest {
     /// What its pages are made to.
     #[must_use]
     pub fn setup(&self) -> PageSetup {
         match self {
-            Self::Render { setup, .. } | Self::Cover { setup, .. } => *setup,
+            Self::Render { setup, .. }
+            | Self::Cover { setup, .. }
+            | Self::TryCover { setup, .. } => *setup,
+            Self::Logo { .. } => PageSetup::a4_fine(),
         }
     }
 
@@ -55,7 +78,16 @@ impl PaperRequest {
     pub fn max_pages(&self) -> usize {
         match self {
             Self::Render { limits, .. } => limits.max_pages as usize,
-            Self::Cover { .. } => faxpost_paper::MAX_COVER_PAGES,
+            Self::Cover { .. } | Self::TryCover { .. } => faxpost_paper::MAX_COVER_PAGES,
+            Self::Logo { .. } => 0,
+        }
+    }
+
+    /// What it may compute before anything is heard of it, where that is less than any document may.
+    fn step(&self) -> Option<Duration> {
+        match self {
+            Self::Cover { .. } | Self::TryCover { .. } => Some(COVER_STEP),
+            Self::Render { .. } | Self::Logo { .. } => None,
         }
     }
 }
@@ -72,6 +104,8 @@ pub(super) enum PaperReply {
     },
     /// The next page of the result.
     Page(WirePage),
+    /// The logo, where one was asked for.
+    Logo(Blob),
     /// All pages were sent.
     Done {
         /// What the sender should know.
@@ -120,6 +154,8 @@ impl From<WirePage> for FaxPage {
 pub struct PaperDone {
     /// Its pages, MMR coded.
     pub pages: Vec<FaxPage>,
+    /// The logo, where one was asked for: a PNG file.
+    pub logo: Option<Vec<u8>>,
     /// What the sender should know.
     pub notes: Vec<Note>,
 }

@@ -50,6 +50,8 @@ struct Job {
     /// How many there may be.
     max_pages: usize,
     deadline: Duration,
+    /// What it may compute at a time, if less than any document.
+    step: Option<Duration>,
     progress: Option<watch::Sender<(u32, u32)>>,
     reply: oneshot::Sender<Result<PaperDone, PaperFailure>>,
 }
@@ -67,6 +69,22 @@ impl PaperPool {
     /// As [`new`](Self::new), with fonts for what the embedded family lacks.
     #[must_use]
     pub fn with_fonts(program: Program, size: usize, limits: Limits, fonts: Arc<Fonts>) -> Self {
+        Self::start(program, size, limits, fonts, true)
+    }
+
+    /// One worker at a time, started when there is a document for it: for a process that may have none.
+    #[must_use]
+    pub fn on_demand(program: Program, limits: Limits, fonts: Arc<Fonts>) -> Self {
+        Self::start(program, 1, limits, fonts, false)
+    }
+
+    fn start(
+        program: Program,
+        size: usize,
+        limits: Limits,
+        fonts: Arc<Fonts>,
+        ahead: bool,
+    ) -> Self {
         // One may wait in the channel for each worker; more wait in `render`.
         let size = size.max(1);
         let (jobs, queue) = mpsc::channel(size);
@@ -79,6 +97,7 @@ impl PaperPool {
                 program: program.clone(),
                 limits: limits.clone(),
                 fonts: Arc::clone(&fonts),
+                ahead,
                 queue: Arc::clone(&queue),
                 stop: stop.clone(),
                 abandon: abandon.clone(),
@@ -135,6 +154,7 @@ impl PaperPool {
             setup: request.setup(),
             max_pages: request.max_pages(),
             deadline,
+            step: request.step(),
             progress,
             reply,
         };
@@ -174,6 +194,8 @@ struct Slot {
     program: Program,
     limits: Limits,
     fonts: Arc<Fonts>,
+    /// A worker is started before there is a document for it.
+    ahead: bool,
     queue: Arc<Mutex<mpsc::Receiver<Job>>>,
     stop: CancellationToken,
     abandon: CancellationToken,
@@ -181,7 +203,7 @@ struct Slot {
 
 impl Slot {
     async fn run(self) {
-        let mut ready = self.spawn().await.ok();
+        let mut ready = self.prepare().await;
         loop {
             let Some(job) = self.next_job(&mut ready).await else {
                 break;
@@ -192,11 +214,18 @@ impl Slot {
             if self.stop.is_cancelled() {
                 break;
             }
-            ready = self.spawn().await.ok();
+            ready = self.prepare().await;
         }
         if let Some(child) = ready {
             child.kill();
             child.wait().await;
+        }
+    }
+
+    async fn prepare(&self) -> Option<Child> {
+        match self.ahead {
+            true => self.spawn().await.ok(),
+            false => None,
         }
     }
 
@@ -254,9 +283,11 @@ impl Slot {
         let deadline = Instant::now() + job.deadline;
         let heard = AtomicUsize::new(0);
         let pid = child.pid();
+        let steps = [self.limits.step, job.step];
+        let step = steps.into_iter().flatten().min();
         let talk = tokio::select! {
             talk = tokio::time::timeout_at(deadline, converse(&mut child, job, &heard)) => talk,
-            step = stuck(pid, &heard, self.limits.step) => {
+            step = stuck(pid, &heard, step) => {
                 Ok(Some(Err(PaperFailure::Limit(PaperLimit::Page(step)))))
             }
             () = self.abandon.cancelled() => Ok(Some(Err(stopping()))),
@@ -332,6 +363,7 @@ async fn converse(
         .send_encoded(Arc::clone(&job.frame), Vec::new())
         .await;
     let mut pages: Vec<FaxPage> = Vec::new();
+    let mut logo = None;
     let mut bytes = 0;
     while let Some(frame) = child.next().await {
         bytes += frame.len();
@@ -347,7 +379,10 @@ async fn converse(
                 }
             }
             Some(PaperReply::Page(page)) if pages.len() < job.max_pages => pages.push(page.into()),
-            Some(PaperReply::Done { notes }) => return Some(Ok(PaperDone { pages, notes })),
+            Some(PaperReply::Logo(file)) => logo = Some(file.0),
+            Some(PaperReply::Done { notes }) => {
+                return Some(Ok(PaperDone { pages, logo, notes }));
+            }
             Some(PaperReply::Failed(error)) => return Some(Err(PaperFailure::Document(error))),
             Some(PaperReply::Page(_)) | None => {
                 tracing::warn!(child = child.id(), "a paper worker's answer makes no sense");
@@ -365,6 +400,7 @@ fn understand(frame: &Frame, setup: &PageSetup) -> Option<PaperReply> {
     let reply = frame.decode().ok()?;
     let sensible = match &reply {
         PaperReply::Progress { .. } => true,
+        PaperReply::Logo(file) => file.0.len() <= faxpost_paper::LOGO_OCTETS,
         PaperReply::Page(page) => {
             page.width == setup.width as usize
                 && (1..=setup.height() as usize).contains(&page.height)

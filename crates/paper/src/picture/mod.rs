@@ -89,6 +89,21 @@ pub(crate) fn first(bytes: &[u8], most_pixels: u64) -> Option<crate::grey::Grey>
     pictures.next().ok().map(|picture| picture.grey)
 }
 
+/// As [`first`], with what is wrong with the file.
+pub(crate) fn one(
+    name: &str,
+    bytes: &[u8],
+    most_pixels: u64,
+) -> Result<crate::grey::Grey, PaperError> {
+    let format = Format::of(bytes).ok_or_else(|| PaperError::Unsupported {
+        name: name.to_owned(),
+        reason: Reason::NotPicture,
+    })?;
+    let read = decode::open(bytes, format, most_pixels).and_then(|mut all| all.next());
+    read.map(|picture| picture.grey)
+        .map_err(|error| error.of(name))
+}
+
 pub(crate) fn render(
     name: &str,
     bytes: &[u8],
