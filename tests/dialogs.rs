@@ -12,7 +12,7 @@
 //! C+ NOOP                      a line that is sent in one write with the next C
 //! S: 250 2.0.0 *               the next line must match; * is any text
 //! S~ 250 *                     lines "250-…" are passed over until the last line, which must match
-//! TLS                          begins TLS
+//! TLS                          begins TLS; "TLS cert" shows a certificate, whose SHA-256 a rule writes as FINGERPRINT
 //! CONNECT                      opens another connection and leaves the old one open
 //! SWITCH                       goes back to the connection before
 //! CLOSE                        the client goes without a word
@@ -51,7 +51,8 @@ use faxpost::{
     sender::{Directory, DirectoryDown, Dns, Person, Prover, Secret, SenderRules},
     trouble::Trouble,
 };
-use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
+use sha2::{Digest as _, Sha256};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpStream, UnixStream},
@@ -284,7 +285,7 @@ impl Client {
         }
     }
 
-    async fn begin_tls(&mut self) {
+    async fn begin_tls(&mut self, shows: bool) {
         let certificate = CertificateDer::from_pem_file(testdata("tls/localhost.pem")).unwrap();
         let mut roots = rustls::RootCertStore::empty();
         roots.add(certificate).unwrap();
@@ -292,8 +293,15 @@ impl Client {
         let config = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+            .with_root_certificates(roots);
+        let config = if shows {
+            let key = PrivateKeyDer::from_pem_file(testdata("tls/localhost-key.pem")).unwrap();
+            config
+                .with_client_auth_cert(vec![shown_certificate()], key)
+                .unwrap()
+        } else {
+            config.with_no_client_auth()
+        };
         let plain = std::mem::replace(&mut self.stream, Box::new(tokio::io::empty()));
         let stream = TlsConnector::from(Arc::new(config))
             .connect(ServerName::try_from("localhost").unwrap(), plain)
@@ -301,6 +309,20 @@ impl Client {
             .expect("a TLS handshake");
         self.stream = Box::new(stream);
     }
+}
+
+/// Any will do: its fingerprint is in the rule.
+fn shown_certificate() -> CertificateDer<'static> {
+    CertificateDer::from_pem_file(testdata("tls/localhost.pem")).unwrap()
+}
+
+fn fingerprint() -> String {
+    let digest = Sha256::digest(shown_certificate());
+    digest
+        .iter()
+        .map(|octet| format!("{octet:02X}"))
+        .collect::<Vec<_>>()
+        .join(":")
 }
 
 fn testdata(name: &str) -> PathBuf {
@@ -397,7 +419,9 @@ impl Run {
                 ("clear_passwords", "none") => limits.clear_passwords_from.clear(),
                 ("rules", _) => {
                     let text = String::from_utf8(unescape(value)).unwrap();
+                    let text = text.replace("FINGERPRINT", &fingerprint());
                     rules = SenderRules::parse(&format!("fresh_s = 86400\n{text}\n")).unwrap();
+                    limits.ask_certificates = rules.asks_certificates();
                 }
                 ("clock_s", _) => clock = Some(i64::try_from(number()).unwrap() * 1000),
                 ("dns", "failing") => zone.failing = vec!["example.org".into()],
@@ -515,7 +539,7 @@ impl Run {
                     return Err(format!("heard {line:?}"));
                 }
             }
-            "TLS" => self.client().begin_tls().await,
+            "TLS" => self.client().begin_tls(rest == "cert").await,
             "CONNECT" => {}
             "SWITCH" => self.current -= 1,
             "CLOSE" => self.client().stream = Box::new(tokio::io::empty()),

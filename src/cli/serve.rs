@@ -240,7 +240,9 @@ async fn start(
         prover(&config, &policies),
         policies.dial.clone(),
     ));
-    let door = front::smtp::Door::open(&config, front::smtp::Limits::of(&config)).await?;
+    let mut limits = front::smtp::Limits::of(&config);
+    limits.ask_certificates = policies.senders.asks_certificates();
+    let door = front::smtp::Door::open(&config, limits).await?;
     for (role, address) in door.addresses() {
         tracing::info!(%address, "{role}");
     }

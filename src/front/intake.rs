@@ -81,6 +81,12 @@ impl Intake {
         }
     }
 
+    /// Whether a client's certificate (its SHA-256) is in some rule.
+    #[must_use]
+    pub fn lists(&self, certificate: &[u8; 32]) -> bool {
+        self.prover.lists(certificate)
+    }
+
     /// Checks a login's password.
     ///
     /// # Errors

@@ -334,7 +334,7 @@ mod tests {
             let rules = SenderRules::load(None).unwrap();
             let prover = Prover::new(rules, None);
             let intake = Intake::new(Arc::new(rooms), prover, DialPlan::load(None).unwrap());
-            let peer = Peer { address: "127.0.0.1".parse().ok(), greeting: "here", login: None };
+            let peer = Peer { address: "127.0.0.1".parse().ok(), greeting: "here", login: None, certificate: None };
             let claim = intake.sender(peer, "ada@example.com").await.unwrap();
             let address = "+33-1-23456789@fax.example.com";
             let mut envelope = Envelope {

@@ -23,6 +23,10 @@ pub(super) fn words(record: &str, language: Language) -> Option<String> {
             format!("sent from {second}, which {first} lets send for it (SPF)"),
             format!("envoyé de {second}, que {first} autorise (SPF)"),
         ),
+        "certificate" => (
+            format!("sent by a machine with the certificate {of}…"),
+            format!("envoyé par un appareil muni du certificat {of}…"),
+        ),
         "secret" => (
             "sent with a secret of yours".to_owned(),
             "envoyé avec un secret qui est à vous".to_owned(),
@@ -49,6 +53,7 @@ mod tests {
             "network 127.0.0.1",
             "password",
             "secret",
+            "certificate abababababababab",
             "dkim example.com",
             "spf example.com 192.0.2.1",
             "relay mx.example.com",

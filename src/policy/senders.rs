@@ -29,6 +29,7 @@ pub struct Rule {
     who: Vec<Pattern>,
     proof: Vec<ProofKind>,
     networks: Vec<Network>,
+    certificates: Vec<Fingerprint>,
     /// Whom its senders become.
     pub becomes: Becomes,
 }
@@ -57,6 +58,8 @@ pub enum ProofKind {
     Password,
     /// The peer is in one of the rule's networks.
     Network,
+    /// The client showed one of the rule's certificates (TLS).
+    Certificate,
     /// A listed relay's Authentication-Results (RFC 8601).
     Relay,
     /// A DKIM signature that is aligned (RFC 6376, RFC 7489 §3.1.1).
@@ -65,6 +68,37 @@ pub enum ProofKind {
     Spf,
     /// A secret of the user's, in the address or the subject.
     Secret,
+}
+
+/// The SHA-256 of a certificate, as `openssl x509 -fingerprint -sha256` writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+struct Fingerprint([u8; 32]);
+
+impl TryFrom<String> for Fingerprint {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let fault = || {
+            format!(
+                "{text:?} is no fingerprint: `openssl x509 -in FILE -noout -fingerprint -sha256` shows it"
+            )
+        };
+        let digits: Vec<char> = text.chars().filter(|c| *c != ':').collect();
+        let mut octets = [0; 32];
+        if digits.len() != 2 * octets.len() {
+            return Err(fault());
+        }
+        for (octet, pair) in octets.iter_mut().zip(digits.chunks(2)) {
+            let digit = |at: usize| {
+                pair[at]
+                    .to_digit(16)
+                    .and_then(|digit| u8::try_from(digit).ok())
+            };
+            *octet = digit(0).ok_or_else(fault)? << 4 | digit(1).ok_or_else(fault)?;
+        }
+        Ok(Self(octets))
+    }
 }
 
 /// A mail server whose Authentication-Results are believed.
@@ -93,6 +127,8 @@ struct Written {
     proof: Vec<ProofKind>,
     #[serde(default)]
     networks: Vec<Network>,
+    #[serde(default)]
+    certificates: Vec<Fingerprint>,
     as_user: Option<String>,
     as_guest_of: Option<String>,
 }
@@ -167,6 +203,20 @@ impl SenderRules {
         relay.map(|relay| relay.authserv_id.as_str())
     }
 
+    /// Whether a client that shows this certificate (its SHA-256) is in some rule.
+    #[must_use]
+    pub fn lists(&self, certificate: &[u8; 32]) -> bool {
+        self.rules.iter().any(|rule| rule.shown(certificate))
+    }
+
+    /// Whether clients are to be asked for a certificate.
+    #[must_use]
+    pub fn asks_certificates(&self) -> bool {
+        self.rules
+            .iter()
+            .any(|rule| rule.takes(ProofKind::Certificate))
+    }
+
     /// Whether some rule takes a proof that the DNS decides.
     #[must_use]
     pub fn asks_dns(&self) -> bool {
@@ -181,7 +231,7 @@ impl SenderRules {
             .iter()
             .flat_map(|rule| &rule.proof)
             .any(|kind| match kind {
-                ProofKind::Password | ProofKind::Network => false,
+                ProofKind::Password | ProofKind::Network | ProofKind::Certificate => false,
                 ProofKind::Relay => peer.is_some_and(|peer| self.relay_at(peer).is_some()),
                 ProofKind::Spf => peer.is_some(),
                 ProofKind::Dkim | ProofKind::Secret => true,
@@ -200,6 +250,12 @@ impl Rule {
     #[must_use]
     pub fn trusts(&self, peer: IpAddr) -> bool {
         self.takes(ProofKind::Network) && holds(&self.networks, peer)
+    }
+
+    /// Whether this certificate (its SHA-256) is enough.
+    #[must_use]
+    pub fn shown(&self, certificate: &[u8; 32]) -> bool {
+        self.certificates.contains(&Fingerprint(*certificate))
     }
 
     fn matches(&self, address: &str) -> bool {
@@ -235,6 +291,9 @@ fn rule(written: Written, has_relays: bool) -> Result<Rule, String> {
                 .into(),
         );
     }
+    if takes(ProofKind::Certificate) == written.certificates.is_empty() {
+        return Err("the proof \"certificate\" and `certificates` go together in a rule".into());
+    }
     if takes(ProofKind::Relay) && !has_relays {
         return Err(
             "the proof \"relay\" needs a [[relay]] with networks and an authserv_id".into(),
@@ -256,6 +315,7 @@ fn rule(written: Written, has_relays: bool) -> Result<Rule, String> {
         who: who?,
         proof: written.proof,
         networks: written.networks,
+        certificates: written.certificates,
         becomes,
     })
 }
@@ -365,6 +425,20 @@ mod tests {
     }
 
     #[test]
+    fn fingerprints_are_read_as_openssl_writes_them() {
+        let colons = vec!["aB"; 32].join(":");
+        for text in [colons.clone(), colons.replace(':', "")] {
+            let rules = rules(&format!(
+                "[[rule]]\nwho = ['*']\nproof = ['certificate']\ncertificates = ['{text}']\n"
+            ));
+            assert!(rules.asks_certificates());
+            assert!(rules.lists(&[0xab; 32]) && !rules.lists(&[0xac; 32]));
+        }
+        assert!(Fingerprint::try_from("é".repeat(64)).is_err());
+        assert!(!SenderRules::load(None).unwrap().asks_certificates());
+    }
+
+    #[test]
     fn the_first_rule_that_matches_decides() {
         let rules = rules(
             "[[rule]]\nwho = ['ada@example.com']\nproof = ['dkim']\n\
@@ -446,6 +520,16 @@ mod tests {
                 "is no address",
             ),
             ("networks = []\n", 1, "networks"),
+            (
+                "fresh_s = 60\n[[rule]]\nwho = ['*']\nproof = ['certificate']",
+                2,
+                "go together",
+            ),
+            (
+                "fresh_s = 60\n[[rule]]\nwho = ['*']\nproof = ['certificate']\ncertificates = ['AB:CD']",
+                5,
+                "is no fingerprint",
+            ),
             (
                 "fresh_s = 60\n[[rule]]\nwho = ['*']\nproof = ['dkim']\nas_guest_of = 'North/Guests'",
                 2,

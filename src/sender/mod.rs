@@ -91,6 +91,8 @@ pub enum Proof {
     Relay(String),
     /// A secret of the user's.
     Secret,
+    /// A listed certificate, by its SHA-256.
+    Certificate([u8; 32]),
 }
 
 /// A user who was proven to have sent a message. Its fields are private so that only [`Prover::prove`] makes one.
@@ -145,6 +147,14 @@ impl VerifiedSender {
             Proof::Spf(peer, domain) => format!("spf {domain} {peer}"),
             Proof::Relay(name) => format!("relay {name}"),
             Proof::Secret => "secret".into(),
+            Proof::Certificate(digest) => {
+                // As many as tell it from others by eye.
+                let start: String = digest[..8]
+                    .iter()
+                    .map(|octet| format!("{octet:02x}"))
+                    .collect();
+                format!("certificate {start}")
+            }
         }
     }
 }
@@ -158,6 +168,8 @@ pub struct Peer<'a> {
     pub greeting: &'a str,
     /// Who gave a right password on this connection.
     pub login: Option<&'a Person>,
+    /// The SHA-256 of the certificate whose key the client has shown to have.
+    pub certificate: Option<[u8; 32]>,
 }
 
 /// Who says to send, as far as is known before the message.

@@ -52,6 +52,12 @@ impl Prover {
         self
     }
 
+    /// Whether a certificate (its SHA-256) is in some rule.
+    #[must_use]
+    pub fn lists(&self, certificate: &[u8; 32]) -> bool {
+        self.rules.lists(certificate)
+    }
+
     /// Judges the envelope sender: `reverse_path` is the address in MAIL, empty for `<>`. A peer that proves it must
     /// prove it for a user (the very user, after SMTP AUTH). Otherwise the claim stays open where some rule takes what a
     /// message can show.
@@ -98,10 +104,14 @@ impl Prover {
         let trusted = peer
             .address
             .filter(|peer| rule.is_some_and(|rule| rule.trusts(*peer)));
-        let proof = match (peer.login, trusted) {
-            (Some(_), _) => Proof::Password,
-            (None, Some(peer)) => Proof::Network(peer.to_canonical()),
-            (None, None) => return Err(Refusal::Unproven),
+        let shown = peer
+            .certificate
+            .filter(|shown| rule.is_some_and(|rule| rule.shown(shown)));
+        let proof = match (peer.login, shown, trusted) {
+            (Some(_), ..) => Proof::Password,
+            (None, Some(shown), _) => Proof::Certificate(shown),
+            (None, None, Some(peer)) => Proof::Network(peer.to_canonical()),
+            (None, None, None) => return Err(Refusal::Unproven),
         };
         let Some(rule) = rule.filter(|rule| rule.takes(kind_of(&proof))) else {
             return Err(Refusal::NotEnough(reverse_path.to_owned()));
@@ -169,6 +179,7 @@ impl Prover {
             }
             let enough = match &settled.proof {
                 Proof::Network(peer) => rule.trusts(*peer),
+                Proof::Certificate(shown) => rule.shown(shown),
                 proof => rule.takes(kind_of(proof)),
             };
             if !enough {
@@ -346,6 +357,7 @@ fn kind_of(proof: &Proof) -> ProofKind {
         Proof::Spf(..) => ProofKind::Spf,
         Proof::Relay(_) => ProofKind::Relay,
         Proof::Secret => ProofKind::Secret,
+        Proof::Certificate(_) => ProofKind::Certificate,
     }
 }
 

@@ -85,6 +85,7 @@ struct Try {
     now: Millis,
     peer: Option<&'static str>,
     login: Option<&'static str>,
+    certificate: Option<[u8; 32]>,
     reverse_path: &'static str,
     mail: String,
     unnamed: Vec<String>,
@@ -99,6 +100,7 @@ fn dkim(mail: &str) -> Try {
         now: THEN + MINUTE,
         peer: Some(AWAY),
         login: None,
+        certificate: None,
         reverse_path: "bounces@mailer.example",
         mail: mail.to_owned(),
         unnamed: Vec::new(),
@@ -126,6 +128,7 @@ impl Try {
             address: self.peer.map(|peer| peer.parse().unwrap()),
             greeting: "mail.example.net",
             login: login.as_ref(),
+            certificate: self.certificate,
         };
         let claim = prover.claim(peer, self.reverse_path, &Town).await?;
         let parsed = mail_parser::MessageParser::default()
@@ -329,6 +332,38 @@ async fn the_first_rule_that_matches_decides_alone() {
         nobody.verdict().await,
         Err(Refusal::NoRule("ada@example.org".into()))
     );
+}
+
+#[tokio::test]
+async fn promise_4_a_listed_certificate_proves_within_its_rule() {
+    let listed = [0xab; 32];
+    let with = |envelope: &'static str, from: &str, certificate| Try {
+        rules: format!(
+            "[[rule]]\nwho = ['ada@example.com', 'ada.l@example.com']\nproof = ['certificate']\ncertificates = ['{}']\n\
+             [[rule]]\nwho = ['*']\nproof = ['password']\n",
+            "ab".repeat(32)
+        ),
+        reverse_path: envelope,
+        certificate: Some(certificate),
+        ..dkim(&format!("From: {from}\r\n\r\nx"))
+    };
+    let sender = with("ada@example.com", "ada.l@example.com", listed)
+        .verdict()
+        .await
+        .unwrap();
+    assert_eq!(sender.proof_words(), "certificate abababababababab");
+    let other = with("ada@example.com", "ada@example.com", [0; 32])
+        .verdict()
+        .await;
+    assert_eq!(other, Err(Refusal::Unproven));
+    let bob = with("bob@example.com", "bob@example.com", listed)
+        .verdict()
+        .await;
+    assert_eq!(bob, Err(Refusal::Unproven));
+    let forged = with("ada@example.com", "bob@example.com", listed)
+        .verdict()
+        .await;
+    assert_eq!(forged, Err(Refusal::FromDiffers("bob@example.com".into())));
 }
 
 // DKIM -------------------------------------------------------------------------------------------
@@ -539,6 +574,7 @@ async fn a_dns_that_fails_or_is_silent_is_trouble_that_passes() {
         address: None,
         greeting: "",
         login: None,
+        certificate: None,
     };
     let claim = prover.claim(peer, "x@example.net", &Town).await.unwrap();
     let from = [FromLine::Mailboxes(vec!["ada@example.org".into()])];

@@ -92,6 +92,7 @@ async fn sender(tenant_id: &str, user_id: &str) -> VerifiedSender {
         address: Some([127, 0, 0, 1].into()),
         greeting: "here",
         login: None,
+        certificate: None,
     };
     let prover = Prover::new(SenderRules::load(None).unwrap(), None);
     let claim = prover

@@ -41,6 +41,8 @@ pub struct Limits {
     pub grace: Duration,
     /// The disk that must have room: a path on it, and octets.
     pub disk: Option<(PathBuf, u64)>,
+    /// Clients are asked for a certificate under TLS: some rule lists one.
+    pub ask_certificates: bool,
     /// Peers that may send a password without TLS: their packets never leave this machine.
     pub clear_passwords_from: Vec<Network>,
 }
@@ -69,6 +71,7 @@ impl Limits {
             xclient_from: smtp.xclient_from.clone(),
             grace: Duration::from_secs(30),
             disk: (smtp.min_free_disk > 0).then(|| (config.data_dir.clone(), smtp.min_free_disk)),
+            ask_certificates: false,
             clear_passwords_from: ["127.0.0.0/8", "::1/128"]
                 .iter()
                 .filter_map(|network| network.parse().ok())

@@ -46,5 +46,5 @@ pub fn scan<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<u8>, Option<usiz
 /// # Errors
 /// A sentence that names the file.
 pub fn look_at_tls(certificate: &std::path::Path, key: &std::path::Path) -> Result<(), String> {
-    tls::Identity::open(certificate, key).map(drop)
+    tls::Identity::open(certificate, key, false).map(drop)
 }

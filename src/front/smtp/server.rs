@@ -70,7 +70,8 @@ impl Door {
         let smtp = &config.smtp;
         let tls = match (&smtp.tls_certificate, &smtp.tls_key) {
             (Some(certificate), Some(key)) => {
-                Some(Identity::open(certificate, key).map_err(DoorError::Tls)?)
+                let asks = limits.ask_certificates;
+                Some(Identity::open(certificate, key, asks).map_err(DoorError::Tls)?)
             }
             _ => None,
         };

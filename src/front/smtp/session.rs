@@ -110,6 +110,8 @@ pub struct Session {
     under_tls: bool,
     greeting: Option<Greeting>,
     login: Option<Person>,
+    /// The SHA-256 of the client's certificate.
+    certificate: Option<[u8; 32]>,
     open: Option<Open>,
     errors: usize,
     failed_logins: usize,
@@ -132,6 +134,7 @@ impl Session {
             under_tls: false,
             greeting: None,
             login: None,
+            certificate: None,
             open: None,
             errors: 0,
             failed_logins: 0,

@@ -6,7 +6,13 @@ use std::{
     time::SystemTime,
 };
 
-use rustls::ServerConfig;
+use rustls::{
+    DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme,
+    client::danger::HandshakeSignatureValid,
+    crypto::WebPkiSupportedAlgorithms,
+    pki_types::{CertificateDer, UnixTime},
+    server::danger::{ClientCertVerified, ClientCertVerifier},
+};
 use tokio_rustls::TlsAcceptor;
 
 use crate::config::pem;
@@ -15,6 +21,8 @@ use crate::config::pem;
 pub struct Identity {
     certificate: PathBuf,
     key: PathBuf,
+    /// Clients are asked for a certificate of theirs.
+    asks: bool,
     /// A std mutex: it is held to copy a pointer and never across an await.
     current: Mutex<Current>,
 }
@@ -26,18 +34,19 @@ struct Current {
 }
 
 impl Identity {
-    /// Reads the chain and the key, PEM.
+    /// Reads the chain and the key, PEM. `asks`: clients are asked for a certificate of theirs.
     ///
     /// # Errors
     /// A sentence that names the file.
-    pub fn open(certificate: &Path, key: &Path) -> Result<Self, String> {
+    pub fn open(certificate: &Path, key: &Path, asks: bool) -> Result<Self, String> {
         // Before reading: what is written meanwhile is looked at again.
         let written = [written(certificate), written(key)];
         Ok(Self {
             certificate: certificate.to_owned(),
             key: key.to_owned(),
+            asks,
             current: Mutex::new(Current {
-                acceptor: acceptor(certificate, key)?,
+                acceptor: acceptor(certificate, key, asks)?,
                 written,
             }),
         })
@@ -64,7 +73,7 @@ impl Identity {
             // Files that can't be used are told once, not every minute.
             current.written = seen;
         }
-        let fresh = acceptor(&self.certificate, &self.key)?;
+        let fresh = acceptor(&self.certificate, &self.key, self.asks)?;
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         current.acceptor = fresh;
         Ok(true)
@@ -77,19 +86,69 @@ fn written(path: &Path) -> Option<SystemTime> {
         .ok()
 }
 
-fn acceptor(certificate: &Path, key: &Path) -> Result<TlsAcceptor, String> {
+fn acceptor(certificate: &Path, key: &Path, asks: bool) -> Result<TlsAcceptor, String> {
     let chain = pem::certificates(certificate)?;
     let key_der = pem::private_key(key)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let algorithms = provider.signature_verification_algorithms;
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .and_then(|builder| {
-            builder
-                .with_no_client_auth()
-                .with_single_cert(chain, key_der)
+            let builder = if asks {
+                builder.with_client_cert_verifier(Arc::new(AnyCertificate(algorithms)))
+            } else {
+                builder.with_no_client_auth()
+            };
+            builder.with_single_cert(chain, key_der)
         })
         .map_err(|error| format!("{} and {}: {error}", certificate.display(), key.display()))?;
     Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// Takes any certificate, whoever made it and until when: what it is worth, its fingerprint in the rules says. That
+/// the client has its key is checked.
+#[derive(Debug)]
+struct AnyCertificate(WebPkiSupportedAlgorithms);
+
+impl ClientCertVerifier for AnyCertificate {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _certificate: &CertificateDer<'_>,
+        _chain: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, &self.0)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, &self.0)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_schemes()
+    }
 }
 
 #[cfg(test)]
@@ -100,7 +159,7 @@ mod tests {
     fn a_file_that_cannot_be_used_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("chain.pem");
-        let fault = |path: &Path| Identity::open(path, path).err().expect("must fail");
+        let fault = |path: &Path| Identity::open(path, path, false).err().expect("must fail");
         assert!(fault(&path).contains("chain.pem"));
         std::fs::write(&path, "nothing").unwrap();
         assert_eq!(
@@ -116,7 +175,7 @@ mod tests {
         let (chain, key) = (folder.path().join("chain"), folder.path().join("key"));
         std::fs::copy(testdata.join("localhost.pem"), &chain).unwrap();
         std::fs::copy(testdata.join("localhost-key.pem"), &key).unwrap();
-        let identity = Identity::open(&chain, &key).unwrap();
+        let identity = Identity::open(&chain, &key, true).unwrap();
         assert_eq!(identity.look_again(false), Ok(false));
         assert_eq!(identity.look_again(true), Ok(true));
         let later = SystemTime::now() + std::time::Duration::from_secs(5);

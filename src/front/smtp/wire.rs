@@ -2,6 +2,7 @@
 
 use std::io;
 
+use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::either::Either;
@@ -65,6 +66,16 @@ impl Wire {
             Either::Right(stream) => rustix::net::recv(stream, &mut octet[..], flags),
         };
         peeked.is_ok_and(|(_, read)| read > 0)
+    }
+
+    /// The SHA-256 of the certificate that the client has shown, and has the key of.
+    pub fn certificate(&self) -> Option<[u8; 32]> {
+        let Self::Tls(stream) = self else {
+            return None;
+        };
+        let (_, session) = stream.get_ref();
+        let certificate = session.peer_certificates()?.first()?;
+        Some(Sha256::digest(certificate).into())
     }
 
     /// The same connection under TLS (RFC 3207). Nothing that was read before may be used after.

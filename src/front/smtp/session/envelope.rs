@@ -30,7 +30,10 @@ impl Session {
         if self.open.is_some() {
             return Ok(self.refuse(replies::mail_is_open()));
         }
-        if self.role.wants_login() && self.login.is_none() {
+        // A listed certificate is as good as a login.
+        let shown = |shown: &[u8; 32]| self.shared.intake.lists(shown);
+        let is_known = self.login.is_some() || self.certificate.as_ref().is_some_and(shown);
+        if self.role.wants_login() && !is_known {
             return Ok(self.refuse(replies::log_in_first()));
         }
         if let Some(parameter) = foreign_mail_parameter(&from) {
@@ -55,6 +58,7 @@ impl Session {
             address: Some(self.peer),
             greeting,
             login: self.login.as_ref(),
+            certificate: self.certificate,
         };
         match self.shared.intake.sender(peer, &from.address).await {
             Ok(claim) => {

@@ -101,6 +101,7 @@ impl Session {
         let wire = timeout(patience, wire.into_tls(&acceptor))
             .await
             .map_err(|_| Gone)??;
+        self.certificate = wire.certificate();
         self.wire = Some(wire);
         self.under_tls = true;
         Ok(())

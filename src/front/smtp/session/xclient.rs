@@ -67,6 +67,8 @@ impl Session {
         // The session begins anew.
         self.greeting = None;
         self.login = None;
+        // The proxy's own, not its client's.
+        self.certificate = None;
         let greeting = replies::greeting(&self.shared.hostname, self.role);
         self.answer(&greeting)
     }
