@@ -85,14 +85,18 @@ fn convert(grey: &Grey, setup: &PageSetup, cells: &Cells, tone: &Tone, panels: &
         let at = cell % cells.across;
         let rows = cell / cells.across * cells.height..;
         for y in rows.take(cells.height).take_while(|&y| y < grey.height) {
-            let pixels = grey.row(y)[at * CELL..]
-                .chunks(CELL)
-                .next()
-                .unwrap_or_default();
+            let row = &grey.row(y)[at * CELL..];
+            if let (false, Some(pixels)) = (dotted, row.first_chunk()) {
+                bitmap.row_mut(y)[at] = below(pixels, level);
+                continue;
+            }
+            let pixels = row.chunks(CELL).next().unwrap_or_default();
             bitmap.row_mut(y)[at] = if dotted {
                 dotted_pixels(pixels, at * CELL, y, level, cell, panels, setup)
             } else {
-                below(pixels, level)
+                let mut whole = [u8::MAX; CELL];
+                whole[..pixels.len()].copy_from_slice(pixels);
+                below(&whole, level)
             };
         }
     }
@@ -100,11 +104,8 @@ fn convert(grey: &Grey, setup: &PageSetup, cells: &Cells, tone: &Tone, panels: &
 }
 
 /// Pixels darker than `level`, the leftmost in the highest bit.
-fn below(pixels: &[u8], level: u8) -> u8 {
-    let mut dark = [0; CELL];
-    for (dark, &v) in dark.iter_mut().zip(pixels) {
-        *dark = u8::from(v < level);
-    }
+fn below(pixels: &[u8; CELL], level: u8) -> u8 {
+    let dark = pixels.map(|v| u8::from(v < level));
     // Each octet's lowest bit to its place in the highest octet.
     (u64::from_le_bytes(dark).wrapping_mul(0x8040_2010_0804_0201) >> 56) as u8
 }

@@ -54,10 +54,10 @@ impl Cells {
             let rows = down * height..((down + 1) * height).min(grey.height);
             for left in (0..grey.width).step_by(BLOCK) {
                 let columns = left..(left + BLOCK).min(grey.width);
-                if let Some(block) = Block::of(grey, &columns, &rows) {
+                if let Some(mut block) = Block::of(grey, &columns, &rows) {
                     cells.fill(
                         down * across + left / CELL,
-                        &block,
+                        &mut block,
                         columns.len(),
                         rows.len(),
                     );
@@ -67,20 +67,19 @@ impl Cells {
         cells
     }
 
-    fn fill(&mut self, from: usize, block: &Block, columns: usize, rows: usize) {
+    fn fill(&mut self, from: usize, block: &mut Block, columns: usize, rows: usize) {
+        block.gather();
         for x in 0..columns.div_ceil(CELL) {
-            let at = x * CELL..((x + 1) * CELL).min(columns);
-            let (min, cell) = (&block.min[at.clone()], from + x);
-            if min.iter().fold(255, |a, &b| a & b) == 255 {
+            let (at, cell) = (x * CELL, from + x);
+            if block.min[at] == 255 {
                 continue;
             }
-            let sum = |counts: &[u8]| counts.iter().map(|&n| u16::from(n)).sum::<u16>();
-            let greys: u32 = block.sum[at.clone()].iter().map(|&v| u32::from(v)).sum();
-            self.min[cell] = min.iter().fold(255, |a, &b| a.min(b));
-            self.max[cell] = block.max[at.clone()].iter().fold(0, |a, &b| a.max(b));
-            self.mean[cell] = (greys / (rows * at.len()) as u32) as u8;
-            self.soft[cell] = sum(&block.soft[at.clone()]);
-            self.hard[cell] = sum(&block.hard[at]);
+            let pixels = rows * CELL.min(columns - at);
+            self.min[cell] = block.min[at];
+            self.max[cell] = block.max[at];
+            self.mean[cell] = (usize::from(block.sum[at]) / pixels) as u8;
+            self.soft[cell] = u16::from(block.soft[at]);
+            self.hard[cell] = u16::from(block.hard[at]);
         }
     }
 
@@ -178,11 +177,26 @@ impl Block {
             block.add(&grey.row(y)[columns.clone()]);
         }
         // Steps tell of tone, and where every cell has paper in it there is none.
-        let paper = |columns: &[u8]| columns.iter().any(|&max| max >= PAPER);
-        if !block.max[..columns.len()].chunks(CELL).all(paper) {
+        let mut most = block.max;
+        halve(&mut most, u8::max);
+        if !most[..columns.len()]
+            .iter()
+            .step_by(CELL)
+            .all(|&max| max >= PAPER)
+        {
             block.add_steps(grey, columns, rows);
         }
         Some(block)
+    }
+
+    /// Makes the first column of each cell tell of all of its columns.
+    fn gather(&mut self) {
+        halve(&mut self.min, u8::min);
+        halve(&mut self.max, u8::max);
+        halve(&mut self.sum, |a, b| a + b);
+        // At most 128 of a cell's 8 × 16 pixels.
+        halve(&mut self.soft, |a, b| a + b);
+        halve(&mut self.hard, |a, b| a + b);
     }
 
     fn add(&mut self, row: &[u8]) {
@@ -220,6 +234,16 @@ impl Block {
                 *hard += u8::from(step >= 64);
             }
             row = below;
+        }
+    }
+}
+
+/// Takes each column together with those up to seven behind it, all columns at once: only what stands at a cell's first
+/// column is used.
+fn halve<T: Copy>(columns: &mut [T; BLOCK], pick: impl Fn(T, T) -> T) {
+    for by in [4, 2, 1] {
+        for at in 0..BLOCK - by {
+            columns[at] = pick(columns[at], columns[at + by]);
         }
     }
 }

@@ -59,6 +59,10 @@ impl Grey {
         &self.data[y * self.width..(y + 1) * self.width]
     }
 
+    pub fn row_mut(&mut self, y: usize) -> &mut [u8] {
+        &mut self.data[y * self.width..(y + 1) * self.width]
+    }
+
     /// Black where darker than `level`: enough for what this crate typesets itself.
     pub fn threshold(&self, level: u8) -> Bitmap {
         let mut bitmap = Bitmap::new(self.width, self.height);

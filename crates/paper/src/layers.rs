@@ -112,6 +112,11 @@ impl Layers {
         items.chain(&self.found).any(|tone| tone.meets(span))
     }
 
+    /// Whether tone was found before anything was known of the page.
+    pub fn has_found(&self) -> bool {
+        self.found.is_some()
+    }
+
     /// The owner for a picture or shading of that box: its own, or that of the picture beside it
     /// of which it is the next strip.
     pub fn owner(&mut self, kind: Kind, span: Span) -> u8 {

@@ -5,7 +5,8 @@
 //! (`fonts`) or handed in ([`warm_with`]).
 //!
 //! In the order a document passes them:
-//! `setup` says how large a page is, `pdf`, `picture`, `html` and `text` draw a document in grey (`grey`),
+//! `setup` says how large a page is, `pdf`, `picture`, `html` and `text` draw a document in grey (`grey`; what
+//! a PDF has by `pencil`, with `coverage` for shapes and `resample` for pictures),
 //! `bilevel` makes it black and white: over `cells`, `tone` and `panels` say what is a photograph
 //! and what a fill, by what `painter` saw lie where (`layers`, `shapes`), and `dots` draws those.
 //! [`cover`] draws cover pages through `typeset`, and `header` prints the header line at call
@@ -17,6 +18,7 @@ mod bilevel;
 mod cells;
 mod charset;
 mod cover;
+mod coverage;
 mod dots;
 mod error;
 mod fonts;
@@ -27,7 +29,9 @@ mod layers;
 mod painter;
 mod panels;
 mod pdf;
+mod pencil;
 mod picture;
+mod resample;
 mod script;
 mod setup;
 mod shapes;

@@ -21,6 +21,7 @@ use hayro::{RenderCache, RenderSettings, hayro_interpret::TransformExt, render_i
 
 use self::lettering::{Asked, Scripts};
 use crate::grey::Grey;
+use crate::pencil::{Pencil, Seen};
 use crate::script::Missing;
 use crate::setup::Placement;
 use crate::sheets::{CONTINUED_MM, Sheets, cut_at};
@@ -77,7 +78,7 @@ pub(crate) fn render(
             let margin_mm = if parts == 0 { 0.0 } else { CONTINUED_MM };
             let from_mm = top_mm - margin_mm;
             let transform = laid.transform(setup, from_mm);
-            canvas.draw(page, transform, &cache, &settings);
+            let seen = canvas.draw(page, transform, &looks, &cache, &settings);
             // What the page before has is not drawn again.
             let margin = (margin_mm * setup.rows_per_mm()) as usize * canvas.grey.width;
             canvas.grey.data[..margin].fill(255);
@@ -90,6 +91,10 @@ pub(crate) fn render(
             let rest = laid.cut(&mut canvas.grey, setup, from_mm);
             let grey = &canvas.grey;
             let bitmap = bilevel::to_bitmap(grey, setup, |layers| {
+                // Without tone there is nothing that other things could stand on, unless it was found.
+                if seen.is_some_and(|seen| !seen.tone) && !layers.has_found() {
+                    return layers;
+                }
                 painter::look(page, transform, &looks, &settings, grey, layers)
             });
             sheets.take(&bitmap, number, lacking.count == 0)?;
@@ -255,25 +260,59 @@ impl Laid {
 
 /// The drawing surface, kept from page to page: fresh pages of memory cost milliseconds.
 struct Canvas {
+    pencil: Pencil,
+    /// What only some pages need.
+    colours: Option<Colours>,
+    grey: Grey,
+}
+
+/// Where hayro draws.
+struct Colours {
     context: RenderContext,
     pixmap: Pixmap,
     resources: Resources,
-    grey: Grey,
 }
 
 impl Canvas {
     fn new(setup: &PageSetup) -> Self {
-        // The largest page is 2432 × 5476 (Legal, superfine).
-        let (width, height) = (setup.width as u16, setup.height() as u16);
         Self {
-            context: RenderContext::new(width, height),
-            pixmap: Pixmap::new(width, height),
-            resources: Resources::default(),
-            grey: Grey::white(width.into(), height.into()),
+            pencil: Pencil::default(),
+            colours: None,
+            grey: Grey::white(setup.width as usize, setup.height() as usize),
         }
     }
 
-    /// Draws a page, in `grey`.
+    /// Draws a page, in `grey`. What was seen of it, if that is known.
+    fn draw<'a>(
+        &mut self,
+        page: &'a Page<'a>,
+        transform: Affine,
+        looks: &InterpreterCache<'a>,
+        cache: &RenderCache<'a>,
+        settings: &InterpreterSettings,
+    ) -> Option<Seen> {
+        self.grey.data.fill(255);
+        let grey = &mut self.grey;
+        let seen = self.pencil.draw(page, transform, looks, settings, grey);
+        if seen.is_some() {
+            return seen;
+        }
+        let colours = self.colours.get_or_insert_with(|| {
+            // The largest page is 2432 × 5476 (Legal, superfine).
+            let (width, height) = (grey.width as u16, grey.height as u16);
+            Colours {
+                context: RenderContext::new(width, height),
+                pixmap: Pixmap::new(width, height),
+                resources: Resources::default(),
+            }
+        });
+        colours.draw(page, transform, cache, settings);
+        grey.set_rgba(colours.pixmap.data_as_u8_slice());
+        None
+    }
+}
+
+impl Colours {
     fn draw<'a>(
         &mut self,
         page: &'a Page<'a>,
@@ -303,6 +342,5 @@ impl Canvas {
                 ..RasterizerSettings::default()
             },
         );
-        self.grey.set_rgba(self.pixmap.data_as_u8_slice());
     }
 }

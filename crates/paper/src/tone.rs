@@ -12,6 +12,8 @@ use crate::layers::{FOUND, Item, Kind, Layers, NOBODY};
 
 /// Cells at least; fewer are 7 × 7 mm, too small to be a picture and as likely to be smooth text.
 const LEAST: usize = 49;
+/// Cells across or down at least.
+const NARROW: usize = 4;
 /// Lightest to darkest pixel of a cell that has no grain: photographs have hardly any of them.
 const EVEN: u8 = 3;
 /// Cells that strokes of writing are narrower than twice of.
@@ -112,10 +114,20 @@ impl Tone {
                 } else {
                     &always
                 };
-                let bits = owners.iter().enumerate().fold(0, |bits, (i, &owner)| {
-                    let owner = usize::from(owner);
-                    bits | u8::from(of[owner] || always[owner]) << (7 - i)
-                });
+                let first = owners[0];
+                let one = owners.iter().fold(0, |all, &owner| all | (owner ^ first)) == 0;
+                let is_tone = |owner: u8| of[usize::from(owner)] || always[usize::from(owner)];
+                let bits = if one {
+                    // Nearly always all have one owner, and that is nobody.
+                    if first == NOBODY || !is_tone(first) {
+                        continue;
+                    }
+                    (0xFF00u16 >> owners.len()) as u8
+                } else {
+                    owners.iter().enumerate().fold(0, |bits, (i, &owner)| {
+                        bits | u8::from(is_tone(owner)) << (7 - i)
+                    })
+                };
                 row[i] = bits;
                 tone.cells[from + i] |= bits != 0;
             }
@@ -221,7 +233,9 @@ pub(crate) fn find(grey: &Grey, cells: &Cells) -> Vec<bool> {
     let beside = |cell: usize, next: &mut Vec<usize>| next.extend(cells.around(cell));
     let mut tone = vec![false; cells.across * cells.down];
     for group in groups(cells, smooth, beside) {
-        if group.members.len() >= LEAST && !is_scan(grey, cells, &group) {
+        // Two edges side by side may be soft too, over all their length.
+        let narrow = group.rows.len().min(group.columns.len()) < NARROW;
+        if group.members.len() >= LEAST && !narrow && !is_scan(grey, cells, &group) {
             fill(&mut tone, cells, &group);
         }
     }
