@@ -311,11 +311,11 @@ async fn converters(config: &Config) -> Converters {
     converters
 }
 
-/// What a conversion may take: as long as drawing it may.
+/// What a conversion may take: an office needs more of the processor than drawing its pages does.
 pub(super) fn conversion_limits(config: &Config) -> conversion::Limits {
     conversion::Limits {
         wall: Duration::from_secs(config.paper.wall_s),
-        cpu: Duration::from_secs(config.paper.cpu_s),
+        cpu: Duration::from_secs(config.paper.cpu_s * 2),
     }
 }
 

@@ -339,7 +339,7 @@ impl Default for Paper {
         Self {
             workers: 2,
             wall_s: 60,
-            cpu_s: 30,
+            cpu_s: 14,
             page_cpu_s: 10,
             memory_mb: 1024,
             max_pages: 200,

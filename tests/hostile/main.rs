@@ -15,7 +15,7 @@ mod watch;
 use std::time::{Duration, Instant};
 
 use faxpost::trouble::Trouble;
-use faxpost::worker::paper::{PaperDone, PaperFailure, PaperPool, PaperRequest};
+use faxpost::worker::paper::{PaperDone, PaperFailure, PaperLimit, PaperPool, PaperRequest};
 use faxpost::worker::{Kind, Limits, Program};
 use faxpost_paper::{Cover, Input, PageSetup, Template};
 
@@ -150,6 +150,7 @@ async fn promise_7_hostile_documents_end_in_clear_answers_and_hurt_nobody() {
     let limits = Limits::of(Kind::Paper);
     // Between two looks at it a worker computes a little more than it may.
     assert!(limits.step.unwrap() < MOST - Duration::from_secs(1));
+    assert!(limits.cpu.unwrap() < MOST);
     let limits = Limits {
         step: Some(STEP),
         ..limits
@@ -198,5 +199,31 @@ async fn promise_7_hostile_documents_end_in_clear_answers_and_hurt_nobody() {
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+    pool.shutdown(CLOCK).await;
+}
+
+/// Many pages, none of which takes too long, end when their sum does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn promise_7_a_document_of_slow_pages_ends_when_their_sum_is_too_much() {
+    // Less than in earnest, so that the test is over sooner.
+    let whole = Duration::from_secs(3);
+    let pool = pool(
+        1,
+        Limits {
+            cpu: Some(whole),
+            ..Limits::of(Kind::Paper)
+        },
+    );
+    let slow = request(&Make::Pdf(|| pdfs::slow_pages(200)));
+    let watch = watch::Watch::start();
+    let result = pool.render(&slow, CLOCK).await;
+    let seen = watch.seen();
+    assert_eq!(
+        result,
+        Err(PaperFailure::Limit(PaperLimit::Processor(whole)))
+    );
+    let most = whole + Duration::from_secs(2);
+    assert!(seen.processor <= most, "{:?} of processor", seen.processor);
+    assert!(pool.render(&honest(), CLOCK).await.is_ok());
     pool.shutdown(CLOCK).await;
 }

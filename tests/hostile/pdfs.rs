@@ -434,6 +434,30 @@ fn forms() -> Vec<u8> {
     pdf.finish()
 }
 
+/// Pages that take a tenth of a second or more each.
+pub fn slow_pages(count: usize) -> Vec<u8> {
+    let mut pdf = Made::new();
+    let mut text = String::from("0.1 w ");
+    for i in 0..20_000 {
+        let (x, y) = (i % 590, i / 34);
+        let _ = writeln!(
+            text,
+            "{x} {y} m {} {} {} {} {} {} c S",
+            x + 90,
+            y + 33,
+            x - 50,
+            y + 88,
+            x + 2,
+            y + 11
+        );
+    }
+    let content = pdf.stream("", text.as_bytes());
+    for _ in 0..count {
+        page_of(&mut pdf, content);
+    }
+    pdf.finish()
+}
+
 fn shading(function: &str, data: &[u8]) -> Vec<u8> {
     let mut pdf = Made::new();
     let function = pdf.stream(function, data);

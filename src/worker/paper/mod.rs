@@ -244,7 +244,7 @@ mod tests {
         );
         assert_eq!(
             words(LimitHit::Processor),
-            "the document needed more than 30 s of computing to draw"
+            "the document needed more than 14 s of computing to draw"
         );
         assert_eq!(
             words(LimitHit::Stack),

@@ -44,11 +44,11 @@ impl Limits {
     pub fn of(kind: Kind) -> Self {
         const MIB: u64 = 1024 * 1024;
         match kind {
-            // A bomb of a PDF gets 1 GB and 30 s of processor; an honest A4 page takes 30 MB and
-            // a tenth of a second.
+            // A bomb of a PDF gets 1 GB and 14 s of processor, and its sender the answer within 15; an honest A4
+            // page takes 20 MB and a twentieth of a second, so two hundred of them get through.
             Kind::Paper => Self {
                 address_space: 1024 * MIB,
-                cpu: Some(Duration::from_secs(30)),
+                cpu: Some(Duration::from_secs(14)),
                 step: Some(Duration::from_secs(10)),
                 file_size: 0,
                 // The fonts that it is given are among them.
