@@ -8,13 +8,13 @@ set -eu
 
 build="gcc make pkg-config libtiff-dev libclang1-14 libclang-common-14-dev"
 # The fuzzer, which the lints build, is C++.
-tests="libtiff-tools poppler-utils qpdf file g++"
+tests="libtiff-tools poppler-utils qpdf file bubblewrap g++"
 # Peers. None of them is left running: the tests start private instances.
 # swaks speaks TLS by libnet-ssleay-perl, which it only recommends.
 interop="efax hylafax-server sip-tester tshark swaks libnet-ssleay-perl gsasl haproxy postfix postgresql fonts-noto-core fonts-noto-cjk"
 # Programs that make documents PDFs. The gateway does without them, and says so.
-interop="$interop bubblewrap ghostscript libreoffice-writer-nogui libreoffice-calc-nogui libreoffice-impress-nogui"
-interop="$interop python3-uno python3-venv"
+interop="$interop ghostscript libreoffice-writer-nogui libreoffice-calc-nogui libreoffice-impress-nogui"
+interop="$interop python3-uno python3-venv tesseract-ocr tesseract-ocr-osd tesseract-ocr-fra"
 # What the bench of pages measures against and with.
 paper="ghostscript tesseract-ocr python3-venv"
 

@@ -8,7 +8,7 @@
 //! to, [`submission`] commits it before the answer, [`documents`] takes it apart, [`queue`] renders it
 //! in a [`worker`] and places the call through [`mod@line`], [`ledger`] settles, [`letter`] writes the report and [`relay`] mails it.
 //! A fax becomes a mail: [`mod@line`] answers, [`inbox`] keeps each page before it is confirmed and mails
-//! the whole. `docs/flow.md` walks both, function by function.
+//! the whole, its words read by [`recognition`]. `docs/flow.md` walks both, function by function.
 #![forbid(unsafe_code)]
 
 pub mod cli;
@@ -34,6 +34,8 @@ pub mod numbers;
 pub mod people;
 
 pub mod ledger;
+
+pub mod recognition;
 
 pub mod conversion;
 pub mod documents;

@@ -24,6 +24,7 @@ suites() {
         --test interop_sipp
     suite "OpenSSL: SIP over TLS, both ways" --test interop_tls
     suite "LibreOffice, Ghostscript: documents of every kind, hostile ones, one faxed" --test interop_office
+    suite "tesseract: received pages are read, turned and searched" --test interop_ocr
     suite "swaks, gsasl, HAProxy: mail with a password by STARTTLS, under TLS and by LMTP, SCRAM, a proxy" \
         --test interop_swaks
     suite "Postfix: before the gateway, by LMTP and by SMTP, and behind it" --test interop_postfix -- --test-threads=1
@@ -49,7 +50,8 @@ fail() {
 }
 
 # A user's PATH may lack HylaFAX's folder.
-for peer in bwrap efax /usr/sbin/faxgetty gs gsasl /usr/sbin/haproxy /usr/sbin/postfix python3 sipp soffice tshark swaks; do
+for peer in bwrap efax /usr/sbin/faxgetty gs gsasl /usr/sbin/haproxy /usr/sbin/postfix python3 sipp soffice tesseract \
+    tshark swaks; do
     command -v "$peer" >/dev/null 2>&1 ||
         fail "$peer is missing: deploy/deps.sh interop installs it"
 done

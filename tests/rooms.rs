@@ -17,6 +17,7 @@ const FLOORS: &[&[&str]] = &[
     &["people"],
     &["numbers"],
     &["ledger"],
+    &["recognition"],
     &["conversion"],
     &["documents"],
     &["sender", "dial"],

@@ -18,6 +18,7 @@ pub const TARGETS: &[Target] = &[
     ("picture", page::picture),
     ("html", page::html),
     ("zip", page::zip),
+    ("tesseract", page::tesseract),
     ("udptl", media::udptl),
     ("rtp", media::rtp),
     ("sdp", media::sdp),

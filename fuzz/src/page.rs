@@ -116,3 +116,8 @@ pub fn zip(data: &[u8]) {
         assert!(files.len() <= limits.files && total as u64 <= limits.total);
     }
 }
+
+/// What tesseract says of a page's words and its orientation is read or left aside.
+pub fn tesseract(data: &[u8]) {
+    faxpost::recognition::fuzz(data);
+}

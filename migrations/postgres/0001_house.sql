@@ -37,6 +37,7 @@ CREATE TABLE profile (
     body        TEXT,                     -- the mail's text: 'cover', 'page', 'ignore'; NULL inherits
     priority    BIGINT,                   -- 0 first, 9 last; NULL inherits, as all below
     unreadable  TEXT,                     -- 'stop', 'leave-out': an attachment that can't be drawn
+    ocr         TEXT,                     -- 'off', or languages as 'eng+fra' in which received pages are read
     max_calls   BIGINT,                   -- calls that one fax may cost
     max_tries   BIGINT,                   -- of these, with page data
     batch       BIGINT,                   -- faxes of one user to one number that a call carries

@@ -17,6 +17,7 @@ use crate::{
     conversion::Converters,
     front, line,
     policy::{self, Covers, Sending},
+    recognition::Reader,
     sender::{Dns, SenderRules},
     store::{self, Found},
     worker::{
@@ -83,6 +84,7 @@ pub(super) async fn run(path: &Path) -> anyhow::Result<()> {
         );
     }
     conversions(&mut report, &config).await;
+    report.say("text of received pages", Ok(reader(&config).await));
     if report.faults > 0 {
         bail!("{} to mend", report.faults);
     }
@@ -104,6 +106,25 @@ async fn conversions(report: &mut Report, config: &Config) {
             .found
             .unwrap_or_else(|why| format!("refused by name: {why}"));
         report.say(finding.what, Ok(note));
+    }
+}
+
+/// Whether received pages can be read, and in which languages. None is no fault: they are delivered as they came.
+async fn reader(config: &Config) -> String {
+    match Reader::find(super::serve::ocr_settings(config)).await {
+        Ok(reader) => {
+            let turns = if reader.turns() {
+                "pages on their side are turned"
+            } else {
+                "pages on their side are not turned: install tesseract-ocr-osd"
+            };
+            format!(
+                "{}, languages {}; {turns}; for numbers whose profile has it so (ocr)",
+                config.ocr.tesseract.display(),
+                reader.languages().join(", ")
+            )
+        }
+        Err(why) => format!("not read: {why}"),
     }
 }
 

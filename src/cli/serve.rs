@@ -20,6 +20,7 @@ use crate::{
     line::{FaxLine, HylaFaxLine, Lines},
     policy::Policies,
     queue::{self, Queue, Work},
+    recognition::{self, Reader},
     relay::{self, Relay},
     sender::{Dns, Prover},
     store::{Node, Store, Topic},
@@ -129,6 +130,7 @@ async fn start(
     ));
 
     let converters = converters(&config).await;
+    let ocr = ocr(&config).await;
 
     let inbox = Inbox::new(inbox::Setup {
         store: store.clone(),
@@ -139,6 +141,7 @@ async fn start(
         min_free_disk: config.smtp.min_free_disk,
         max_size: config.relay.max_size,
         retention: policies.retention,
+        ocr,
     });
     let node_id = node.id().to_owned();
     let queue = Queue::new(queue::Setup {
@@ -309,6 +312,35 @@ async fn converters(config: &Config) -> Converters {
         }
     }
     converters
+}
+
+/// Who reads received pages, told to the log. Which are read is for profiles to say.
+async fn ocr(config: &Config) -> Option<inbox::Ocr> {
+    match Reader::find(ocr_settings(config)).await {
+        Ok(reader) => {
+            tracing::info!(
+                languages = reader.languages().join(", "),
+                turns = reader.turns(),
+                "received pages can be read"
+            );
+            Some(inbox::Ocr {
+                reader,
+                at_once: config.ocr.at_once,
+                fax: Duration::from_secs(config.ocr.fax_s),
+            })
+        }
+        Err(why) => {
+            tracing::info!(why, "received pages are not read");
+            None
+        }
+    }
+}
+
+pub(super) fn ocr_settings(config: &Config) -> recognition::Settings {
+    recognition::Settings {
+        tesseract: config.ocr.tesseract.clone(),
+        page: Duration::from_secs(config.ocr.page_s.max(1)),
+    }
 }
 
 /// What a conversion may take: an office needs more of the processor than drawing its pages does.

@@ -94,6 +94,8 @@ VALUES of a profile; `inherit` in the place of each gives it back to Basic, then
   tone auto|text|photo                       what of a page becomes dots: by its looks, nothing, or all but letters
   dots diffused|clustered                    most detail; or what survives copying and faxing again
   priority N                                 0 first, 9 last, among the faxes of the tenant
+  ocr off|LANGUAGE[+LANGUAGE ...]            received faxes of the group's numbers are read: their PDFs can be
+                                             searched, and pages on their side are turned
   unreadable stop|leave-out                  what an attachment does that can't be drawn: nothing is sent, or the rest
   calls N, tries N                           calls that one fax may cost; of these, with page data
   batch N                                    faxes of one user to one number that a call carries at most, 1 to 20

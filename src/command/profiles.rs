@@ -11,7 +11,7 @@ use crate::{
     clock::now_ms,
     people::{self, BASIC, Profile, Rules, Tenant},
     policy::Sending,
-    queue,
+    queue, recognition,
     store::{Store, Topic},
 };
 
@@ -131,8 +131,34 @@ fn change(profile: &mut Profile, line: &mut Line<'_>) -> Result<(), CommandError
             let right = format!("{}, or inherit", right.unwrap_or(&key));
             return Err(line.mistake(&format!("{value:?}"), &right).into());
         }
+        if key == "ocr" {
+            languages(&value, line)?;
+        }
     }
     Ok(())
+}
+
+/// The languages must be installed on this machine.
+fn languages(value: &str, line: &Line<'_>) -> Result<(), CommandError> {
+    if matches!(value, "off" | "inherit") {
+        return Ok(());
+    }
+    let installed = recognition::installed();
+    let unknown = value
+        .split('+')
+        .find(|wanted| !installed.iter().any(|known| known == wanted));
+    match unknown {
+        None => Ok(()),
+        Some(_) if installed.is_empty() => Err(CommandError::Refused(
+            "no language of tesseract's is installed here: on Debian, apt install tesseract-ocr tesseract-ocr-osd and \
+             tesseract-ocr-fra or others"
+                .to_owned(),
+        )),
+        Some(unknown) => {
+            let expected = format!("off, or of {} those that are wanted, as eng+fra", installed.join(", "));
+            Err(line.mistake(&format!("{unknown:?} is not installed"), &expected).into())
+        }
+    }
 }
 
 fn chain(profile: &Profile, basic: Option<&Profile>) -> Vec<Profile> {
@@ -205,6 +231,7 @@ fn inherited(sending: &Sending, key: &str) -> String {
         "quiet" => return "never  (built in)".to_owned(),
         "allow" => return "all  (built in)".to_owned(),
         "deny" => return "none  (built in)".to_owned(),
+        "ocr" => return "off  (built in)".to_owned(),
         "landscape" => match sending.landscape {
             Landscape::Turn => "turn".to_owned(),
             Landscape::Shrink => "shrink".to_owned(),

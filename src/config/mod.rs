@@ -44,6 +44,8 @@ pub struct Config {
     pub line: Line,
     /// Paper workers.
     pub paper: Paper,
+    /// Text of received pages.
+    pub ocr: Ocr,
     /// The status page.
     pub web: Web,
 }
@@ -61,6 +63,7 @@ impl Default for Config {
             sip: Sip::default(),
             line: Line::default(),
             paper: Paper::default(),
+            ocr: Ocr::default(),
             web: Web::default(),
         }
     }
@@ -345,6 +348,31 @@ impl Default for Paper {
             max_pages: 200,
             convert: true,
             fonts: Vec::new(),
+        }
+    }
+}
+
+/// `[ocr]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ocr {
+    /// The program that reads received pages.
+    pub tesseract: PathBuf,
+    /// Pages that are read at a time, 1 or 2; each takes a processor.
+    pub at_once: usize,
+    /// Seconds that a page may take, clock and processor.
+    pub page_s: u64,
+    /// Seconds that a fax waits for its pages to be read; then it goes as far as they were.
+    pub fax_s: u64,
+}
+
+impl Default for Ocr {
+    fn default() -> Self {
+        Self {
+            tesseract: "/usr/bin/tesseract".into(),
+            at_once: 1,
+            page_s: 30,
+            fax_s: 300,
         }
     }
 }

@@ -10,6 +10,10 @@ mod office;
 mod postscript;
 mod sandbox;
 
+pub(crate) use sandbox::{
+    Bounds as SandboxBounds, command_with as sandboxed, probe as sandbox_probe,
+};
+
 use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};

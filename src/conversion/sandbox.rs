@@ -16,7 +16,7 @@ const FILE: u64 = 128 << 20;
 
 /// Limits that aren't the same for all.
 #[derive(Clone, Copy)]
-pub(super) struct Bounds {
+pub(crate) struct Bounds {
     /// Processor time of each process.
     pub cpu: Duration,
 }
@@ -25,6 +25,11 @@ pub(super) struct Bounds {
 /// in memory at `/tmp`; no network, no other process, an identity that owns nothing. It ends with us, and all
 /// that it started with it.
 pub(super) fn command(bounds: Bounds, program: &[&str]) -> Command {
+    command_with(bounds, &[], program)
+}
+
+/// As [`command`], with more files of this machine to be seen, where they lie outside `/usr`.
+pub(crate) fn command_with(bounds: Bounds, shown: &[&Path], program: &[&str]) -> Command {
     let mut command = Command::new(BUBBLEWRAP);
     command.args([
         "--unshare-all",
@@ -61,6 +66,9 @@ pub(super) fn command(bounds: Bounds, program: &[&str]) -> Command {
     command.args([
         "--tmpfs", "/tmp", "--chdir", "/tmp", "--uid", "65534", "--gid", "65534",
     ]);
+    for path in shown.iter().filter(|path| !path.starts_with("/usr")) {
+        command.arg("--ro-bind").args([path, path]);
+    }
     for (name, value) in [("HOME", "/tmp"), ("PATH", "/usr/bin"), ("LANG", "C.UTF-8")] {
         command.args(["--setenv", name, value]);
     }
@@ -80,7 +88,7 @@ pub(super) fn command(bounds: Bounds, program: &[&str]) -> Command {
 }
 
 /// Whether a sandbox can be had; or why not, and what to do.
-pub(super) async fn probe() -> Result<(), String> {
+pub(crate) async fn probe() -> Result<(), String> {
     for (program, package) in [(BUBBLEWRAP, "bubblewrap"), (PRLIMIT, "util-linux")] {
         if !Path::new(program).exists() {
             return Err(format!(

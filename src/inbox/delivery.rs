@@ -10,6 +10,7 @@ use super::{
     Inner,
     form::{self, Page, Title},
     owed::{self, Owed},
+    reading::Look,
     records,
     split::{self, Bounds, Mails},
 };
@@ -18,6 +19,7 @@ use crate::{
     letter::{self, Content, Portion, ReceivedLetter, Withheld},
     numbers::{self, Form, Large},
     people,
+    recognition::PageReading,
     relay::{self, Draft, Part},
     store::Topic,
     vault::{Clear, KeptItem, NewItem, What},
@@ -92,8 +94,24 @@ async fn write(inbox: &Inner, draft: &Draft) -> anyhow::Result<()> {
         Owed::read(&draft.purpose).ok_or_else(|| anyhow::anyhow!("a delivery without its fax"))?;
     let tenant_id = &draft.tenant_id;
     let mut pages = pages(inbox, tenant_id, &owed.received_id).await?;
-    let letter = facts(inbox, draft, &owed.received_id, &pages).await?;
     let how = how(inbox, draft, &owed).await?;
+    match read_first(inbox, draft, &owed, &how, &pages).await? {
+        Look::Write(Some(read)) => add_readings(&mut pages, &read),
+        Look::Write(None) => {}
+        Look::Wait(until) | Look::Begin(until) => {
+            relay::rest_draft(&inbox.store, &draft.mail_id, until).await?;
+            // They may have been read just now, before it lay down.
+            if inbox
+                .readings
+                .as_ref()
+                .is_some_and(|readings| readings.has(&owed.received_id))
+            {
+                relay::take_up_drafts(&inbox.store, tenant_id, &owed.received_id).await?;
+            }
+            return Ok(());
+        }
+    }
+    let letter = facts(inbox, draft, &owed.received_id, &pages).await?;
     if let Some(portion) = &owed.portion {
         pages.retain(|page| (portion.first..=portion.last).contains(&page.number));
     }
@@ -111,6 +129,69 @@ async fn write(inbox: &Inner, draft: &Draft) -> anyhow::Result<()> {
     })
     .await??;
     keep(inbox, draft, &owed.received_id, written).await
+}
+
+/// Whether a mail waits for its pages to be read; if nobody reads them yet, that begins here.
+async fn read_first(
+    inbox: &Inner,
+    draft: &Draft,
+    owed: &Owed,
+    how: &How,
+    pages: &[Page],
+) -> anyhow::Result<Look> {
+    let Some(readings) = &inbox.readings else {
+        return Ok(Look::Write(None));
+    };
+    if how.form == Form::Notice {
+        return Ok(Look::Write(None));
+    }
+    let (tenant_id, received_id) = (&draft.tenant_id, &owed.received_id);
+    let row = sqlx::query(
+        "SELECT number.group_id, fax.ended_at FROM received_fax AS fax
+         JOIN number ON number.number_id = fax.number_id AND number.tenant_id = fax.tenant_id
+         WHERE fax.tenant_id = $1 AND fax.received_id = $2",
+    )
+    .bind(tenant_id)
+    .bind(received_id)
+    .fetch_one(inbox.store.reader())
+    .await?;
+    let group_id: String = row.try_get("group_id")?;
+    let Some(languages) = people::ocr_for(&inbox.store, tenant_id, &group_id).await? else {
+        return Ok(Look::Write(None));
+    };
+    let ended: Millis = row
+        .try_get::<Option<Millis>, _>("ended_at")?
+        .unwrap_or_default();
+    // One that was asked for later has its time from then on.
+    let since = if owed.form.is_some() {
+        draft.created_at
+    } else {
+        ended
+    };
+    let look = readings.look(received_id, since, now_ms());
+    if let Look::Begin(until) = look {
+        let pages = pages.iter().map(|page| page.page.clone()).collect();
+        let (readings, store) = (readings.clone(), inbox.store.clone());
+        let (tenant_id, received_id) = (tenant_id.clone(), received_id.clone());
+        // Not waited for: what it leaves undone at the end of this process is begun anew by the next.
+        tokio::spawn(async move {
+            readings.read(&received_id, pages, &languages, until).await;
+            if let Err(error) = relay::take_up_drafts(&store, &tenant_id, &received_id).await {
+                tracing::warn!(%error, "a fax whose pages were read goes when its time is up");
+            }
+            store.wake(Topic::Outbox);
+        });
+    }
+    Ok(look)
+}
+
+fn add_readings(pages: &mut [Page], read: &[Option<PageReading>]) {
+    for (page, reading) in pages.iter_mut().zip(read) {
+        if let Some(reading) = reading {
+            page.turn = reading.turn;
+            page.words.clone_from(&reading.words);
+        }
+    }
 }
 
 /// Puts what was written into custody and the outbox, all of it or nothing.

@@ -2,14 +2,16 @@
 //!
 //! [`Inbox`] answers for the line. Each page is in custody, flushed and on record before it is
 //! confirmed; when the call is over, however it ended, the outbox holds one mail for each recipient,
-//! and `delivery` writes it: in the recipient's `form`, and in several mails where one is too large (`split`).
+//! and `delivery` writes it, once its pages were read where that is wanted (`reading`): in the recipient's `form`, and in several mails where one is too large (`split`).
 
 mod delivery;
 mod form;
 mod owed;
+mod reading;
 mod records;
 mod split;
 
+pub use reading::Ocr;
 use records::Open;
 pub use records::{Redelivery, StateCount, deliver_again, overview};
 
@@ -26,6 +28,7 @@ use crate::{
     numbers::{self, Number},
     outcome,
     policy::Retention,
+    relay,
     store::{Store, StoreError, Topic, Tx},
     vault::{Custody, NewItem, What},
 };
@@ -45,6 +48,8 @@ struct Inner {
     min_free_disk: u64,
     max_size: Option<u64>,
     retention: Retention,
+    /// Reads pages, where somebody wants that and can.
+    readings: Option<Arc<reading::Readings>>,
 }
 
 /// How the inbox is set up.
@@ -65,6 +70,8 @@ pub struct Setup {
     pub max_size: Option<u64>,
     /// How long a fax is kept that nobody could be sent.
     pub retention: Retention,
+    /// Who reads pages, if anybody.
+    pub ocr: Option<Ocr>,
 }
 
 /// SIP statuses of a refusal.
@@ -85,6 +92,7 @@ impl Inbox {
                 min_free_disk: setup.min_free_disk,
                 max_size: setup.max_size,
                 retention: setup.retention,
+                readings: setup.ocr.map(|ocr| Arc::new(reading::Readings::new(ocr))),
             }),
         }
     }
@@ -101,6 +109,9 @@ impl Inbox {
         } else {
             i64::MAX
         };
+        if !self.inner.store.is_shared() {
+            relay::rouse_drafts(&self.inner.store, owed::PREFIX).await?;
+        }
         for open in records::left_open(&self.inner.store, before).await? {
             self.inner.cut_off(&open, "gateway-restarted").await?;
             tracing::warn!(

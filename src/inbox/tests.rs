@@ -24,6 +24,7 @@ async fn nodes(store: &Store) -> (tempfile::TempDir, [Arc<Inner>; 2]) {
         min_free_disk: 0,
         max_size: None,
         retention: Retention::load(None).unwrap(),
+        readings: None,
     };
     let both = [Arc::new(node()), Arc::new(node())];
     (dir, both)
@@ -40,6 +41,7 @@ fn inner(node: &Arc<Inner>) -> Inner {
         min_free_disk: 0,
         max_size: None,
         retention: node.retention,
+        readings: None,
     }
 }
 

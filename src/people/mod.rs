@@ -33,8 +33,8 @@ pub use guests::guest;
 pub use hours::Hours;
 pub use password::{check_mail_password, scram_verifier, set_mail_password};
 pub use profile::{
-    Allowed, Profile, Rules, add_profile, allowed_for, change_profile, profile, profile_keys,
-    profiles, remove_profile, rules_for,
+    Allowed, Profile, Rules, add_profile, allowed_for, change_profile, ocr_for, profile,
+    profile_keys, profiles, remove_profile, rules_for,
 };
 pub use scram::Verifier;
 pub use secrets::{

@@ -48,7 +48,7 @@ const fn number(key: &'static str, column: &'static str, expected: &'static str)
 const SECONDS: &str = "none, or seconds as 60,120,300";
 const COUNT: &str = "a whole number from 1 to 100";
 
-const VALUES: [Value; 24] = [
+const VALUES: [Value; 25] = [
     text("resolution", "resolution", "standard, fine or superfine"),
     text("paper", "paper", "a4, letter or legal"),
     text("landscape", "landscape", "turn or shrink"),
@@ -97,6 +97,7 @@ const VALUES: [Value; 24] = [
         "none, or beginnings of numbers as +339,+44870",
     ),
     text("unreadable", "unreadable", "stop or leave-out"),
+    text("ocr", "ocr", "off, or languages as eng or eng+fra"),
 ];
 
 /// The most waits of a row, and the longest, seconds: a day is all the time that a fax has.
@@ -182,6 +183,7 @@ fn stored(key: &str, written: &str) -> Option<String> {
         "long" => one_of(&["split", "shrink"]),
         "blank" => one_of(&["keep", "drop"]),
         "unreadable" => one_of(&["stop", "leave-out"]),
+        "ocr" => (written == "off" || are_languages(written)).then(|| written.to_owned()),
         "tone" => one_of(&["auto", "text", "photo"]),
         "dots" => one_of(&["diffused", "clustered"]),
         "cover" => match written {
@@ -215,6 +217,15 @@ fn list<'a>(written: &'a str, none: &str) -> Vec<&'a str> {
         return Vec::new();
     }
     written.split(',').map(str::trim).collect()
+}
+
+/// Languages as tesseract has them: `eng`, `chi_sim`, with a plus sign between.
+fn are_languages(text: &str) -> bool {
+    let fits = |name: &str| {
+        (2..=20).contains(&name.len())
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    };
+    text.split('+').count() <= 8 && text.split('+').all(fits)
 }
 
 fn is_prefix(text: &str) -> bool {
@@ -475,6 +486,30 @@ pub async fn rules_for(
 ) -> Result<Rules, StoreError> {
     let (profiles, zone) = of_user(store, tenant_id, user_id).await?;
     Rules::of(sending, &profiles, &zone)
+}
+
+/// The languages in which the received faxes of a group are read, as `eng+fra`; `None`: they are not.
+///
+/// # Errors
+/// What the database says.
+pub async fn ocr_for(
+    store: &Store,
+    tenant_id: &str,
+    group_id: &str,
+) -> Result<Option<String>, StoreError> {
+    let group: Option<String> =
+        sqlx::query_scalar("SELECT name FROM user_group WHERE tenant_id = $1 AND group_id = $2")
+            .bind(tenant_id)
+            .bind(group_id)
+            .fetch_optional(store.reader())
+            .await?;
+    let all = profiles(store, tenant_id).await?;
+    let said = |name: &str| {
+        let profile = all.iter().find(|profile| profile.name == name)?;
+        profile.values.get("ocr").cloned()
+    };
+    let languages = group.as_deref().and_then(said).or_else(|| said(BASIC));
+    Ok(languages.filter(|languages| languages != "off"))
 }
 
 /// The numbers that a user may fax.

@@ -16,7 +16,8 @@ mod wire;
 
 pub use outbox::{
     Draft, NewMail, OutboxStatus, Part, divide, drop_unwritten, enqueue, enqueue_divisible,
-    enqueue_written, has_unwritten, put_off_draft, ready, status, to_compose,
+    enqueue_written, has_unwritten, put_off_draft, ready, rest_draft, rouse_drafts, status,
+    take_up_drafts, to_compose,
 };
 pub use sender::{Relay, Setup};
 pub use session::submit;

@@ -44,6 +44,8 @@ pub struct Draft {
     pub recipient: String,
     /// Octets that the relay takes of it, as far as it has said; `None`: nothing is known.
     pub limit: Option<u64>,
+    /// When it was put into the outbox.
+    pub created_at: Millis,
 }
 
 /// One of the mails that a draft has become.
@@ -169,13 +171,60 @@ pub async fn put_off_draft(store: &Store, mail_id: &str) -> Result<(), StoreErro
     tx.commit().await
 }
 
+/// Lets a draft rest until `at`, or until [`take_up_drafts`].
+///
+/// # Errors
+/// What the database says.
+pub async fn rest_draft(store: &Store, mail_id: &str, at: Millis) -> Result<(), StoreError> {
+    let mut tx = store.begin().await?;
+    sqlx::query("UPDATE outbox SET run_at = $1 WHERE mail_id = $2 AND state = 'compose'")
+        .bind(at)
+        .bind(mail_id)
+        .execute(tx.conn())
+        .await?;
+    tx.commit().await
+}
+
+/// Drafts whose purpose begins with `prefix` rest no longer: whoever they waited for is gone.
+///
+/// # Errors
+/// What the database says.
+pub async fn rouse_drafts(store: &Store, prefix: &str) -> Result<(), StoreError> {
+    let mut tx = store.begin().await?;
+    sqlx::query(
+        "UPDATE outbox SET run_at = $1 WHERE state = 'compose' AND purpose LIKE $2 AND run_at > $1",
+    )
+    .bind(now_ms())
+    .bind(format!("{prefix}%"))
+    .execute(tx.conn())
+    .await?;
+    tx.commit().await
+}
+
+/// The drafts about something may be written now.
+///
+/// # Errors
+/// What the database says.
+pub async fn take_up_drafts(store: &Store, tenant_id: &str, about: &str) -> Result<(), StoreError> {
+    let mut tx = store.begin().await?;
+    sqlx::query(
+        "UPDATE outbox SET run_at = $1 WHERE tenant_id = $2 AND about = $3 AND state = 'compose' AND run_at > $1",
+    )
+    .bind(now_ms())
+    .bind(tenant_id)
+    .bind(about)
+    .execute(tx.conn())
+    .await?;
+    tx.commit().await
+}
+
 /// The mails to be composed whose purpose begins with `prefix` (letters, digits and `:`), oldest first.
 ///
 /// # Errors
 /// What the database says.
 pub async fn to_compose(store: &Store, prefix: &str, limit: i64) -> Result<Vec<Draft>, StoreError> {
     let rows = sqlx::query(
-        "SELECT mail_id, tenant_id, purpose, message_id, recipient, size_limit FROM outbox
+        "SELECT mail_id, tenant_id, purpose, message_id, recipient, size_limit, created_at FROM outbox
          WHERE state = 'compose' AND purpose LIKE $1 AND run_at <= $2
          ORDER BY created_at, mail_id LIMIT $3",
     )
@@ -196,6 +245,7 @@ pub async fn to_compose(store: &Store, prefix: &str, limit: i64) -> Result<Vec<D
                     .try_get::<Option<i64>, _>("size_limit")?
                     .map(i64::unsigned_abs)
                     .filter(|octets| *octets > 0),
+                created_at: row.try_get("created_at")?,
             })
         })
         .collect()

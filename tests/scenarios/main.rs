@@ -11,6 +11,7 @@ mod endings;
 mod fallback;
 mod forms;
 mod journeys;
+mod ocr;
 mod paper;
 mod parts;
 mod password;

@@ -300,6 +300,7 @@ impl Rig {
              [sip]\nlisten = \"{sip}\"\nmedia_port_min = {media}\nmedia_port_max = {media_max}\nt1_ms = {t1}\n\n\
              [line]\nspeed = {speed}\nworkers = {workers}\ndrain_s = {drain}\n\n\
              [paper]\nworkers = 1\n{convert}\n\
+             [ocr]\n\n\
              [web]\nlisten = \"{web}\"\n",
             data = self.dir.path().join("data").display().to_string(),
             policies = self.dir.path().join("policies").display().to_string(),

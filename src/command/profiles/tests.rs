@@ -65,6 +65,9 @@ on_each_database! {
             ("set profile Basic allow 33", "beginnings of numbers"),
             ("set profile Basic deny all", "none, or beginnings"),
             ("set profile Basic cover maybe", "Main has no cover maybe"),
+            ("set profile Basic ocr ../../etc", "off, or languages as eng"),
+            // On a machine without any the answer is what to install; else the list of them.
+            ("set profile Basic ocr no_such", "installed"),
             ("set profile Basic priority 1 hours \"mon 08:00-09:00\" quiet 07:00-10:00", "leave some time"),
             ("set profile Nobody priority 1", "no profile Nobody"),
             ("set profile Basic of Elsewhere priority 1", "the name or the domain Elsewhere"),
