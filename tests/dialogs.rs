@@ -657,6 +657,49 @@ async fn play(path: &Path) -> Result<(), String> {
     Ok(())
 }
 
+/// What SCRAM says at its end to a proof that is wrong, RFC 5802 §5: to a client that knows our nonce.
+#[tokio::test]
+async fn a_wrong_proof_is_refused_alike_for_somebody_and_for_nobody() {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    let dialog = Dialog {
+        path: PathBuf::new(),
+        settings: Vec::new(),
+        steps: VecDeque::new(),
+    };
+    let run = Run::start(&dialog).await;
+    let mut client = Client::connect(&run.address).await;
+    client.line().await.unwrap();
+    client.send(b"EHLO client.example\r\n").await;
+    while client.line().await.unwrap().starts_with("250-") {}
+    let mut answers = Vec::new();
+    for login in ["ada@example.com", "nobody@example.com", "ada@example.com"] {
+        let first = STANDARD.encode(format!("n,,n={login},r=abc"));
+        client
+            .send(format!("AUTH SCRAM-SHA-256 {first}\r\n").as_bytes())
+            .await;
+        let challenge = client.line().await.unwrap();
+        let challenge = STANDARD
+            .decode(challenge.strip_prefix("334 ").unwrap())
+            .unwrap();
+        let challenge = String::from_utf8(challenge).unwrap();
+        let nonce = challenge.split(',').next().unwrap();
+        let proof = STANDARD.encode([7; 32]);
+        let last = STANDARD.encode(format!("c=biws,{nonce},p={proof}"));
+        client.send(format!("{last}\r\n").as_bytes()).await;
+        answers.push(client.line().await.unwrap());
+    }
+    assert!(answers[0].starts_with("535 5.7.8 "), "{answers:?}");
+    assert!(
+        answers.iter().all(|answer| *answer == answers[0]),
+        "{answers:?}"
+    );
+    let end = client.line().await.unwrap();
+    assert!(
+        end.starts_with("421 4.7.0 too many wrong passwords"),
+        "{end}"
+    );
+}
+
 #[tokio::test]
 async fn every_dialog_goes_as_written() {
     let mut paths: Vec<PathBuf> = std::fs::read_dir(root().join("tests/dialogs"))

@@ -49,6 +49,12 @@ pub enum Unfit {
     /// No header.
     #[error("the message has no header lines: it can't be read as mail")]
     NoHeader,
+    /// A header line whose name no standard allows: readers of mail differ in what they take it for.
+    #[error(
+        "the message has the header line {0:?}, which is no name and colon as RFC 5322 wants them: have your mail \
+         program or server corrected"
+    )]
+    FieldName(String),
     /// More structure than any document has.
     #[error(
         "the message has more {what} than the {most} that are read: send fewer documents at a time"
@@ -84,6 +90,7 @@ pub enum Unfit {
 /// # Errors
 /// [`Unfit`]; sending it again will not help.
 pub fn read(message: &[u8]) -> Result<Heading, Unfit> {
+    field_names(message)?;
     bound(
         "parts",
         BOUNDARY_LINES,
@@ -143,6 +150,31 @@ pub fn read(message: &[u8]) -> Result<Heading, Unfit> {
             .take(SUBJECT)
             .collect(),
     })
+}
+
+/// RFC 5322 §2.2 and §3.6.8: a field is printable ASCII without spaces, then a colon. Our reader of mail would take
+/// "C c:" and ":Cc:" for Cc, and whoever signs a message or strips its lines for nothing of the kind.
+fn field_names(message: &[u8]) -> Result<(), Unfit> {
+    for (number, line) in message.split(|&octet| octet == b'\n').enumerate() {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.is_empty() {
+            break;
+        }
+        if number > 0 && matches!(line[0], b' ' | b'\t') {
+            continue;
+        }
+        let name = line
+            .iter()
+            .position(|&octet| octet == b':')
+            .map(|end| &line[..end]);
+        let sound = |name: &[u8]| !name.is_empty() && name.iter().all(u8::is_ascii_graphic);
+        if !name.is_some_and(sound) {
+            let shown = &name.unwrap_or(line);
+            let shown = String::from_utf8_lossy(&shown[..shown.len().min(60)]);
+            return Err(Unfit::FieldName(shown.into_owned()));
+        }
+    }
+    Ok(())
 }
 
 fn count(headers: &[mail_parser::Header<'_>], name: &HeaderName<'_>) -> usize {
@@ -324,6 +356,37 @@ mod tests {
     }
 
     #[test]
+    fn promise_4_a_name_that_only_some_readers_take_for_another_is_refused() {
+        for name in [
+            "C c",
+            "C\tc",
+            ":Cc",
+            "Cc ",
+            "Sub ject",
+            ":X-Fax-Password",
+            "Cc\u{e9}",
+            "",
+            "Cc\u{1}",
+        ] {
+            let mail = format!("{name}: x\r\nFrom: a@example.com\r\n\r\nhello: a\r\n");
+            assert!(
+                matches!(read(mail.as_bytes()), Err(Unfit::FieldName(_))),
+                "{name:?}"
+            );
+            let mail = format!("From: a@example.com\r\n{name}: x\r\n\r\nx\r\n");
+            assert!(
+                matches!(read(mail.as_bytes()), Err(Unfit::FieldName(_))),
+                "{name:?}"
+            );
+        }
+        assert!(read(b"From: a@example.com\r\nno colon\r\n\r\nx").is_err());
+        assert!(read(b" To: a\r\nFrom: a@example.com\r\n\r\nx").is_err());
+        // Folded lines and the body may hold what they like.
+        let folded = b"From: a@example.com\r\nSubject: one\r\n C c: two\r\n\r\nC c: three\r\n";
+        assert!(read(folded).is_ok());
+    }
+
+    #[test]
     fn a_plain_mail_is_read() {
         let heading = read(
             b"From: Ada <ada@example.com>\r\nMessage-ID: <1@x>\r\nSubject: =?utf-8?q?r=C3=A9sum=C3=A9?=\r\n\r\nhi\r\n",
@@ -345,7 +408,7 @@ mod tests {
             from("From: a@x\r\nFrom: b@x"),
             [boxes(&["a@x"]), boxes(&["b@x"])]
         );
-        assert_eq!(from("FROM: a@x\r\nfrom : b@x").len(), 2);
+        assert_eq!(from("FROM: a@x\r\nfrom: b@x").len(), 2);
         assert_eq!(from("From: a@x, B <b@x>"), [boxes(&["a@x", "b@x"])]);
         assert_eq!(from("From: us: a@x, b@x;"), [FromLine::Group]);
         assert_eq!(from("From: us: a@x;"), [FromLine::Group]);

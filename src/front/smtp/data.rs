@@ -114,6 +114,11 @@ impl Chunks {
         }
     }
 
+    /// Until the message must be whole.
+    pub fn time_left(&self) -> Duration {
+        self.pace.deadline.saturating_duration_since(Instant::now())
+    }
+
     /// The message, after its last chunk.
     pub fn finish(self) -> Data {
         self.incoming.finish(self.line_ends.saw_bare())

@@ -17,8 +17,8 @@ pub struct Input {
     buffer: Box<[u8]>,
     start: usize,
     end: usize,
-    /// The rest of an overlong line is still to be thrown away.
-    skipping: bool,
+    /// The rest of an overlong line is still to be thrown away; whether it began as BDAT.
+    skipping: Option<bool>,
 }
 
 /// What the buffer holds next.
@@ -26,10 +26,17 @@ pub struct Input {
 pub enum Line {
     /// A command line without its CRLF.
     Whole(Vec<u8>),
-    /// A line that ended otherwise, or holds control characters.
-    Malformed,
+    /// A line that ended otherwise, or holds control characters. Octets follow it that are no commands when it
+    /// began as BDAT (RFC 3030 §2).
+    Malformed {
+        /// It began so.
+        chunk: bool,
+    },
     /// A line that was too long and is gone.
-    TooLong,
+    TooLong {
+        /// As above.
+        chunk: bool,
+    },
     /// Not yet a line.
     Partial,
 }
@@ -41,7 +48,7 @@ impl Input {
             buffer: vec![0; BUFFER].into_boxed_slice(),
             start: 0,
             end: 0,
-            skipping: false,
+            skipping: None,
         }
     }
 
@@ -73,28 +80,35 @@ impl Input {
 
     /// Takes the next line.
     pub fn line(&mut self) -> Line {
-        let unread = self.unread();
+        let unread = &self.buffer[self.start..self.end];
+        let chunk = self.skipping.unwrap_or(begins_a_chunk(unread));
         let Some(end) = memchr(b'\n', unread) else {
-            if self.skipping || unread.len() >= LINE {
-                self.skipping = true;
+            if self.skipping.is_some() || unread.len() >= LINE {
+                self.skipping = Some(chunk);
                 self.consume(self.end - self.start);
             }
             return Line::Partial;
         };
-        if self.skipping || end >= LINE {
-            self.skipping = false;
+        if self.skipping.is_some() || end >= LINE {
+            self.skipping = None;
             self.consume(end + 1);
-            return Line::TooLong;
+            return Line::TooLong { chunk };
         }
         let line = &unread[..end];
         let found = match line.strip_suffix(b"\r") {
             // RFC 5321 §2.3.8: CR and LF only as a pair; §4.1.1.1: no control characters.
             Some(text) if !text.iter().any(u8::is_ascii_control) => Line::Whole(text.to_vec()),
-            _ => Line::Malformed,
+            _ => Line::Malformed { chunk },
         };
         self.consume(end + 1);
         found
     }
+}
+
+/// Whether a line is BDAT, or means to be.
+pub fn begins_a_chunk(line: &[u8]) -> bool {
+    line.get(..4)
+        .is_some_and(|verb| verb.eq_ignore_ascii_case(b"BDAT"))
 }
 
 #[cfg(test)]
@@ -112,9 +126,9 @@ mod tests {
     fn lines_end_with_cr_lf() {
         let mut input = holding(b"NOOP\r\nRSET\nQU\rIT\r\nA\tB\r\nrest");
         assert_eq!(input.line(), Line::Whole(b"NOOP".to_vec()));
-        assert_eq!(input.line(), Line::Malformed);
-        assert_eq!(input.line(), Line::Malformed);
-        assert_eq!(input.line(), Line::Malformed);
+        assert_eq!(input.line(), Line::Malformed { chunk: false });
+        assert_eq!(input.line(), Line::Malformed { chunk: false });
+        assert_eq!(input.line(), Line::Malformed { chunk: false });
         assert_eq!(input.line(), Line::Partial);
         assert_eq!(input.unread(), b"rest");
     }
@@ -126,8 +140,8 @@ mod tests {
         assert_eq!(input.unread(), b"");
         input.buffer[..9].copy_from_slice(b"aa\r\nNOOP\n");
         input.end = 9;
-        assert_eq!(input.line(), Line::TooLong);
-        assert_eq!(input.line(), Line::Malformed);
+        assert_eq!(input.line(), Line::TooLong { chunk: false });
+        assert_eq!(input.line(), Line::Malformed { chunk: false });
         assert_eq!(input.line(), Line::Partial);
     }
 }

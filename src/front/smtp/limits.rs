@@ -19,6 +19,8 @@ pub struct Limits {
     pub max_sessions_per_address: usize,
     /// Bad commands after which the session ends.
     pub max_errors: usize,
+    /// Commands in a row that bring no mail nearer, such as NOOP and RSET.
+    pub max_chatter: usize,
     /// Wrong passwords after which the session ends.
     pub max_failed_logins: usize,
     /// Silence between commands, and the time that an answer may take to be read.
@@ -60,6 +62,8 @@ impl Limits {
             max_sessions: smtp.max_sessions,
             max_sessions_per_address: smtp.max_sessions_per_address,
             max_errors: smtp.max_errors,
+            // As Postfix has it (smtpd_junk_command_limit).
+            max_chatter: 100,
             max_failed_logins: 3,
             command_timeout: Duration::from_secs(smtp.command_timeout_s),
             data_timeout: Duration::from_secs(smtp.data_timeout_s),

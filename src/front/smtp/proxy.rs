@@ -28,12 +28,22 @@ pub enum ProxyFault {
     Broken(#[from] io::Error),
 }
 
-/// Reads the header, and not an octet behind it. None: the proxy speaks for itself (a look at whether we
-/// are there), or for a client whose address is none of IP.
+/// Whom a proxy speaks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spoken {
+    /// Itself: it looks whether we are there.
+    Itself,
+    /// A client at this address.
+    For(IpAddr),
+    /// A client whose address it doesn't say, or that has none of IP. It must not pass for the proxy.
+    Unknown,
+}
+
+/// Reads the header, and not an octet behind it.
 ///
 /// # Errors
 /// [`ProxyFault`].
-pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<Option<IpAddr>, ProxyFault> {
+pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<Spoken, ProxyFault> {
     let mut head = [0; 16];
     stream.read_exact(&mut head).await?;
     if head[..12] != SIGNATURE {
@@ -47,23 +57,23 @@ pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<Option<IpAddr
     stream.read_exact(&mut rest).await?;
     match (head[12] & 15, head[13] >> 4) {
         // LOCAL: §2.2, what follows is to be ignored.
-        (0, _) => Ok(None),
+        (0, _) => Ok(Spoken::Itself),
         (1, family) => source(family, &rest).ok_or(ProxyFault::Unreadable),
         _ => Err(ProxyFault::Unreadable),
     }
 }
 
-fn source(family: u8, rest: &[u8]) -> Option<Option<IpAddr>> {
+fn source(family: u8, rest: &[u8]) -> Option<Spoken> {
     match family {
         // AF_UNSPEC and AF_UNIX
-        0 | 3 => Some(None),
+        0 | 3 => Some(Spoken::Unknown),
         1 => {
             let octets: [u8; 4] = rest.get(..12)?[..4].try_into().ok()?;
-            Some(Some(Ipv4Addr::from(octets).into()))
+            Some(Spoken::For(Ipv4Addr::from(octets).into()))
         }
         2 => {
             let octets: [u8; 16] = rest.get(..36)?[..16].try_into().ok()?;
-            Some(Some(Ipv6Addr::from(octets).into()))
+            Some(Spoken::For(Ipv6Addr::from(octets).into()))
         }
         _ => None,
     }
@@ -85,7 +95,7 @@ mod tests {
         .concat()
     }
 
-    fn read_all(octets: &[u8]) -> (Result<Option<IpAddr>, String>, Vec<u8>) {
+    fn read_all(octets: &[u8]) -> (Result<Spoken, String>, Vec<u8>) {
         let mut stream = octets;
         let read = tokio::runtime::Builder::new_current_thread()
             .build()
@@ -102,20 +112,21 @@ mod tests {
         ]
         .concat();
         let (read, left) = read_all(&v4);
-        assert_eq!(read, Ok(Some("203.0.113.5".parse().unwrap())));
+        assert_eq!(read, Ok(Spoken::For("203.0.113.5".parse().unwrap())));
         assert_eq!(left, b"EHLO");
         let mut v6 = [0; 40];
         v6[..2].copy_from_slice(&[0x20, 1]);
         v6[15] = 7;
         let (read, left) = read_all(&header(1, 2, &v6));
-        assert_eq!(read, Ok(Some("2001::7".parse().unwrap())));
+        assert_eq!(read, Ok(Spoken::For("2001::7".parse().unwrap())));
         assert!(left.is_empty(), "extras belong to the header");
     }
 
     #[test]
     fn a_proxy_may_speak_for_itself() {
-        assert_eq!(read_all(&header(0, 0, &[])).0, Ok(None));
-        assert_eq!(read_all(&header(1, 0, &[])).0, Ok(None));
+        assert_eq!(read_all(&header(0, 0, &[])).0, Ok(Spoken::Itself));
+        assert_eq!(read_all(&header(1, 0, &[])).0, Ok(Spoken::Unknown));
+        assert_eq!(read_all(&header(1, 3, &[0; 216])).0, Ok(Spoken::Unknown));
     }
 
     #[test]

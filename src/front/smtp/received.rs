@@ -8,8 +8,8 @@ use jiff::{Timestamp, fmt::rfc2822, tz::TimeZone};
 pub struct Trace<'a> {
     /// What the client called itself.
     pub greeting: &'a str,
-    /// Its address.
-    pub peer: IpAddr,
+    /// Its address, when it is known.
+    pub peer: Option<IpAddr>,
     /// Our name.
     pub hostname: &'a str,
     /// The transaction's id, as in the log.
@@ -28,10 +28,11 @@ pub struct Trace<'a> {
 
 /// The line with its CRLF. Recipients are not in it: they are other people's numbers.
 pub fn line(trace: &Trace<'_>) -> String {
-    let peer = match trace.peer.to_canonical() {
-        IpAddr::V4(address) => format!("[{address}]"),
+    let peer = match trace.peer.map(|peer| peer.to_canonical()) {
+        Some(IpAddr::V4(address)) => format!("[{address}]"),
         // RFC 5321 §4.1.3
-        IpAddr::V6(address) => format!("[IPv6:{address}]"),
+        Some(IpAddr::V6(address)) => format!("[IPv6:{address}]"),
+        None => "unknown".to_owned(),
     };
     // RFC 3848 and RFC 6531 §4.3
     let protocol = match (trace.lmtp, trace.extended, trace.utf8) {
@@ -70,7 +71,7 @@ mod tests {
     fn trace(greeting: &str) -> Trace<'_> {
         Trace {
             greeting,
-            peer: "::ffff:192.0.2.1".parse().unwrap(),
+            peer: Some("::ffff:192.0.2.1".parse().unwrap()),
             hostname: "fax.example.com",
             id: "01J",
             lmtp: false,

@@ -319,6 +319,10 @@ pub fn too_many_errors() -> Answer {
     Answer::new(421, "4.7.0", "too many bad commands: goodbye")
 }
 
+pub fn no_mail() -> Answer {
+    Answer::new(421, "4.7.0", "you talk and send no mail: goodbye")
+}
+
 pub fn too_many_logins() -> Answer {
     Answer::new(421, "4.7.0", "too many wrong passwords: goodbye")
 }

@@ -20,7 +20,8 @@ use super::{
     budget::Budget,
     limits::Limits,
     listen::{Listener, Role, Stream},
-    proxy, replies,
+    proxy::{self, Spoken},
+    replies,
     session::{Arrival, Session, Shared},
     tls::Identity,
     wire::Wire,
@@ -215,10 +216,14 @@ fn admit(
         sessions.spawn(async move {
             let said = timeout(shared.limits.proxy_patience, proxy::read(&mut stream)).await;
             match said {
-                Ok(Ok(client)) => {
-                    let peer = client.unwrap_or(machine);
-                    if let Some(seat) = seat(&mut stream, peer, &census).await {
-                        hold(stream, (peer, machine), role, shared, seat).await;
+                Ok(Ok(spoken)) => {
+                    let peer = match spoken {
+                        Spoken::Itself => Some(machine),
+                        Spoken::For(client) => Some(client),
+                        Spoken::Unknown => None,
+                    };
+                    if let Some(seat) = seat(&mut stream, peer.unwrap_or(machine), &census).await {
+                        hold(stream, peer, role, shared, seat).await;
                     }
                 }
                 Ok(Err(fault)) => tracing::warn!(%fault, "a proxy's connection is dropped"),
@@ -229,7 +234,7 @@ fn admit(
     }
     match Census::sit(&census, machine) {
         Ok(seat) => {
-            sessions.spawn(hold(stream, (machine, machine), role, shared, seat));
+            sessions.spawn(hold(stream, Some(machine), role, shared, seat));
         }
         // A fresh socket takes one line at once; a client that makes it wait isn't waited for.
         Err(answer) => {
@@ -259,18 +264,11 @@ fn written(answer: &Answer) -> Vec<u8> {
 }
 
 /// One session, in its seat.
-async fn hold(
-    stream: Stream,
-    (peer, machine): (IpAddr, IpAddr),
-    role: Role,
-    shared: Arc<Shared>,
-    seat: Seat,
-) {
+async fn hold(stream: Stream, peer: Option<IpAddr>, role: Role, shared: Arc<Shared>, seat: Seat) {
     let arrival = Arrival {
         wire: Wire::Plain(stream),
         role,
         peer,
-        machine,
         id: Ulid::new().to_string(),
     };
     Session::new(shared, arrival).run().await;

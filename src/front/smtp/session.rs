@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     budget::Budget,
     data::Chunks,
-    input::{Input, Line},
+    input::{Input, Line, begins_a_chunk},
     limits::Limits,
     listen::Role,
     replies,
@@ -88,10 +88,8 @@ enum Taken {
 pub struct Arrival {
     pub wire: Wire,
     pub role: Role,
-    /// Who it comes from, by the proxy's word where there is one.
-    pub peer: IpAddr,
-    /// Who is connected.
-    pub machine: IpAddr,
+    /// Where it comes from, by the proxy's word where there is one; None when the proxy doesn't know.
+    pub peer: Option<IpAddr>,
     /// Stands in logs and trace lines.
     pub id: String,
 }
@@ -104,8 +102,9 @@ pub struct Session {
     input: Input,
     out: Vec<u8>,
     role: Role,
-    peer: IpAddr,
-    machine: IpAddr,
+    peer: Option<IpAddr>,
+    /// A mail proxy said whom it speaks for: from then on it is the client who speaks.
+    introduced: bool,
     id: String,
     under_tls: bool,
     greeting: Option<Greeting>,
@@ -114,6 +113,8 @@ pub struct Session {
     certificate: Option<[u8; 32]>,
     open: Option<Open>,
     errors: usize,
+    /// Commands in a row that bring no mail nearer.
+    chatter: usize,
     failed_logins: usize,
     /// We end the session while the client may still be talking.
     interrupting: bool,
@@ -129,7 +130,7 @@ impl Session {
             out: Vec::with_capacity(512),
             role: arrival.role,
             peer: arrival.peer,
-            machine: arrival.machine,
+            introduced: false,
             id: arrival.id,
             under_tls: false,
             greeting: None,
@@ -137,6 +138,7 @@ impl Session {
             certificate: None,
             open: None,
             errors: 0,
+            chatter: 0,
             failed_logins: 0,
             interrupting: false,
         }
@@ -173,8 +175,11 @@ impl Session {
             let line = self.input.line();
             let next = match line {
                 Line::Whole(line) => self.command(line).await?,
-                Line::Malformed => self.refuse(replies::malformed_line()),
-                Line::TooLong => self.refuse(replies::line_too_long()),
+                // What follows a BDAT that can't be read is its chunk, and nobody knows how long.
+                Line::Malformed { chunk: true } => self.end(&replies::malformed_line()),
+                Line::TooLong { chunk: true } => self.end(&replies::line_too_long()),
+                Line::Malformed { .. } => self.refuse(replies::malformed_line()),
+                Line::TooLong { .. } => self.refuse(replies::line_too_long()),
                 Line::Partial => {
                     self.flush().await?;
                     self.more().await?
@@ -188,6 +193,13 @@ impl Session {
 
     /// Waits for octets, not for longer than the limits allow, nor after the server began to stop.
     async fn more(&mut self) -> Result<Next, Gone> {
+        let mut patience = self.shared.limits.command_timeout;
+        // A message that comes in chunks holds memory from the first one on: it has one deadline.
+        let chunks = self.open.as_ref().and_then(|open| open.chunks.as_ref());
+        let in_chunks = chunks.is_some();
+        if let Some(chunks) = chunks {
+            patience = patience.min(chunks.time_left());
+        }
         let Some(wire) = &mut self.wire else {
             return Err(Gone);
         };
@@ -197,9 +209,10 @@ impl Session {
                 // RFC 5321 §3.8
                 return Ok(self.end(&replies::stopping()));
             }
-            read = timeout(self.shared.limits.command_timeout, self.input.fill(wire)) => read,
+            read = timeout(patience, self.input.fill(wire)) => read,
         };
         match read {
+            Err(_) if in_chunks => Ok(self.end(&replies::too_slow())),
             Err(_) => Ok(self.end(&replies::timed_out())),
             Ok(Ok(0) | Err(_)) => Err(Gone),
             Ok(Ok(_)) => Ok(Next::Command),
@@ -228,6 +241,17 @@ impl Session {
         Next::Command
     }
 
+    /// Answers a command that brings no mail nearer. A session that has nothing else to say keeps a seat for ever.
+    fn chatter(&mut self, answer: &Answer) -> Next {
+        self.say(answer);
+        self.chatter += 1;
+        if self.chatter > self.shared.limits.max_chatter {
+            tracing::info!(session = %self.id, "ended: it brings no mail");
+            return self.end(&replies::no_mail());
+        }
+        Next::Command
+    }
+
     fn answer(&mut self, answer: &Answer) -> Next {
         self.say(answer);
         Next::Command
@@ -246,6 +270,15 @@ impl Session {
     }
 
     async fn command(&mut self, mut line: Vec<u8>) -> Result<Next, Gone> {
+        let chunks = self.open.as_ref().and_then(|open| open.chunks.as_ref());
+        if chunks.is_some_and(|chunks| chunks.time_left().is_zero()) {
+            return Ok(self.end(&replies::too_slow()));
+        }
+        if begins_a_chunk(&line) && line.iter().filter(|octet| octet.is_ascii_digit()).count() > 19
+        {
+            // The parser would take the number's end for the number.
+            return Ok(self.end(&replies::syntax("BDAT size [LAST]")));
+        }
         if let Some(claims) = xclient::claims(&line) {
             let claims = claims.to_owned();
             return Ok(self.xclient(&claims));
@@ -253,6 +286,11 @@ impl Session {
         line.extend_from_slice(b"\r\n");
         let request = match Request::parse(&mut line.iter()) {
             Ok(request) => request.into_owned(),
+            Err(error) if begins_a_chunk(&line) => {
+                self.unparsed(&error);
+                self.interrupting = true;
+                return Ok(Next::Close);
+            }
             Err(error) => return Ok(self.unparsed(&error)),
         };
         let name = request.name();
@@ -271,11 +309,11 @@ impl Session {
             Request::Data => self.data().await,
             Request::Rset => {
                 self.open = None;
-                Ok(self.answer(&replies::ok()))
+                Ok(self.chatter(&replies::ok()))
             }
-            Request::Noop { .. } => Ok(self.answer(&replies::ok())),
-            Request::Help { .. } => Ok(self.answer(&replies::help())),
-            Request::Vrfy { .. } => Ok(self.answer(&replies::cannot_verify())),
+            Request::Noop { .. } => Ok(self.chatter(&replies::ok())),
+            Request::Help { .. } => Ok(self.chatter(&replies::help())),
+            Request::Vrfy { .. } => Ok(self.chatter(&replies::cannot_verify())),
             Request::Quit => {
                 self.say(&replies::goodbye());
                 Ok(Next::Close)

@@ -55,7 +55,7 @@ impl Session {
         }
         let greeting = self.greeting.as_ref().map_or("", |greeting| &greeting.name);
         let peer = Peer {
-            address: Some(self.peer),
+            address: self.peer,
             greeting,
             login: self.login.as_ref(),
             certificate: self.certificate,
@@ -114,7 +114,8 @@ impl Session {
             return Ok(self.refuse(replies::needs_smtputf8()));
         }
         let most = self.shared.limits.max_recipients;
-        if open.envelope.recipients.len() >= most {
+        // Those that were named twice count: each costs memory, and by LMTP an answer.
+        if open.taken.len() >= most {
             return Ok(self.answer(&replies::too_many_recipients(most)));
         }
         let envelope = &mut open.envelope;
@@ -231,6 +232,7 @@ impl Session {
 
     /// Has a whole message judged, and says what became of it.
     pub(super) async fn judge(&mut self, open: Open, found: Data) -> Result<Next, Gone> {
+        self.chatter = 0;
         match found {
             Data::Message(message, share) => {
                 let octets = message.len();

@@ -157,7 +157,7 @@ impl Session {
             loop {
                 match self.input.line() {
                     Line::Whole(line) => break line,
-                    Line::Malformed | Line::TooLong => {
+                    Line::Malformed { .. } | Line::TooLong { .. } => {
                         return Ok(Err(Stopped::Auth(AuthFault::Malformed)));
                     }
                     Line::Partial => {

@@ -68,7 +68,7 @@ impl Session {
                 .limits
                 .clear_passwords_from
                 .iter()
-                .any(|network| network.contains(self.peer))
+                .any(|network| self.peer.is_some_and(|peer| network.contains(peer)))
     }
 
     pub(super) async fn start_tls(&mut self) -> Result<Next, Gone> {

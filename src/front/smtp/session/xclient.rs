@@ -1,7 +1,8 @@
 //! XCLIENT: a mail proxy says whom it speaks for (Postfix' `XCLIENT_README`).
 //!
-//! Only machines in `smtp.xclient_from` may, and what they say replaces what the connection shows: where the
-//! client is. Nothing more is taken from them: no login, since what proves a person is proven to us.
+//! Only machines in `smtp.xclient_from` may, once in a connection: what follows is the client's, whom the proxy lets
+//! speak. What they say replaces what the connection shows: where the client is. Nothing more is taken from them: no
+//! login, since what proves a person is proven to us.
 
 use std::net::IpAddr;
 
@@ -18,7 +19,8 @@ pub fn claims(line: &[u8]) -> Option<&str> {
     verb.eq_ignore_ascii_case("XCLIENT").then_some(claims)
 }
 
-/// Where the client is; None when the proxy doesn't say or doesn't know.
+/// Where the client is; None when the proxy doesn't say or doesn't know: then it is nowhere, and no rule that goes by
+/// networks holds for it.
 fn address(claims: &str) -> Result<Option<IpAddr>, ()> {
     let mut found = None;
     for claim in claims.split_whitespace() {
@@ -31,9 +33,8 @@ fn address(claims: &str) -> Result<Option<IpAddr>, ()> {
                 let bare = prefix.map_or(value, |_| &value[5..]);
                 found = Some(bare.parse().map_err(|_| ())?);
             }
-            // Names and ports prove nothing, and EHLO comes again.
-            "PORT" | "NAME" | "HELO" | "PROTO" => {}
-            _ => return Err(()),
+            // Names, ports and logins prove nothing here, and EHLO comes again.
+            _ => {}
         }
     }
     Ok(found)
@@ -42,7 +43,8 @@ fn address(claims: &str) -> Result<Option<IpAddr>, ()> {
 impl Session {
     pub(super) fn may_xclient(&self) -> bool {
         let allowed = &self.shared.limits.xclient_from;
-        allowed.iter().any(|network| network.contains(self.machine))
+        let listed = |peer| allowed.iter().any(|network| network.contains(peer));
+        !self.introduced && self.peer.is_some_and(listed)
     }
 
     pub(super) fn xclient(&mut self, claims: &str) -> Next {
@@ -60,10 +62,9 @@ impl Session {
                 "XCLIENT ADDR=203.0.113.5, or ADDR=IPV6:2001:db8::5",
             ));
         };
-        if let Some(address) = address {
-            tracing::debug!(session = %self.id, "speaks for another machine");
-            self.peer = address;
-        }
+        tracing::debug!(session = %self.id, "speaks for another machine");
+        self.peer = address;
+        self.introduced = true;
         // The session begins anew.
         self.greeting = None;
         self.login = None;
@@ -86,7 +87,8 @@ mod tests {
         assert_eq!(address("ADDR=IPV6:2001:db8::5"), Ok(v6));
         assert_eq!(address("ADDR=[UNAVAILABLE] PROTO=ESMTP"), Ok(None));
         assert_eq!(address(""), Ok(None));
-        for claims in ["ADDR", "ADDR=here", "LOGIN=ada", "ADDR=IPV6:", "ADDR=é"] {
+        assert_eq!(address("LOGIN=ada@example.com"), Ok(None));
+        for claims in ["ADDR", "ADDR=here", "ADDR=IPV6:", "ADDR=é"] {
             assert_eq!(address(claims), Err(()), "{claims}");
         }
     }
