@@ -213,7 +213,7 @@ fn plain_mailbox(line: &str) -> Option<&str> {
                     rest = &line[place + 1..];
                     break;
                 }
-                '@' | '>' | ',' | ';' | ':' | '(' | ')' if !quoted => return None,
+                '@' | '>' | ',' | ';' | ':' if !quoted => return None,
                 _ => {}
             }
         }
@@ -427,6 +427,10 @@ mod tests {
             ("=?utf-8?q?Zo=C3=AB?=\r\n <a@x>", Some("a@x")),
             ("a@x (Ada)", Some("a@x")),
             ("zoë@x", Some("zoë@x")),
+            ("Ada (Sales) <a@x>", Some("a@x")),
+            ("Ada (b@y) <a@x>", None),
+            ("Ada (<b@y>) <a@x>", None),
+            ("Ada (\" <a@x>", None),
             ("b@y <a@x>", None),
             ("<b@y> <a@x>", None),
             ("<a@x> b@y", None),
@@ -450,6 +454,7 @@ mod tests {
         };
         assert_eq!(from("b@y <a@x>"), [FromLine::Doubtful]);
         assert_eq!(from("Ada <a@x>"), [boxes(&["a@x"])]);
+        assert_eq!(from("Ada (Sales) <a@x>"), [boxes(&["a@x"])]);
         assert_eq!(from("(<b@y>) a@x"), [FromLine::Doubtful]);
     }
 
