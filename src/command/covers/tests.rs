@@ -41,6 +41,14 @@ on_each_database! {
         let kept = people::branding(&store, &tenant_id).await.unwrap();
         assert_eq!((kept.company, kept.footer.as_deref(), kept.logo), (None, Some("12 rue X · Paris"), None));
         assert!(run(&store, "show tenant Main", &[]).await.is_err());
+        let logo = vec![0x89, b'P', 0, 0xff];
+        let mut tx = store.begin().await.unwrap();
+        people::set_logo(&mut tx, &tenant_id, Some(logo.clone())).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(people::branding(&store, &tenant_id).await.unwrap().logo, Some(logo));
+        let gone = run(&store, "remove logo of South", &[]).await.unwrap();
+        assert!(gone.contains("South has no logo"), "{gone}");
+        assert_eq!(people::branding(&store, &tenant_id).await.unwrap().logo, None);
     }
 
     async fn a_profile_names_covers_that_are_there(store) {
