@@ -191,9 +191,10 @@ CREATE TABLE submission (
     closed_at   BIGINT                    -- all jobs final: its report is in the outbox
 );
 CREATE TABLE accepted_mail (
-    mail_key    BYTEA PRIMARY KEY,        -- SHA-256 of tenant, user, the message's digest and the number
+    mail_key    BYTEA PRIMARY KEY,        -- SHA-256 of tenant, user, the message's digest or its copies' mark, and the number
     tenant_id   TEXT NOT NULL,
     submission_id TEXT NOT NULL,          -- the one that faxes it
+    strict      BIGINT NOT NULL,          -- 0: the same only as one whose copies prove as much; 1: as whatever comes
     accepted_at BIGINT NOT NULL,
     expires_at  BIGINT NOT NULL           -- the same mail after this is a new one
 );

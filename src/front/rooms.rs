@@ -98,6 +98,11 @@ impl Directory for Rooms {
         Ok(user.map_err(down)?.map(person))
     }
 
+    async fn known_guest(&self, address: &str) -> Result<Option<Person>, DirectoryDown> {
+        let user = people::user_by_address(&self.store, address).await;
+        Ok(user.map_err(down)?.map(person))
+    }
+
     async fn guest(
         &self,
         tenant: &str,

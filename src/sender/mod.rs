@@ -6,6 +6,7 @@
 //! [`VerifiedSender`], which is made nowhere else.
 
 mod alignment;
+mod copies;
 mod dns;
 mod prover;
 mod refusal;
@@ -56,6 +57,14 @@ pub trait Directory: Send + Sync {
         Ok(None)
     }
 
+    /// The guest who has this address, if there is one: nothing is made.
+    ///
+    /// # Errors
+    /// [`DirectoryDown`].
+    async fn known_guest(&self, _address: &str) -> Result<Option<Person>, DirectoryDown> {
+        Ok(None)
+    }
+
     /// The guest of a tenant's group who has this address; made when there is none yet. Nobody where there is no such
     /// group.
     ///
@@ -103,13 +112,16 @@ pub struct VerifiedSender {
     once: Option<Once>,
 }
 
-/// A signed mail counts once: its copies can be told, and are repeats for so long.
+/// A mail whose copies could prove as much counts once: they can be told, and are repeats for so long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Once {
-    /// SHA-256 of what every sound signature of the mail covers.
+    /// SHA-256 of what every sound signature of the mail covers, or would.
     pub mark: [u8; 32],
     /// Until when a copy would still be fresh, Unix milliseconds.
     pub until: Millis,
+    /// This mail may be such a copy itself: what proved it can be had by others than its sender. It is a repeat of every
+    /// mail with this mark. Else it is one only of a mail that may have been a copy of it.
+    pub replayable: bool,
 }
 
 impl VerifiedSender {
@@ -131,7 +143,7 @@ impl VerifiedSender {
         &self.proof
     }
 
-    /// How copies of the mail are told, where a copy would prove as much as the mail.
+    /// How copies of the mail are told; nothing where none could prove anything, as it has not one Date.
     #[must_use]
     pub fn once(&self) -> Option<Once> {
         self.once
@@ -186,7 +198,8 @@ enum State {
 
 #[derive(Clone, Debug)]
 struct Settled {
-    person: Person,
+    /// None for a guest who was not here before: they are one when they have sent.
+    person: Option<Person>,
     proof: Proof,
     /// Lower case.
     reverse_path: String,
@@ -206,7 +219,7 @@ impl Claim {
     #[must_use]
     pub fn person(&self) -> Option<&Person> {
         match &self.0 {
-            State::Settled(settled) => Some(&settled.person),
+            State::Settled(settled) => settled.person.as_ref(),
             State::Open(_) => None,
         }
     }

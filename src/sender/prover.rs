@@ -8,6 +8,7 @@ use super::{
     Claim, Directory, Dns, FromLine, Once, Open, Peer, Person, Proof, Refusal, SenderRules,
     Settled, Shown, State, VerifiedSender, Why,
     alignment::{self, Aligned, domain_of, same_name},
+    copies::{self, Age},
     dns::BUDGET,
     results::{self, Word},
     signature::{self, Found},
@@ -31,8 +32,8 @@ pub struct Prover {
     clock: Clock,
 }
 
-/// What a message shows, and whether a copy of it would show the same.
-type Evidence = (Proof, Option<Once>);
+/// What proved a message, and whether a copy of it, in other hands, would show the same.
+type Evidence = (Proof, bool);
 
 impl Prover {
     /// Believes by `rules`, asking `dns`.
@@ -116,8 +117,12 @@ impl Prover {
         let Some(rule) = rule.filter(|rule| rule.takes(kind_of(&proof))) else {
             return Err(Refusal::NotEnough(reverse_path.to_owned()));
         };
-        let person = match (becomes(rule, reverse_path, directory).await, peer.login) {
-            (Ok(person), Some(login)) if person.user_id != login.user_id => {
+        let known = known(rule, reverse_path, directory).await;
+        let is = |person: &Option<Person>, login: &Person| {
+            (person.as_ref()).is_some_and(|person| person.user_id == login.user_id)
+        };
+        let person = match (known, peer.login) {
+            (Ok(person), Some(login)) if !is(&person, login) => {
                 return Err(Refusal::NotTheLogins(reverse_path.to_owned()));
             }
             (Err(Refusal::Unknown(address)), Some(_)) => {
@@ -145,52 +150,51 @@ impl Prover {
     ) -> Result<VerifiedSender, Refusal> {
         let from = one_address(shown.from)?;
         let rule = self.rules.rule_for(&from);
-        match claim.0 {
+        let rule = rule.ok_or_else(|| Refusal::NoRule(from.clone()))?;
+        let (known, proof, replayable) = match claim.0 {
             State::Settled(settled) => {
-                let rule = rule.ok_or_else(|| Refusal::NoRule(from.clone()))?;
-                self.prove_settled(settled, rule, &from, directory).await
+                let (person, proof) = by_settled(settled, rule, &from, directory).await?;
+                (person, proof, false)
             }
             State::Open(open) => {
-                let rule = rule.ok_or_else(|| Refusal::NoRule(from.clone()))?;
-                let (proof, once) = self.by_message(open, rule, &from, shown, directory).await?;
-                // Only now, when they are who they say: strangers can't try out who is known here.
-                let person = becomes(rule, &from, directory).await?;
-                Ok(VerifiedSender {
-                    person,
-                    proof,
-                    once,
-                })
+                let (proof, replayable) =
+                    self.by_message(open, rule, &from, shown, directory).await?;
+                (None, proof, replayable)
             }
-        }
+        };
+        // Only now, when they are who they say: strangers can't try out who is known here, and make no guests.
+        let person = match known {
+            Some(person) => person,
+            None => becomes(rule, &from, directory).await?,
+        };
+        let once = self.once(shown.message, replayable).await;
+        Ok(VerifiedSender {
+            person,
+            proof,
+            once,
+        })
     }
 
-    async fn prove_settled(
-        &self,
-        settled: Settled,
-        rule: &Rule,
-        from: &str,
-        directory: &dyn Directory,
-    ) -> Result<VerifiedSender, Refusal> {
-        if from != settled.reverse_path {
-            match becomes(rule, from, directory).await {
-                Ok(person) if person.user_id == settled.person.user_id => {}
-                Err(refusal @ Refusal::Directory(_)) => return Err(refusal),
-                _ => return Err(Refusal::FromDiffers(from.to_owned())),
-            }
-            let enough = match &settled.proof {
-                Proof::Network(peer) => rule.trusts(*peer),
-                Proof::Certificate(shown) => rule.shown(shown),
-                proof => rule.takes(kind_of(proof)),
-            };
-            if !enough {
-                return Err(Refusal::NotEnough(from.to_owned()));
-            }
-        }
-        Ok(VerifiedSender {
-            person: settled.person,
-            proof: settled.proof,
-            once: None,
+    /// How copies of a message are told, whatever proved it: one may come that has another proof.
+    async fn once(&self, message: &Arc<Vec<u8>>, replayable: bool) -> Option<Once> {
+        let copy = Arc::clone(message);
+        let print = match message.len() > HASH_APART {
+            true => tokio::task::spawn_blocking(move || copies::print(&copy)).await,
+            false => Ok(copies::print(message)),
+        };
+        let print = print.ok()??;
+        Some(Once {
+            mark: print.mark,
+            until: self.age().outlived_by(print.dated),
+            replayable,
         })
+    }
+
+    fn age(&self) -> Age {
+        Age {
+            now: (self.clock)(),
+            fresh: Millis::from(self.rules.fresh_s) * 1000,
+        }
     }
 
     /// The first proof that holds of those that the rule takes; those that need no DNS go first.
@@ -205,7 +209,7 @@ impl Prover {
         let (mut whys, mut down) = (Vec::new(), false);
         if rule.takes(ProofKind::Secret) && !shown.secrets.is_empty() {
             if by_secret(rule, from, shown, directory).await? {
-                return Ok((Proof::Secret, None));
+                return Ok((Proof::Secret, false));
             }
             whys.push(Why::Secret);
         }
@@ -213,8 +217,8 @@ impl Prover {
             && rule.takes(ProofKind::Relay)
             && let Some(name) = self.rules.relay_at(peer)
         {
-            match by_relay(name, from, shown) {
-                Ok(proof) => return Ok((proof, None)),
+            match by_relay(name, from, shown, self.age()) {
+                Ok(evidence) => return Ok(evidence),
                 Err(why) => whys.push(why),
             }
         }
@@ -222,7 +226,7 @@ impl Prover {
             && rule.takes(ProofKind::Spf)
         {
             match self.by_spf(peer, &open, from, shown).await {
-                Ok(proof) => return Ok((proof, None)),
+                Ok(proof) => return Ok((proof, true)),
                 Err(Some(why)) => whys.push(why),
                 Err(None) => down = true,
             }
@@ -267,10 +271,9 @@ impl Prover {
     /// As [`Self::by_spf`].
     async fn by_dkim(&self, from: &str, shown: Shown<'_>) -> Result<Evidence, Option<Why>> {
         let dns = self.dns.clone().ok_or(None)?;
-        let (now, fresh) = ((self.clock)(), Millis::from(self.rules.fresh_s) * 1000);
         let message = Arc::clone(shown.message);
         let apart = message.len() > HASH_APART;
-        let check = signature::check(dns, message, from.to_owned(), now, fresh);
+        let check = signature::check(dns, message, from.to_owned(), self.age());
         let check = async move {
             tokio::time::timeout(BUDGET, check)
                 .await
@@ -285,18 +288,39 @@ impl Prover {
             check.await
         };
         match found {
-            Found::Signed(signed) => {
+            Found::Signed => {
                 named(shown)?;
-                let once = Once {
-                    mark: signed.mark,
-                    until: signature::outlived_by(now, fresh),
-                };
-                Ok((Proof::Dkim(domain_of(from).to_owned()), Some(once)))
+                Ok((Proof::Dkim(domain_of(from).to_owned()), true))
             }
             Found::Fault(fault) => Err(Some(fault.into())),
             Found::Unknown => Err(None),
         }
     }
+}
+
+/// Holds the From line against what the connection settled: who is known to send, and what proved them.
+async fn by_settled(
+    settled: Settled,
+    rule: &Rule,
+    from: &str,
+    directory: &dyn Directory,
+) -> Result<(Option<Person>, Proof), Refusal> {
+    if from != settled.reverse_path {
+        match (known(rule, from, directory).await, &settled.person) {
+            (Ok(Some(other)), Some(person)) if other.user_id == person.user_id => {}
+            (Err(refusal @ Refusal::Directory(_)), _) => return Err(refusal),
+            _ => return Err(Refusal::FromDiffers(from.to_owned())),
+        }
+        let enough = match &settled.proof {
+            Proof::Network(peer) => rule.trusts(*peer),
+            Proof::Certificate(shown) => rule.shown(shown),
+            proof => rule.takes(kind_of(proof)),
+        };
+        if !enough {
+            return Err(Refusal::NotEnough(from.to_owned()));
+        }
+    }
+    Ok((settled.person, settled.proof))
 }
 
 /// Whether a secret is that of the very user whom the From address becomes.
@@ -310,8 +334,8 @@ async fn by_secret(
         let Some(owner) = directory.person_by_secret(secret).await? else {
             continue;
         };
-        match becomes(rule, from, directory).await {
-            Ok(person) if person.user_id == owner.user_id => return Ok(true),
+        match known(rule, from, directory).await {
+            Ok(Some(person)) if person.user_id == owner.user_id => return Ok(true),
             Err(refusal @ Refusal::Directory(_)) => return Err(refusal),
             _ => {}
         }
@@ -327,24 +351,27 @@ fn named(shown: Shown<'_>) -> Result<(), Why> {
     }
 }
 
-/// A relay at which the user logged in heard the envelope from them; DMARC says nothing of it.
-fn by_relay(name: &str, from: &str, shown: Shown<'_>) -> Result<Proof, Why> {
-    let words = match MessageParser::default().parse_headers(shown.message.as_slice()) {
-        Some(parsed) => results::word_of(name, &parsed),
-        None => Vec::new(),
-    };
+/// A relay at which the user logged in heard the envelope from them; DMARC says nothing of it, and a copy of a signed
+/// mail passes it too.
+fn by_relay(name: &str, from: &str, shown: Shown<'_>, age: Age) -> Result<Evidence, Why> {
+    let parsed = MessageParser::default().parse_headers(shown.message.as_slice());
+    let parsed = parsed.ok_or_else(|| Why::Relay(name.to_owned()))?;
+    let words = results::word_of(name, &parsed);
     let proof = || Proof::Relay(name.to_owned());
     if words
         .iter()
         .any(|word| matches!(word, Word::LoggedIn(user) if user == from))
     {
-        return Ok(proof());
+        return Ok((proof(), false));
     }
     if words
         .iter()
         .any(|word| matches!(word, Word::Dmarc(domain) if same_name(domain, domain_of(from))))
     {
-        return named(shown).map(|()| proof());
+        if let Some(fault) = age.fault_of(copies::date(parsed.headers())) {
+            return Err(fault.into());
+        }
+        return named(shown).map(|()| (proof(), true));
     }
     Err(Why::Relay(name.to_owned()))
 }
@@ -376,20 +403,31 @@ fn one_address(from: &[FromLine]) -> Result<String, Refusal> {
     }
 }
 
-/// Whom a proven address becomes by its rule.
-async fn becomes(rule: &Rule, address: &str, directory: &dyn Directory) -> Result<Person, Refusal> {
-    match &rule.becomes {
+/// Whom an address is by its rule; nobody yet where that would be a new guest. Nothing is made.
+async fn known(
+    rule: &Rule,
+    address: &str,
+    directory: &dyn Directory,
+) -> Result<Option<Person>, Refusal> {
+    let person = match &rule.becomes {
         Becomes::Own => {
             let person = directory.person_by_address(address).await?;
-            person.ok_or_else(|| Refusal::Unknown(address.to_owned()))
+            person.ok_or_else(|| Refusal::Unknown(address.to_owned()))?
         }
         Becomes::User(user) => {
             let person = directory.person_by_address(user).await?;
-            person.ok_or_else(|| Refusal::NoSuchUser(address.to_owned()))
+            person.ok_or_else(|| Refusal::NoSuchUser(address.to_owned()))?
         }
-        Becomes::Guest { tenant, group } => {
-            let person = directory.guest(tenant, group, address).await?;
-            person.ok_or_else(|| Refusal::NoSuchUser(address.to_owned()))
-        }
-    }
+        Becomes::Guest { .. } => return Ok(directory.known_guest(address).await?),
+    };
+    Ok(Some(person))
+}
+
+/// Whom a proven address becomes by its rule: a guest is made.
+async fn becomes(rule: &Rule, address: &str, directory: &dyn Directory) -> Result<Person, Refusal> {
+    let person = match &rule.becomes {
+        Becomes::Guest { tenant, group } => directory.guest(tenant, group, address).await?,
+        _ => known(rule, address, directory).await?,
+    };
+    person.ok_or_else(|| Refusal::NoSuchUser(address.to_owned()))
 }

@@ -1,5 +1,7 @@
 //! Authentication-Results (RFC 8601) of a relay that is believed.
 
+use super::copies::raw_name;
+
 /// One result: `dmarc=pass header.from=example.com`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthResult {
@@ -31,14 +33,20 @@ pub(super) enum Word {
     Dmarc(String),
 }
 
-/// What the relay of this name says in the first such line of a message: later ones may have come with it.
+/// What the relay of this name says in the first such line of a message. It must stand above the second Received line:
+/// ours is the first, and from the relay's own on everything may have come with the mail, as where the relay added none.
 pub(super) fn word_of(authserv_id: &str, headers: &mail_parser::Message<'_>) -> Vec<Word> {
-    let first = headers.headers().iter().find(|header| {
-        header
-            .name
-            .as_str()
-            .eq_ignore_ascii_case("authentication-results")
-    });
+    let mut received = 0;
+    let first = headers
+        .headers()
+        .iter()
+        .take_while(|header| {
+            received += usize::from(header.name == mail_parser::HeaderName::Received);
+            received < 2
+        })
+        .find(|header| {
+            raw_name(header, &headers.raw_message).eq_ignore_ascii_case(b"authentication-results")
+        });
     let text = first.and_then(|header| {
         let raw = headers
             .raw_message
@@ -271,6 +279,29 @@ mod tests {
             words(&format!("{}\r\n{good}", good.replace("mx.", "mx2."))),
             []
         );
+        // What the relay added stands above its own Received line; below, anybody may have written it.
+        let (ours, theirs) = (
+            "Received: by us; now\r\n",
+            "Received: by mx.example.com; now\r\n",
+        );
+        assert_eq!(
+            words(&format!("{ours}{good}\r\n{theirs}X: y")),
+            dmarc("example.org")
+        );
+        assert_eq!(words(&format!("{ours}{theirs}{good}")), []);
+        assert_eq!(words(&format!("{ours}{theirs}{theirs}{good}")), []);
+        // Its name is written as such: others are passed over by who strips it.
+        for odd in [
+            "Authentication-Results ",
+            ":Authentication-Results",
+            "Authentication- Results",
+        ] {
+            assert_eq!(
+                words(&good.replace("Authentication-Results", odd)),
+                [],
+                "{odd}"
+            );
+        }
         // A comment is no result, and a word in quotes neither.
         assert_eq!(
             words(

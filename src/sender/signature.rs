@@ -16,20 +16,16 @@ use mail_auth::{
     dkim::{DkimError, Signature},
 };
 use mail_parser::MessageParser;
-use sha2::{Digest as _, Sha256};
 
 use super::{
     Dns,
     alignment::{self, Aligned, domain_of},
+    copies::{self, Age, COVERED},
 };
 use crate::clock::Millis;
 
-/// Lines that say who sends what to whom: as many as there are must be signed, or another could be added.
-const COVERED: [&str; 5] = ["From", "To", "Cc", "Date", "Subject"];
 /// Lines that tell us what to do with the mail begin so.
 const ORDERS: &str = "x-fax-";
-/// Clocks differ by so much.
-const SKEW: Millis = 600_000;
 /// Signatures whose keys are asked for: others of the mail are not looked at.
 const MOST: usize = 5;
 /// `t=y` of a key record, as mail-auth has it: mail signed with a key in testing is as if it were not signed
@@ -37,13 +33,6 @@ const MOST: usize = 5;
 const TESTING: u64 = 0x10;
 /// Of an RSA key.
 const LEAST_BITS: usize = 1024;
-
-/// A mail that is proven by its signature.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Signed {
-    /// Tells copies of it.
-    pub mark: [u8; 32],
-}
 
 /// Why no signature of a mail proves its sender: a phrase.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -69,6 +58,11 @@ pub enum SignatureFault {
         "its DKIM signature does not cover every {0} line: have your mail server sign From, To, Cc, Date and Subject"
     )]
     Uncovered(String),
+    /// RFC 5322 §2.2: what some programs read as another field's name, no signature can name.
+    #[error(
+        "its header has a field named \"{0}\", which programs read differently: have your mail program corrected"
+    )]
+    FieldName(String),
     /// No Date, or several.
     #[error("it has not one Date line: nobody can say whether it is fresh")]
     Date,
@@ -109,20 +103,14 @@ pub enum SignatureFault {
 /// What became of a mail's signatures.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    Signed(Signed),
+    Signed,
     Fault(SignatureFault),
     /// The DNS does not answer.
     Unknown,
 }
 
 /// Looks for a signature that proves `from` (lower case, the mail's one From address).
-pub(super) async fn check(
-    dns: Dns,
-    message: Arc<Vec<u8>>,
-    from: String,
-    now: Millis,
-    fresh: Millis,
-) -> Found {
+pub(super) async fn check(dns: Dns, message: Arc<Vec<u8>>, from: String, age: Age) -> Found {
     let Some(parsed) = MessageParser::default().parse(message.as_slice()) else {
         return Found::Fault(SignatureFault::Malformed);
     };
@@ -131,20 +119,11 @@ pub(super) async fn check(
     if mail.from != [from.as_str()] {
         return Found::Fault(SignatureFault::Malformed);
     }
-    let age = Age { now, fresh };
-    let dates: Vec<_> = (parsed.headers().iter())
-        .filter(|header| header.name == mail_parser::HeaderName::Date)
-        .map(|header| {
-            header
-                .value
-                .as_datetime()
-                .map(mail_parser::DateTime::to_timestamp)
-        })
-        .collect();
-    let dated = match dates.as_slice() {
-        [Some(seconds)] => age.fault(seconds.saturating_mul(1000)),
-        _ => Some(SignatureFault::Date),
-    };
+    let names = (parsed.headers().iter()).map(|header| copies::raw_name(header, &message));
+    if let Some(name) = odd_name(names) {
+        return Found::Fault(SignatureFault::FieldName(name));
+    }
+    let dated = age.fault_of(copies::date(parsed.headers()));
     if let Some(fault) = sift(&mut mail, domain_of(&from), age).or(dated) {
         return Found::Fault(fault);
     }
@@ -157,7 +136,7 @@ pub(super) async fn check(
         return Found::Fault(fault.unwrap_or(SignatureFault::Broken));
     }
     match alignment::by_dkim(&dns, &from, &sound).await {
-        Aligned::Yes => Found::Signed(Signed { mark: mark(&mail) }),
+        Aligned::Yes => Found::Signed,
         Aligned::Unknown => Found::Unknown,
         Aligned::No => Found::Fault(fault.unwrap_or_else(|| {
             SignatureFault::Misaligned {
@@ -171,28 +150,14 @@ pub(super) async fn check(
     }
 }
 
-/// When a mail is fresh.
-#[derive(Clone, Copy)]
-struct Age {
-    now: Millis,
-    fresh: Millis,
-}
-
-impl Age {
-    fn fault(self, at: Millis) -> Option<SignatureFault> {
-        if at > self.now.saturating_add(SKEW) {
-            Some(SignatureFault::Future)
-        } else if at < self.now - self.fresh {
-            Some(SignatureFault::Old)
-        } else {
-            None
-        }
-    }
-}
-
-/// How long after `now` a copy of a mail that is fresh now could be fresh: until then it is told.
-pub(super) fn outlived_by(now: Millis, fresh: Millis) -> Millis {
-    now + fresh + SKEW
+/// The first name that is not of printable characters alone (RFC 5322 §3.6.8). The parser passes over white space in it
+/// and over colons before it, so that `T o` and `:To` would be To lines that are signed by nobody.
+fn odd_name<'m>(names: impl IntoIterator<Item = &'m [u8]>) -> Option<String> {
+    let is_ftext = |octet: &u8| matches!(octet, 33..=57 | 59..=126);
+    let odd = |name: &&[u8]| name.is_empty() || !name.iter().all(is_ftext);
+    let name = names.into_iter().find(odd)?;
+    let shown = name.escape_ascii().to_string();
+    Some(shown.chars().take(64).collect())
 }
 
 /// Leaves the signatures that could prove the mail; when there is none, says why. Of several the one of the From
@@ -295,8 +260,7 @@ fn uncovered(signed: &[String], headers: &[(&[u8], &[u8])]) -> Option<String> {
     };
     let mut found: Vec<(String, usize)> = COVERED.map(|name| (name.to_owned(), 0)).into();
     for (name, _) in headers {
-        let written = String::from_utf8_lossy(name);
-        let name = written.trim();
+        let name = &*String::from_utf8_lossy(name);
         let is_order = name
             .get(..ORDERS.len())
             .is_some_and(|head| head.eq_ignore_ascii_case(ORDERS));
@@ -304,8 +268,6 @@ fn uncovered(signed: &[String], headers: &[(&[u8], &[u8])]) -> Option<String> {
             .iter_mut()
             .find(|(known, _)| known.eq_ignore_ascii_case(name))
         {
-            // Readers of mail take "To :" for To; a signature can't name it.
-            Some((name, _)) if written.len() != name.len() => return Some(name.clone()),
             Some((_, count)) => *count += 1,
             None if is_order => found.push((name.to_owned(), 1)),
             None => {}
@@ -372,30 +334,6 @@ async fn record(dns: &Dns, signature: &Signature) -> Option<Arc<DomainKey>> {
         .ok()
 }
 
-/// Tells copies of a mail, whoever of its signers they are proven by: a hash of what each signature must cover, without
-/// the white space that a canonicalisation may pass over (RFC 6376 §3.4).
-fn mark(mail: &AuthenticatedMessage<'_>) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    for name in COVERED {
-        for (written, value) in &mail.headers {
-            if written.eq_ignore_ascii_case(name.as_bytes()) {
-                hash.update(name.as_bytes());
-                hash.update([0]);
-                dense(value, &mut hash);
-                hash.update([0]);
-            }
-        }
-    }
-    dense(mail.raw_body(), &mut hash);
-    hash.finalize().into()
-}
-
-fn dense(text: &[u8], hash: &mut Sha256) {
-    for run in text.split(|octet| matches!(octet, b' ' | b'\t' | b'\r' | b'\n')) {
-        hash.update(run);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -445,11 +383,6 @@ mod tests {
             uncovered(&signed("from:to:date"), &lines(&order)),
             Some("X-Fax-Password".into())
         );
-        let spaced = ["From", "To", "Date", "To "];
-        assert_eq!(
-            uncovered(&signed("from:to:to:date"), &lines(&spaced)),
-            Some("To".into())
-        );
         assert_eq!(
             uncovered(&signed("from:to:date"), &lines(&["To", "Date"])),
             Some("From".into())
@@ -465,29 +398,36 @@ mod tests {
         assert!(!may_be_aligned("com", "example.com"));
     }
 
-    fn marked(text: &str) -> [u8; 32] {
-        let parsed = MessageParser::default().parse(text.as_bytes()).unwrap();
-        mark(&AuthenticatedMessage::from_parsed(
-            &parsed,
-            text.as_bytes(),
-            true,
-        ))
+    #[test]
+    fn promise_4_names_that_programs_read_differently_are_told() {
+        for odd in [
+            "T o",
+            "C\tc",
+            ":Cc",
+            ":X-Fax-Password",
+            "Sub ject",
+            "To ",
+            "",
+            "T\u{e9}",
+        ] {
+            let names = [b"From".as_slice(), odd.as_bytes(), b"Date"];
+            assert!(odd_name(names).is_some(), "{odd:?}");
+        }
+        assert_eq!(odd_name([b"From".as_slice(), b"X-A_b.c!", b"x"]), None);
     }
 
-    #[test]
-    fn a_mark_stands_for_what_is_signed() {
-        let mail = "From: a@x\r\nTo: b@y\r\nDate: now\r\nSubject: s\r\n\r\nbody text\r\n";
-        let one = marked(mail);
-        assert_eq!(one, marked(&mail.replace("To: b", "X-New: 1\r\nto:  b")));
-        assert_eq!(one, marked(&mail.replace("body text", "body \t text  ")));
-        for (from, to) in [
-            ("a@x", "c@x"),
-            ("b@y", "c@y"),
-            ("now", "then"),
-            (": s", ": t"),
-            ("body", "bodi"),
-        ] {
-            assert_ne!(one, marked(&mail.replace(from, to)), "{from}");
+    proptest::proptest! {
+        /// Whatever name the parser takes for one that must be covered is that name, or is refused.
+        #[test]
+        fn promise_4_no_line_hides_behind_its_name(name in "[ToCcSubject: \t]{1,8}") {
+            let text = format!("X: y\r\n{name}: z\r\n\r\nx");
+            let parsed = MessageParser::default().parse(text.as_bytes()).unwrap();
+            let header = parsed.headers().iter().filter(|header| COVERED.contains(&header.name.as_str()));
+            for header in header {
+                let raw = copies::raw_name(header, text.as_bytes());
+                let plain = raw.eq_ignore_ascii_case(header.name.as_str().as_bytes());
+                proptest::prop_assert!(plain || odd_name([raw]).is_some(), "{:?}", name);
+            }
         }
     }
 }

@@ -444,10 +444,10 @@ async fn promise_4_a_signed_mail_that_was_changed_is_refused() {
         fault(&added("To: +882123456789@fax.example.com")).await,
         F::Uncovered("To".into())
     );
-    assert_eq!(
-        fault(&added("To : +882123456789@fax.example.com")).await,
-        F::Uncovered("To".into())
-    );
+    for odd in ["To ", "T o", "C\tc", ":Cc", ":X-Fax-Password", "Sub ject"] {
+        let found = fault(&added(&format!("{odd}: +882123456789@fax.example.com"))).await;
+        assert_eq!(found, F::FieldName(odd.replace('\t', "\\t")));
+    }
     assert_eq!(
         fault(&added("X-Fax-Password: 1")).await,
         F::Uncovered("X-Fax-Password".into())
@@ -527,6 +527,109 @@ async fn promise_4_copies_of_a_signed_mail_have_one_mark_until_they_are_stale() 
     );
     assert_ne!(once(&signed("two_numbers")).await.mark, good.mark);
     assert!(good.until >= THEN + DAY + 10 * MINUTE);
+}
+
+/// A Cc recipient has a signed copy of what was proven in another way: it must be told as a copy.
+#[tokio::test]
+async fn promise_4_a_mail_has_its_mark_whatever_proved_it() {
+    let good = || signed("good");
+    let copy = dkim(&good()).asking().await.0.unwrap().once().unwrap();
+    assert!(copy.replayable);
+    let rule =
+        |proof: &str, more: &str| format!("[[rule]]\nwho = ['*']\nproof = [{proof}]\n{more}");
+    let relay = "[[relay]]\nnetworks = ['192.0.2.66']\nauthserv_id = 'mx'\n";
+    let said = |word: &str| format!("Authentication-Results: mx; {word}\r\n{}", good());
+    let network = || Try {
+        rules: rule("'network'", "networks = ['192.0.2.66']"),
+        reverse_path: "ada@example.org",
+        ..dkim(&good())
+    };
+    let ways = [
+        (
+            "spf",
+            true,
+            Try {
+                rules: rule("'spf', 'dkim'", ""),
+                zone: zone().txt("example.org", "v=spf1 ip4:192.0.2.66 -all"),
+                reverse_path: "ada@example.org",
+                ..dkim(&good())
+            },
+        ),
+        (
+            "relay",
+            true,
+            Try {
+                rules: rule("'relay', 'dkim'", "") + relay,
+                ..dkim(&said("dmarc=pass header.from=example.org"))
+            },
+        ),
+        (
+            "relay",
+            false,
+            Try {
+                rules: rule("'relay', 'dkim'", "") + relay,
+                ..dkim(&said("auth=pass smtp.auth=ada@example.org"))
+            },
+        ),
+        (
+            "secret",
+            false,
+            Try {
+                rules: rule("'secret', 'dkim'", ""),
+                secrets: vec![
+                    secret::of_address(&format!("+331/secret={SECRET}"))
+                        .unwrap()
+                        .1
+                        .unwrap(),
+                ],
+                ..dkim(&good())
+            },
+        ),
+        ("network", false, network()),
+        // A login may send what was dated long ago, or will be: a copy is told all the same while it is fresh.
+        (
+            "network",
+            false,
+            Try {
+                now: THEN - DAY,
+                ..network()
+            },
+        ),
+    ];
+    for (proof, replayable, way) in ways {
+        let sender = way.asking().await.0.unwrap();
+        assert!(sender.proof_words().starts_with(proof), "{sender:?}");
+        let once = sender.once().expect(proof);
+        assert_eq!(
+            (once.mark, once.replayable),
+            (copy.mark, replayable),
+            "{proof}"
+        );
+        assert!(once.until >= THEN + DAY, "{proof}");
+    }
+}
+
+#[tokio::test]
+async fn promise_4_what_a_relay_says_of_a_stale_mail_proves_nothing() {
+    let dmarc = "dmarc=pass header.from=example.org";
+    let why = async |one: Try| match one.verdict().await {
+        Err(Refusal::NotProven { whys, .. }) => whys,
+        other => panic!("{other:?}"),
+    };
+    let stale = Try {
+        now: THEN + DAY + MINUTE,
+        ..relay(dmarc)
+    };
+    assert_eq!(why(stale).await, [Why::Signature(SignatureFault::Old)]);
+    let mut undated = relay(dmarc);
+    undated.mail = undated.mail.replace("Date:", "X-Date:");
+    assert_eq!(why(undated).await, [Why::Signature(SignatureFault::Date)]);
+    // Who logs in there may send what was written long ago.
+    let old = Try {
+        now: THEN + 30 * DAY,
+        ..relay("auth=pass smtp.auth=ada@example.org")
+    };
+    assert!(old.verdict().await.is_ok());
 }
 
 #[tokio::test]
@@ -802,6 +905,87 @@ async fn promise_4_guests_are_of_named_domains_and_proven_each_time() {
     .await
     .0;
     assert_eq!(gone, Err(Refusal::NoSuchUser("ada@strict.example".into())));
+}
+
+/// Counts the guests that are made.
+#[derive(Default)]
+struct Inn(std::sync::Mutex<Vec<String>>);
+
+#[async_trait]
+impl Directory for Inn {
+    async fn person_by_address(&self, _: &str) -> Result<Option<Person>, DirectoryDown> {
+        Ok(None)
+    }
+
+    async fn known_guest(&self, address: &str) -> Result<Option<Person>, DirectoryDown> {
+        let known = self.0.lock().unwrap().iter().any(|known| known == address);
+        Ok(known.then(|| person(address)))
+    }
+
+    async fn guest(
+        &self,
+        _: &str,
+        _: &str,
+        address: &str,
+    ) -> Result<Option<Person>, DirectoryDown> {
+        self.0.lock().unwrap().push(address.to_owned());
+        Ok(Some(person(address)))
+    }
+}
+
+#[tokio::test]
+async fn promise_4_nobody_becomes_a_guest_without_proof() {
+    let inn = Inn::default();
+    let rules = "fresh_s = 60\n[[rule]]\nwho = ['p.example']\nproof = ['network']\nnetworks = ['127.0.0.0/8']\nas_guest_of = 'North/Guests'\n\
+         [[rule]]\nwho = ['q.example']\nproof = ['dkim']\nas_guest_of = 'North/Guests'\n";
+    let prover = Prover::new(SenderRules::parse(rules).unwrap(), None);
+    let sent = async |peer: &str, envelope: &str, from: &str| {
+        let peer = Peer {
+            address: peer.parse().ok(),
+            greeting: "",
+            login: None,
+            certificate: None,
+        };
+        let claim = prover.claim(peer, envelope, &inn).await?;
+        let known = claim.person().is_some();
+        let from = [FromLine::Mailboxes(vec![from.to_owned()])];
+        let shown = Shown {
+            message: &Arc::new(b"X: y\r\n\r\nx".to_vec()),
+            from: &from,
+            unnamed: &[],
+            secrets: &[],
+        };
+        prover
+            .prove(claim, shown, &inn)
+            .await
+            .map(|sender| (known, sender))
+    };
+    for (peer, envelope, from) in [
+        (AWAY, "ann@p.example", "ann@p.example"),
+        (HERE, "ann@p.example", "eve@p.example"),
+        (HERE, "ann@p.example", "eve@q.example"),
+        (HERE, "eve@q.example", "eve@q.example"),
+    ] {
+        assert!(
+            sent(peer, envelope, from).await.is_err(),
+            "{envelope} {from}"
+        );
+        assert_eq!(*inn.0.lock().unwrap(), [""; 0], "{envelope} {from}");
+    }
+    for known in [false, true] {
+        let (was, sender) = sent(HERE, "ann@p.example", "ann@p.example").await.unwrap();
+        assert_eq!(
+            (was, sender.user().user_id.as_str()),
+            (known, "ann@p.example")
+        );
+        assert_eq!(*inn.0.lock().unwrap(), ["ann@p.example"]);
+    }
+    // Another's address is not theirs, though both are guests.
+    let other = sent(HERE, "ann@p.example", "eve@p.example").await;
+    assert_eq!(
+        other.unwrap_err(),
+        Refusal::FromDiffers("eve@p.example".into())
+    );
 }
 
 // A trusted relay --------------------------------------------------------------------------------

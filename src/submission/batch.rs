@@ -42,10 +42,8 @@ pub(super) struct Prepared {
 #[derive(Clone, Debug)]
 pub(super) struct Rows {
     pub submission: SubmissionRow,
-    /// What tells the mail again, one for each job; none where every mail is a new one.
-    pub keys: Vec<repeats::Key>,
-    /// Until when.
-    pub same_until: Millis,
+    /// What tells the mail again, for each job; nothing where every mail is a new one.
+    pub marks: Vec<Vec<repeats::Mark>>,
     pub jobs: Vec<NewJob>,
     pub holds: Vec<NewHold>,
 }
@@ -98,16 +96,25 @@ impl Prepared {
             Some(_) => same_mail.window_s,
             None => same_mail.without_message_id_s,
         };
-        // What a signature proves, a copy of it would prove again, in another wrapping and after the usual time too.
+        // The octets come again when a 250 was lost. What a signature proves, a copy of it would prove again, in another
+        // wrapping and after the usual time too; so what tells copies is kept of every mail, whatever proved it.
         let once = new.sender.once();
-        let same_until = once.map_or(now + Millis::from(window_s) * 1000, |once| once.until);
-        let mark = once.map_or_else(|| digest.clone(), |once| once.mark.to_vec());
-        let keys = jobs
+        let marks = jobs
             .iter()
-            .filter(|_| window_s > 0 || once.is_some())
             .map(|job| {
                 let to = (job.destination.as_str(), job.sub_address.as_deref());
-                repeats::key(tenant_id, &user.user_id, &mark, to)
+                let key = |told: &[u8]| repeats::key(tenant_id, &user.user_id, told, to);
+                let octets = (window_s > 0).then(|| repeats::Mark {
+                    key: key(&digest),
+                    until: now + Millis::from(window_s) * 1000,
+                    strict: true,
+                });
+                let copies = once.map(|once| repeats::Mark {
+                    key: key(&once.mark),
+                    until: once.until,
+                    strict: once.replayable,
+                });
+                octets.into_iter().chain(copies).collect()
             })
             .collect();
         let submission = SubmissionRow {
@@ -127,8 +134,7 @@ impl Prepared {
             sealed,
             rows: Rows {
                 submission,
-                keys,
-                same_until,
+                marks,
                 jobs,
                 holds,
             },

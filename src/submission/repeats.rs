@@ -1,8 +1,8 @@
 //! Knows a mail that comes again because its 250 was lost (RFC 5321 §4.5.3.2.6).
 //!
-//! Each number of each mail has a key, and the key's row says which submission faxes it. The row is
-//! written in the transaction that writes the submission, by one conditional statement: of two that
-//! bring the same mail at once, on two nodes too, one finds the other's row.
+//! Each number of each mail has a key for its octets, and one for what a copy of it would have too. The key's row says
+//! which submission faxes it. The rows are written in the transaction that writes the submission, by one conditional
+//! statement: of two that bring the same mail at once, on two nodes too, one finds the other's row.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -15,8 +15,19 @@ use crate::{
     store::{Cell, Insert, Store, StoreError, Tx},
 };
 
-/// SHA-256 of tenant, user, the message's digest, the number and its sub-address.
+/// SHA-256 of tenant, user, the message's digest or its copies' mark, the number and its sub-address.
 pub(super) type Key = [u8; 32];
+
+/// One thing that tells a mail again at one number.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark {
+    pub key: Key,
+    /// When it is forgotten.
+    pub until: Millis,
+    /// Whoever has this key is the same mail. Else only two of which one is strict are: a user who logs in may send
+    /// the same text twice in a second, while a copy may be anybody's.
+    pub strict: bool,
+}
 
 /// SHA-256 of a mail below its trace lines: these differ where it comes by another way, or with
 /// another of our transaction ids, and are not the author's (RFC 5321 §4.4).
@@ -75,73 +86,123 @@ pub(super) fn key(
 /// What became of the keys of one mail.
 #[derive(Debug)]
 pub(super) struct Claimed {
-    /// Which submission faxes each number; nothing where the mail has no keys.
+    /// Which submission faxes each number.
     pub owners: Vec<String>,
     /// The mail's rows are there: its commit's answer was lost, and it is being written once more.
     pub written: bool,
+}
+
+/// A key's row.
+struct Holder {
+    submission_id: String,
+    strict: bool,
 }
 
 /// Claims the keys of each mail, in their order: those that nobody has, or whose time is over, become
 /// the mail's own.
 pub(super) async fn claim(tx: &mut Tx, all: &[&Rows]) -> Result<Vec<Claimed>, StoreError> {
     // In the order of the keys: two nodes that lock them in turn would otherwise lock each other out.
-    let mut wanted: BTreeMap<Key, &Rows> = BTreeMap::new();
+    let mut wanted: BTreeMap<Key, (&Rows, Mark)> = BTreeMap::new();
     for rows in all {
-        for key in &rows.keys {
+        for mark in rows.marks.iter().flatten() {
             // Twice in one batch: the first mail has it.
-            wanted.entry(*key).or_insert(rows);
+            wanted.entry(mark.key).or_insert((rows, *mark));
         }
     }
     let taken = insert(tx, &wanted).await?;
-    let mut owners: HashMap<Key, String> = HashMap::new();
-    for (key, rows) in wanted {
-        let owner = if taken.contains(key.as_slice()) {
-            rows.submission.submission_id.clone()
-        } else {
-            owner(tx, rows.submission.sender.tenant_id(), &key).await?
-        };
-        owners.insert(key, owner);
-    }
-    Ok(all
-        .iter()
-        .map(|rows| {
-            let own = &rows.submission.submission_id;
-            let is_written = |key: &Key| {
-                !taken.contains(key.as_slice()) && owners.get(key).is_some_and(|owner| owner == own)
-            };
-            Claimed {
-                owners: rows
-                    .keys
-                    .iter()
-                    .filter_map(|key| owners.get(key).cloned())
-                    .collect(),
-                written: rows.keys.iter().any(is_written),
+    let mut holders: HashMap<Key, Holder> = HashMap::new();
+    for (key, (rows, mark)) in wanted {
+        let holder = if taken.contains(key.as_slice()) {
+            Holder {
+                submission_id: rows.submission.submission_id.clone(),
+                strict: mark.strict,
             }
-        })
-        .collect())
+        } else {
+            holder(tx, rows.submission.sender.tenant_id(), &key).await?
+        };
+        holders.insert(key, holder);
+    }
+    let mut claimed = Vec::with_capacity(all.len());
+    for rows in all {
+        let own = &rows.submission.submission_id;
+        let is_written = |mark: &Mark| {
+            let holder = holders.get(&mark.key);
+            !taken.contains(mark.key.as_slice())
+                && holder.is_some_and(|holder| holder.submission_id == *own)
+        };
+        let written = rows.marks.iter().flatten().any(is_written);
+        let mut owners = Vec::with_capacity(rows.marks.len());
+        for marks in &rows.marks {
+            let before = before(&holders, marks, own);
+            if let Some(before) = &before {
+                hand_over(tx, rows, marks, before, &mut holders).await?;
+            }
+            owners.push(before.unwrap_or_else(|| own.clone()));
+        }
+        claimed.push(Claimed { owners, written });
+    }
+    Ok(claimed)
+}
+
+/// The other submission that faxes what these tell.
+fn before(holders: &HashMap<Key, Holder>, marks: &[Mark], own: &str) -> Option<String> {
+    marks.iter().find_map(|mark| {
+        let holder = holders.get(&mark.key)?;
+        let same = mark.strict || holder.strict;
+        (same && holder.submission_id != own).then(|| holder.submission_id.clone())
+    })
+}
+
+/// Gives the keys that a repeat has brought to the submission that it repeats: its own may never be written.
+async fn hand_over(
+    tx: &mut Tx,
+    rows: &Rows,
+    marks: &[Mark],
+    before: &str,
+    holders: &mut HashMap<Key, Holder>,
+) -> Result<(), StoreError> {
+    for mark in marks {
+        let Some(holder) = holders.get_mut(&mark.key) else {
+            continue;
+        };
+        if holder.submission_id != rows.submission.submission_id {
+            continue;
+        }
+        sqlx::query(
+            "UPDATE accepted_mail SET submission_id = $1 WHERE tenant_id = $2 AND mail_key = $3",
+        )
+        .bind(before)
+        .bind(rows.submission.sender.tenant_id())
+        .bind(mark.key.to_vec())
+        .execute(tx.conn())
+        .await?;
+        before.clone_into(&mut holder.submission_id);
+    }
+    Ok(())
 }
 
 async fn insert(
     tx: &mut Tx,
-    wanted: &BTreeMap<Key, &Rows>,
+    wanted: &BTreeMap<Key, (&Rows, Mark)>,
 ) -> Result<std::collections::HashSet<Vec<u8>>, StoreError> {
     static ROWS: Insert = Insert::with_tail(
-        "INSERT INTO accepted_mail (mail_key, tenant_id, submission_id, accepted_at, expires_at)",
-        5,
+        "INSERT INTO accepted_mail (mail_key, tenant_id, submission_id, strict, accepted_at, expires_at)",
+        6,
         " ON CONFLICT (mail_key) DO UPDATE
-             SET submission_id = excluded.submission_id, accepted_at = excluded.accepted_at,
-                 expires_at = excluded.expires_at
+             SET submission_id = excluded.submission_id, strict = excluded.strict,
+                 accepted_at = excluded.accepted_at, expires_at = excluded.expires_at
              WHERE accepted_mail.expires_at <= excluded.accepted_at
           RETURNING mail_key",
     );
-    let rows = wanted.iter().map(|(key, rows)| {
+    let rows = wanted.iter().map(|(key, (rows, mark))| {
         let row = &rows.submission;
         vec![
             Cell::Blob(key.to_vec()),
             row.sender.tenant_id().into(),
             row.submission_id.as_str().into(),
+            i64::from(mark.strict).into(),
             row.accepted_at.into(),
-            rows.same_until.into(),
+            mark.until.into(),
         ]
     });
     let taken = ROWS.returning(tx, rows.collect()).await?;
@@ -151,16 +212,20 @@ async fn insert(
         .collect()
 }
 
-async fn owner(tx: &mut Tx, tenant_id: &str, key: &Key) -> Result<String, StoreError> {
+async fn holder(tx: &mut Tx, tenant_id: &str, key: &Key) -> Result<Holder, StoreError> {
     // It was locked by the insert: nobody takes it away before we are done.
-    let owner: Option<String> = sqlx::query_scalar(
-        "SELECT submission_id FROM accepted_mail WHERE tenant_id = $1 AND mail_key = $2",
+    let row = sqlx::query(
+        "SELECT submission_id, strict FROM accepted_mail WHERE tenant_id = $1 AND mail_key = $2",
     )
     .bind(tenant_id)
     .bind(key.to_vec())
     .fetch_optional(tx.conn())
     .await?;
-    owner.ok_or(StoreError::Missing("accepted mail"))
+    let row = row.ok_or(StoreError::Missing("accepted mail"))?;
+    Ok(Holder {
+        submission_id: row.try_get("submission_id")?,
+        strict: row.try_get::<i64, _>("strict")? != 0,
+    })
 }
 
 /// Forgets the keys whose time is over.

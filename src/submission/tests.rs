@@ -108,6 +108,45 @@ async fn sender(tenant_id: &str, user_id: &str) -> VerifiedSender {
     prover.prove(claim, shown, &directory).await.unwrap()
 }
 
+/// A Date line of now.
+fn date() -> String {
+    let now = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC);
+    format!("Date: {}", jiff::fmt::rfc2822::to_string(&now).unwrap())
+}
+
+/// Who sent this message: by the word of a relay that others could have as well, or from a listed network.
+async fn sender_of(tenant_id: &str, text: &str, replayable: bool) -> VerifiedSender {
+    let directory = Everybody(Person {
+        tenant_id: tenant_id.to_owned(),
+        user_id: "user".to_owned(),
+        group_id: "group".to_owned(),
+        address: "ann@a.example".to_owned(),
+    });
+    let rules = "fresh_s = 86400\n[[relay]]\nnetworks = ['192.0.2.1']\nauthserv_id = 'mx'\n\
+         [[rule]]\nwho = ['*']\nproof = ['relay', 'network']\nnetworks = ['127.0.0.0/8']\n";
+    let prover = Prover::new(SenderRules::parse(rules).unwrap(), None);
+    let peer = Peer {
+        address: (if replayable { "192.0.2.1" } else { "127.0.0.1" })
+            .parse()
+            .ok(),
+        greeting: "here",
+        login: None,
+        certificate: None,
+    };
+    let claim = prover
+        .claim(peer, "ann@a.example", &directory)
+        .await
+        .unwrap();
+    let said = "Authentication-Results: mx; dmarc=pass header.from=a.example";
+    let shown = Shown {
+        message: &Arc::new(format!("{said}\r\n{text}").into_bytes()),
+        from: &[FromLine::Mailboxes(vec!["ann@a.example".to_owned()])],
+        unnamed: &[],
+        secrets: &[],
+    };
+    prover.prove(claim, shown, &directory).await.unwrap()
+}
+
 async fn mail(tenant_id: &str, text: &str, to: &[&str]) -> NewSubmission {
     NewSubmission {
         sender: sender(tenant_id, "user").await,
@@ -327,6 +366,57 @@ on_each_database! {
         assert_eq!((send(None).await, send(Some("1@x")).await), (0, 0));
         repeats::forget(&store, crate::clock::now_ms() + 600_000).await.unwrap();
         assert_eq!(count(&store, "SELECT COUNT(*) FROM accepted_mail").await, 1);
+    }
+
+    async fn promise_4_a_copy_by_another_way_is_a_repeat(store) {
+        let post = post(&store);
+        let date = date();
+        let text = |line: &str, body: &str| format!(
+            "{line}From: ann@a.example\r\nTo: +331@fax\r\n{date}\r\n\r\n{body}");
+        let tenant = new_id();
+        let send = async |line: &str, body: &str, replayable: bool| {
+            let text = text(line, body);
+            let mut mail = mail(&tenant, &text, &["+331"]).await;
+            mail.sender = sender_of(&tenant, &text, replayable).await;
+            let accepted = post.submitter.accept(mail).await.unwrap();
+            (accepted.submission_id, accepted.jobs.len())
+        };
+        // Proven by the connection; then a copy, in other lines, by what everybody has who got the mail.
+        let (first, jobs) = send("X-Way: one\r\n", "a", false).await;
+        assert_eq!(jobs, 1);
+        assert_eq!(send("X-Way: two\r\n", "a", true).await, (first.clone(), 0));
+        // The copy's own octets are known from then on, as the first's.
+        assert_eq!(send("X-Way: two\r\n", "a", false).await, (first, 0));
+        // The other way round: the copy was faster.
+        let (first, jobs) = send("X-Way: one\r\n", "b", true).await;
+        assert_eq!(jobs, 1);
+        assert_eq!(send("X-Way: two\r\n", "b", false).await, (first.clone(), 0));
+        assert_eq!(send("X-Way: three\r\n", "b", true).await, (first, 0));
+        // Meant twice within a second, by who is known: two Message-IDs are two mails.
+        assert_eq!(send("Message-ID: <1@a>\r\n", "c", false).await.1, 1);
+        assert_eq!(send("Message-ID: <2@a>\r\n", "c", false).await.1, 1);
+        let idle = "SELECT COUNT(*) FROM accepted_mail a WHERE NOT EXISTS (SELECT 1 FROM job j WHERE j.submission_id = a.submission_id)";
+        assert_eq!(count(&store, idle).await, 0);
+    }
+
+    async fn promise_4_copies_that_come_at_once_are_faxed_once(store) {
+        let (one, other) = (post(&store), post(&store));
+        let (tenant, date) = (new_id(), date());
+        let tasks: Vec<_> = (0..40).map(|n| {
+            let submitter = [&one, &other][n % 2].submitter.clone();
+            let (tenant, date) = (tenant.clone(), date.clone());
+            tokio::spawn(async move {
+                let text = format!("X-Way: {}\r\n{date}\r\n\r\nx", n / 4);
+                let mut mail = mail(&tenant, &text, &["+331", "+332"]).await;
+                mail.sender = sender_of(&tenant, &text, true).await;
+                submitter.accept(mail).await
+            })
+        }).collect();
+        for task in tasks {
+            let _ = task.await.unwrap().unwrap();
+        }
+        assert_eq!(count(&store, "SELECT COUNT(*) FROM job").await, 2);
+        assert_eq!(count(&store, "SELECT COUNT(*) FROM submission s WHERE NOT EXISTS (SELECT 1 FROM job j WHERE j.submission_id = s.submission_id)").await, 0);
     }
 
     async fn promise_3_rows_that_are_written_once_more_are_no_repeat(store) {
