@@ -24,6 +24,7 @@
 //! SUBJECT text                 the subject of that one, and
 //! GIVEN address                its first recipient as kept
 //! NOTES <a@b> <>               what was kept for postmaster, and from whom
+//! NOTE lacks text              the last of it must not hold this
 //! TO +33123456789              its only number
 //! PROOF password               what proved its sender
 //! ASKED no                     whether the DNS was asked anything
@@ -558,6 +559,15 @@ impl Run {
                     .collect();
                 if senders.join(" ") != rest {
                     return Err(format!("they are from {senders:?}"));
+                }
+            }
+            "NOTE" => {
+                let notes = self.town.to_postmaster.lock().unwrap();
+                let note = notes.last().ok_or("none was kept")?;
+                let text = rest.strip_prefix("lacks ").expect("NOTE lacks text");
+                let message = String::from_utf8_lossy(&note.message);
+                if message.contains(text) {
+                    return Err(format!("it is {message:?}"));
                 }
             }
             "MAIL" => {

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use super::{
     Answer,
     house::{FaxRecipient, House, Kept, Mail, NotTaken, PostmasterMail},
-    message, smtp,
+    message,
+    reading::{Read, Scrub, apart, examined},
+    smtp,
+    verdict::Verdict,
 };
 use crate::{
     dial::{self, DialPlan},
@@ -16,8 +19,8 @@ use crate::{
     trouble::Trouble,
 };
 
-/// Messages above this many octets are read on a thread of their own, so that no session waits.
-const READ_APART: usize = 1 << 20;
+/// Secrets that may come with a mail: each is looked up before anything is proven.
+const SECRETS: usize = 3;
 
 /// The decisions of every mail door.
 pub struct Intake {
@@ -179,6 +182,11 @@ impl Intake {
                 "a mail goes to the fax domains of one organisation: send this number in another",
             ));
         }
+        // The same in each address is one.
+        let secret = secret.filter(|secret| !envelope.secrets.contains(secret));
+        if secret.is_some() && envelope.secrets.len() >= SECRETS {
+            return Err(too_many_secrets());
+        }
         let number = self.number(local_part)?;
         if let Some(person) = claim.person() {
             self.allowed(person, &number.destination).await?;
@@ -214,55 +222,84 @@ impl Intake {
         }
     }
 
-    /// Reads the message, proves its sender and has it kept. `each`: what fails for the numbers is no
-    /// reason to keep nothing for postmaster, since each recipient gets an answer.
+    /// Reads the message, proves its sender and has it kept. `each`: what fails for some recipients is no
+    /// reason to keep nothing for the others, since each gets an answer.
     pub async fn message(&self, envelope: Envelope, message: Vec<u8>, each: bool) -> Verdict {
-        let copy = envelope.postmaster.then(|| PostmasterMail {
-            reverse_path: envelope.reverse_path.clone(),
-            message: secret::scrubbed(message.clone(), &envelope.secrets, None),
-        });
+        let numbers = envelope.recipients.len();
+        let of_all = |answer: &Answer, postmaster: bool| Verdict {
+            numbers: vec![Err(answer.clone()); numbers],
+            postmaster: postmaster.then(|| Err(answer.clone())),
+        };
+        let known = envelope.secrets.clone();
+        let read = apart(message, move |message| examined(message, known)).await;
+        let read = match read {
+            Ok(read) => read,
+            Err(answer) => return of_all(&answer, envelope.postmaster),
+        };
         // RFC 5321 §6.3: whatever else it is, a loop must end.
-        if copy.is_some() && message::read(&message) == Err(message::Unfit::Loop) {
-            let refused = unfit(message::Unfit::Loop);
-            return Verdict {
-                numbers: (!envelope.recipients.is_empty()).then(|| Err(refused.clone())),
-                postmaster: Some(Err(refused)),
-            };
+        if read.heading == Err(message::Unfit::Loop) {
+            return of_all(&unfit(message::Unfit::Loop), envelope.postmaster);
         }
+        let note = envelope.postmaster.then(|| {
+            let (reverse_path, message) =
+                (envelope.reverse_path.clone(), Arc::clone(&read.message));
+            (reverse_path, message, read.scrub.clone())
+        });
         // The fax first: when the copy for postmaster fails then, the client sends the mail again, and the
         // fax is known to be the same.
-        let numbers = match envelope.recipients.is_empty() {
-            true => None,
-            false => Some(self.keep(envelope, message).await),
+        let kept = match numbers {
+            0 => Vec::new(),
+            _ => match self.keep(envelope, read, each).await {
+                Ok(kept) => kept,
+                Err(answer) => vec![Err(answer); numbers],
+            },
         };
-        let refused = numbers.as_ref().and_then(|kept| kept.as_ref().err());
-        let postmaster = match (copy, refused) {
+        let refused = kept.iter().find_map(|kept| kept.as_ref().err());
+        let postmaster = match (note, refused) {
             (None, _) => None,
             (Some(_), Some(answer)) if !each => Some(Err(answer.clone())),
-            (Some(copy), _) => Some(self.house.hand_on(copy).await.map_err(not_taken)),
+            (Some((reverse_path, message, scrub)), _) => {
+                Some(self.hand_on(reverse_path, message, scrub).await)
+            }
         };
         Verdict {
-            numbers,
+            numbers: kept,
             postmaster,
         }
     }
 
-    /// What RCPT would have said, had the sender been known by then. One refused number refuses the mail: there is
-    /// one answer for all.
+    async fn hand_on(
+        &self,
+        reverse_path: String,
+        message: Arc<Vec<u8>>,
+        scrub: Scrub,
+    ) -> Result<String, Answer> {
+        let message = Arc::unwrap_or_clone(message);
+        let message = apart(message, move |message| scrub.of(message)).await?;
+        let mail = PostmasterMail {
+            reverse_path,
+            message,
+        };
+        self.house.hand_on(mail).await.map_err(not_taken)
+    }
+
+    /// What RCPT would have said of each number, had the sender been known by then.
     async fn afterwards(
         &self,
         person: &Person,
         tenant: Option<&str>,
         recipients: &[FaxRecipient],
-    ) -> Result<(), Answer> {
+    ) -> Vec<Result<(), Answer>> {
+        let mut said = Vec::with_capacity(recipients.len());
         for recipient in recipients {
-            if tenant != Some(person.tenant_id.as_str()) {
+            said.push(if tenant == Some(person.tenant_id.as_str()) {
+                self.allowed(person, &recipient.destination).await
+            } else {
                 let (_, domain) = parts(&recipient.address);
-                return Err(relaying_denied(&domain.unwrap_or_default()));
-            }
-            self.allowed(person, &recipient.destination).await?;
+                Err(relaying_denied(&domain.unwrap_or_default()))
+            });
         }
-        Ok(())
+        said
     }
 
     /// The numbers that no address in To or Cc is. Both are read by the dial plan, so that a number may be written
@@ -293,116 +330,74 @@ impl Intake {
             .collect()
     }
 
-    async fn keep(&self, envelope: Envelope, message: Vec<u8>) -> Result<Kept, Answer> {
-        let (message, heading) = if message.len() > READ_APART {
-            tokio::task::spawn_blocking(move || {
-                let heading = message::read(&message);
-                (message, heading)
-            })
-            .await
-            .map_err(|_| later(&"the message could not be read"))?
-        } else {
-            let heading = message::read(&message);
-            (message, heading)
-        };
-        let heading = heading.map_err(unfit)?;
-        let (subject, in_subject) = secret::of_subject(&heading.subject);
-        let new_subject = in_subject.is_some().then_some(subject.as_str());
-        let mut secrets = envelope.secrets;
-        secrets.extend(in_subject);
-        let message = Arc::new(message);
+    /// What became of each number. Where there is one answer for all, one refused number refuses the mail.
+    async fn keep(
+        &self,
+        envelope: Envelope,
+        read: Read,
+        each: bool,
+    ) -> Result<Vec<Result<Kept, Answer>>, Answer> {
+        let heading = read.heading.map_err(unfit)?;
+        if read.unsound {
+            return Err(unsound_secret());
+        }
+        if read.scrub.secrets.len() > SECRETS {
+            return Err(too_many_secrets());
+        }
         let settled = envelope
             .claim
             .as_ref()
             .is_ok_and(|claim| claim.person().is_some());
         let shown = Shown {
-            message: &message,
+            message: &read.message,
             from: &heading.from,
             unnamed: &self.unnamed(&envelope.recipients, &heading.to),
-            secrets: &secrets,
+            secrets: &read.scrub.secrets,
         };
         let sender = self
             .prover
             .prove(envelope.claim?, shown, &*self.house)
             .await;
         let sender = sender.map_err(refused_sender)?;
+        let mut said = vec![Ok(()); envelope.recipients.len()];
         if !settled {
-            self.afterwards(
-                sender.user(),
-                envelope.tenant.as_deref(),
-                &envelope.recipients,
-            )
-            .await?;
+            let tenant = envelope.tenant.as_deref();
+            said = self
+                .afterwards(sender.user(), tenant, &envelope.recipients)
+                .await;
+        }
+        if let (false, Some(refused)) = (each, said.iter().find_map(|said| said.clone().err())) {
+            return Err(refused);
+        }
+        let recipients: Vec<FaxRecipient> = std::iter::zip(envelope.recipients, &said)
+            .filter_map(|(recipient, said)| said.is_ok().then_some(recipient))
+            .collect();
+        if recipients.is_empty() {
+            return Ok(refusals(said));
         }
         // Nothing that is kept has them: not the message, its subject or its recipients.
-        let message = secret::scrubbed(Arc::unwrap_or_clone(message), &secrets, new_subject);
-        self.house
-            .accept(Mail {
-                sender,
-                reverse_path: envelope.reverse_path,
-                envid: envelope.envid,
-                ret: envelope.ret,
-                recipients: envelope.recipients,
-                message_id: heading.message_id,
-                subject,
-                password: heading.password,
-                message,
-            })
-            .await
-            .map_err(not_taken)
+        let (message, scrub) = (Arc::unwrap_or_clone(read.message), read.scrub);
+        let message = apart(message, move |message| scrub.of(message)).await?;
+        let kept = self.house.accept(Mail {
+            sender,
+            reverse_path: envelope.reverse_path,
+            envid: envelope.envid,
+            ret: envelope.ret,
+            recipients,
+            message_id: heading.message_id,
+            subject: read.subject,
+            password: heading.password,
+            message,
+        });
+        let kept = kept.await.map_err(not_taken);
+        let each = said.into_iter();
+        Ok(each.map(|said| said.and_then(|()| kept.clone())).collect())
     }
 }
 
-/// What became of a message, for each kind of recipient that it has.
-#[derive(Clone, Debug)]
-pub struct Verdict {
-    numbers: Option<Result<Kept, Answer>>,
-    postmaster: Option<Result<String, Answer>>,
-}
-
-impl Verdict {
-    /// One answer for all (RFC 5321 §3.3): 250 only when it is kept for all.
-    #[must_use]
-    pub fn as_one(&self) -> Answer {
-        match (&self.numbers, &self.postmaster) {
-            (Some(Err(answer)), _) | (_, Some(Err(answer))) => answer.clone(),
-            (Some(Ok(kept)), Some(Ok(_))) => {
-                kept_answer(format!("{}; the postmaster gets it too", kept_words(kept)))
-            }
-            (Some(Ok(kept)), None) => kept_answer(kept_words(kept)),
-            (None, Some(Ok(_))) => self.of_postmaster(),
-            (None, None) => nobody(),
-        }
-    }
-
-    /// The answer for a number (RFC 2033 §4.2).
-    #[must_use]
-    pub fn of_numbers(&self) -> Answer {
-        match &self.numbers {
-            Some(Ok(kept)) => kept_answer(kept_words(kept)),
-            Some(Err(answer)) => answer.clone(),
-            None => nobody(),
-        }
-    }
-
-    /// The answer for postmaster.
-    #[must_use]
-    pub fn of_postmaster(&self) -> Answer {
-        match &self.postmaster {
-            Some(Ok(id)) => kept_answer(format!("{id} is kept and goes to the postmaster")),
-            Some(Err(answer)) => answer.clone(),
-            None => nobody(),
-        }
-    }
-}
-
-fn kept_answer(words: String) -> Answer {
-    Answer::new(250, "2.0.0", words)
-}
-
-/// No door asks for a verdict without recipients.
-fn nobody() -> Answer {
-    Answer::new(503, "5.5.1", "the mail has no recipient")
+fn refusals(said: Vec<Result<(), Answer>>) -> Vec<Result<Kept, Answer>> {
+    let refused = said.into_iter().filter_map(Result::err);
+    refused.map(Err).collect()
 }
 
 /// The local part, and the domain in lower case.
@@ -427,16 +422,17 @@ fn relaying_denied(domain: &str) -> Answer {
     )
 }
 
-fn kept_words(kept: &Kept) -> String {
-    let id = &kept.submission;
-    match (kept.faxed, kept.again) {
-        (_, 0) => format!("{id} is kept and will be faxed"),
-        (0, _) => format!("{id} is kept since this mail came before: it is not faxed again"),
-        (faxed, again) => format!(
-            "{id} is kept and will be faxed to {faxed} of {}: the others had this mail before",
-            faxed + again
-        ),
-    }
+fn too_many_secrets() -> Answer {
+    let words = format!(
+        "a mail has {SECRETS} secrets at most: one is enough, in one address or the subject"
+    );
+    Answer::new(550, "5.7.1", words)
+}
+
+fn unsound_secret() -> Answer {
+    let words = "the [secret …] in the subject is not as it was given: 26 letters and digits from 2 to 7, in brackets behind \
+                 the word and a space; put it right, or take it out";
+    Answer::new(550, "5.7.1", words.replace('…', "..."))
 }
 
 fn passwords_unchecked() -> Answer {

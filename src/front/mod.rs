@@ -8,16 +8,19 @@ mod house;
 mod intake;
 mod message;
 mod postmaster;
+mod reading;
 mod rooms;
 mod secrets;
 pub mod smtp;
+mod verdict;
 
 pub use answer::Answer;
 pub use house::{FaxRecipient, House, Kept, Mail, NotTaken, PostmasterMail};
-pub use intake::{Envelope, Intake, Numbered, Recipient, Verdict};
+pub use intake::{Envelope, Intake, Numbered, Recipient};
 pub use postmaster::Postmaster;
 pub use rooms::Rooms;
 pub use secrets::SecretNotices;
+pub use verdict::Verdict;
 
 /// For the fuzz targets: the readers of what a client sends.
 #[doc(hidden)]

@@ -5,7 +5,10 @@
 //! Subject: Offer [secret abcd…]
 //! ```
 
+use std::borrow::Cow;
+
 use mail_builder::headers::{Header as _, text::Text};
+use mail_parser::parsers::MessageStream;
 use zeroize::Zeroizing;
 
 /// Characters of a secret: letters and the digits 2 to 7, whatever their case.
@@ -65,52 +68,130 @@ pub fn of_address(address: &str) -> Result<(String, Option<Secret>), NotASecret>
     Ok((format!("{}{domain}", left.join("/")), secret))
 }
 
-/// Takes `[secret …]` out of a subject.
-#[must_use]
-pub fn of_subject(subject: &str) -> (String, Option<Secret>) {
-    for (start, _) in subject.match_indices('[') {
-        let inside = &subject[start + 1..];
-        let Some((inside, after)) = inside.split_once(']') else {
-            continue;
-        };
-        let secret = inside
-            .split_once(char::is_whitespace)
-            .and_then(|(name, value)| {
-                name.eq_ignore_ascii_case(NAME)
-                    .then(|| Secret::of(value.trim()))
-                    .flatten()
-            });
-        if let Some(secret) = secret {
-            let left = format!("{} {}", subject[..start].trim_end(), after.trim_start());
-            return (left.trim().to_owned(), Some(secret));
-        }
-    }
-    (subject.to_owned(), None)
+/// A subject, and what of it was for us alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Subject {
+    /// What is left.
+    pub left: String,
+    /// The secrets that were in it.
+    pub secrets: Vec<Secret>,
+    /// Something in it names a secret and holds none: it may be one that was written wrong, and is taken out too.
+    pub unsound: bool,
 }
 
-/// A message without these secrets in its header. `subject` is the subject without one, where it had one.
+impl Subject {
+    /// Whether something was taken out.
+    #[must_use]
+    pub fn had_any(&self) -> bool {
+        self.unsound || !self.secrets.is_empty()
+    }
+}
+
+/// Takes every `[secret …]` out of a subject.
+#[must_use]
+pub fn of_subject(subject: &str) -> Subject {
+    let mut found = Subject {
+        left: subject.to_owned(),
+        ..Subject::default()
+    };
+    while let Some((start, value, end)) = marked(&found.left) {
+        match value.and_then(Secret::of) {
+            Some(secret) => found.secrets.push(secret),
+            None => found.unsound = true,
+        }
+        let (before, after) = (
+            found.left[..start].trim_end(),
+            found.left[end..].trim_start(),
+        );
+        let gap = if before.is_empty() || after.is_empty() {
+            ""
+        } else {
+            " "
+        };
+        found.left = format!("{before}{gap}{after}");
+    }
+    found
+}
+
+/// The first `[secret …]`: where it begins, what it holds, where it ends. What is not closed ends with the subject.
+/// `[secretary]` is another word, unless it is as long as a secret that was written without the space.
+fn marked(subject: &str) -> Option<(usize, Option<&str>, usize)> {
+    subject.match_indices('[').find_map(|(start, _)| {
+        let inside = &subject[start + 1..];
+        let (inside, end) = match inside.find(']') {
+            Some(at) => (&inside[..at], start + 1 + at + 1),
+            None => (inside, subject.len()),
+        };
+        let words = inside.trim_start();
+        let is_named = words
+            .get(..NAME.len())
+            .is_some_and(|name| name.eq_ignore_ascii_case(NAME));
+        let value = is_named.then(|| &words[NAME.len()..])?;
+        if value.starts_with(char::is_alphanumeric) {
+            return (value.len() + 4 > LENGTH).then_some((start, None, end));
+        }
+        let is_closed = subject[..end].ends_with(']');
+        let spaced = value.strip_prefix(char::is_whitespace);
+        Some((start, spaced.filter(|_| is_closed).map(str::trim), end))
+    })
+}
+
+/// A message without these secrets in its header. `subject` is the subject without what was for us, where there was
+/// such. What holds a secret only when it is decoded is left out.
 #[must_use]
 pub fn scrubbed(message: Vec<u8>, secrets: &[Secret], subject: Option<&str>) -> Vec<u8> {
-    if secrets.is_empty() {
+    if secrets.is_empty() && subject.is_none() {
         return message;
     }
     let head_end = memchr::memmem::find(&message, b"\r\n\r\n").map_or(message.len(), |at| at + 2);
     let (head, body) = message.split_at(head_end);
     let mut out = Vec::with_capacity(message.len());
     for field in fields(head) {
-        let is_subject = field
-            .get(..8)
-            .is_some_and(|name| name.eq_ignore_ascii_case(b"subject:"));
         match subject {
-            Some(subject) if is_subject => {
+            Some(subject) if is_subject(field) => {
                 out.extend_from_slice(b"Subject: ");
                 Text::new(subject).write_header(&mut out, 9);
             }
-            _ => out.extend(secrets.iter().fold(field.to_vec(), without)),
+            _ => {
+                let field = secrets.iter().fold(Cow::Borrowed(field), without);
+                if !holds(&field, secrets) {
+                    out.extend_from_slice(&field);
+                }
+            }
         }
     }
     out.extend_from_slice(body);
     out
+}
+
+/// Whether programs may take a field for the subject: they pass over white space in its name and colons before it.
+fn is_subject(field: &[u8]) -> bool {
+    let mut letters = field
+        .iter()
+        .filter(|octet| !octet.is_ascii_whitespace())
+        .skip_while(|octet| **octet == b':');
+    b"subject:".iter().all(|wanted| {
+        letters
+            .next()
+            .is_some_and(|octet| octet.eq_ignore_ascii_case(wanted))
+    })
+}
+
+/// Whether a field, unfolded and decoded (RFC 2047), holds one of these. An encoded word may end within it, and a line.
+fn holds(field: &[u8], secrets: &[Secret]) -> bool {
+    let value = memchr::memchr(b':', field).map_or(field, |at| &field[at + 1..]);
+    let dense = |text: &str| -> String {
+        text.chars()
+            .filter(|c| !c.is_whitespace())
+            .flat_map(char::to_lowercase)
+            .collect()
+    };
+    let decoded = MessageStream::new(value).parse_unstructured();
+    let raw = dense(&String::from_utf8_lossy(value));
+    let decoded = dense(decoded.as_text().unwrap_or_default());
+    secrets
+        .iter()
+        .any(|secret| raw.contains(secret.text()) || decoded.contains(secret.text()))
 }
 
 /// The fields of a header, each with the lines that it is folded to (RFC 5322 §2.2.3).
@@ -127,10 +208,9 @@ fn fields(head: &[u8]) -> Vec<&[u8]> {
 }
 
 /// A field without a secret, and without what names it.
-fn without(field: Vec<u8>, secret: &Secret) -> Vec<u8> {
+fn without<'f>(field: Cow<'f, [u8]>, secret: &Secret) -> Cow<'f, [u8]> {
     let lower = field.to_ascii_lowercase();
-    let mut out = Vec::with_capacity(field.len());
-    let mut kept = 0;
+    let (mut out, mut kept) = (Vec::new(), 0);
     for at in memchr::memmem::find_iter(&lower, secret.text().as_bytes()) {
         let named = format!("{NAME}=");
         let start = if lower[kept..at].ends_with(named.as_bytes()) {
@@ -147,8 +227,11 @@ fn without(field: Vec<u8>, secret: &Secret) -> Vec<u8> {
         out.extend_from_slice(&field[kept..start]);
         kept = at + LENGTH;
     }
+    if kept == 0 {
+        return field;
+    }
     out.extend_from_slice(&field[kept..]);
-    out
+    out.into()
 }
 
 #[cfg(test)]
@@ -199,14 +282,58 @@ mod tests {
             ),
             (format!("An [old] [secret {S}] offer"), "An [old] offer"),
             (format!("[secret {S}]"), ""),
+            (format!("[secret {S}] a [secret {S}]"), "a"),
         ] {
-            let (found, secret) = of_subject(&subject);
-            assert_eq!(found, left);
-            assert!(secret.is_some());
+            let found = of_subject(&subject);
+            assert_eq!((found.left.as_str(), found.unsound), (left, false));
+            assert!(found.secrets.iter().all(|secret| secret.text() == S) && found.had_any());
         }
-        for plain in ["[secret of success]", "[secret", "secret", "] [", ""] {
-            assert_eq!(of_subject(plain), (plain.to_owned(), None));
+        for plain in ["[secretary] [secrets]", "secret", "] [", "[a secret]", ""] {
+            let found = of_subject(plain);
+            assert_eq!((found.left.as_str(), found.had_any()), (plain, false));
         }
+    }
+
+    #[test]
+    fn promise_4_a_secret_written_wrong_is_told_and_on_no_cover() {
+        for wrong in [
+            format!("Offer [secret {}]", &S[1..]),
+            format!("Offer [secret {S}"),
+            format!("Offer [secret{S}]"),
+            format!("Offer [secret={S}]"),
+            format!("Offer [ secret: {S} ]"),
+            "Offer [secret of success]".into(),
+            "Offer [secret]".into(),
+            format!("Offer [secret {S}] [secret {}1]", &S[1..]),
+        ] {
+            let found = of_subject(&wrong);
+            assert_eq!(
+                (found.left.as_str(), found.unsound),
+                ("Offer", true),
+                "{wrong}"
+            );
+        }
+    }
+
+    #[test]
+    fn promise_4_fields_that_hold_a_secret_once_decoded_are_left_out() {
+        use base64::Engine as _;
+        let encoded =
+            base64::engine::general_purpose::STANDARD.encode(format!("Offer [secret {S}]"));
+        let message = format!(
+            "Thread-Topic: =?utf-8?B?{encoded}?=\r\nX-Split: {}\r\n {}\r\nX-Words: =?utf-8?Q?{}?=\r\n =?utf-8?Q?{}?=\r\n\
+             Subject : Offer [secret {S}]\r\nX-Kept: 1\r\n\r\nx",
+            &S[..9],
+            &S[9..],
+            &S[..9],
+            &S[9..]
+        );
+        let secrets = of_subject(&format!("[secret {S}]")).secrets;
+        let out = scrubbed(message.into_bytes(), &secrets, Some("Offer"));
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "Subject: Offer\r\nX-Kept: 1\r\n\r\nx"
+        );
     }
 
     #[test]

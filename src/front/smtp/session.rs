@@ -80,7 +80,8 @@ struct Open {
 /// A recipient that was taken.
 #[derive(Clone, Copy, Debug)]
 enum Taken {
-    Number,
+    /// By its place in the envelope.
+    Number(usize),
     Postmaster,
 }
 

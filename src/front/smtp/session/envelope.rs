@@ -131,7 +131,6 @@ impl Session {
                 given,
                 secret,
             })) => {
-                open.taken.push(Taken::Number);
                 envelope.tenant = Some(tenant);
                 envelope.secrets.extend(secret);
                 let shown = number.to_string();
@@ -139,10 +138,12 @@ impl Session {
                     destination,
                     sub_address,
                 } = number;
-                let twice = envelope.recipients.iter().any(|recipient| {
+                let before = envelope.recipients.iter().position(|recipient| {
                     recipient.destination == destination && recipient.sub_address == sub_address
                 });
-                if twice {
+                let index = before.unwrap_or(envelope.recipients.len());
+                open.taken.push(Taken::Number(index));
+                if before.is_some() {
                     replies::recipient_twice(&shown)
                 } else {
                     envelope.recipients.push(FaxRecipient {
@@ -251,7 +252,7 @@ impl Session {
                 // RFC 2033 §4.2
                 for taken in open.taken {
                     let answer = match taken {
-                        Taken::Number => verdict.of_numbers(),
+                        Taken::Number(index) => verdict.of_number(index),
                         Taken::Postmaster => verdict.of_postmaster(),
                     };
                     tracing::info!(session = %self.id, octets, code = answer.code, "message read");
