@@ -347,7 +347,7 @@ pub(super) fn ocr_settings(config: &Config) -> recognition::Settings {
 pub(super) fn conversion_limits(config: &Config) -> conversion::Limits {
     conversion::Limits {
         wall: Duration::from_secs(config.paper.wall_s),
-        cpu: Duration::from_secs(config.paper.cpu_s * 2),
+        cpu: Duration::from_secs(config.paper.cpu_s.saturating_mul(2)),
     }
 }
 

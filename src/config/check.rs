@@ -132,6 +132,19 @@ fn faults(config: &Config) -> Vec<(&'static str, String)> {
     if config.paper.workers == 0 {
         faults.push(("paper.workers", "is 0. Set 1 at least.".into()));
     }
+    if !(1..=600).contains(&config.ocr.page_s) {
+        faults.push((
+            "ocr.page_s",
+            "is no time for a page. Set 10 to 60 seconds; 600 is the most.".into(),
+        ));
+    }
+    if config.ocr.fax_s > 3600 {
+        faults.push((
+            "ocr.fax_s",
+            "is longer than an hour, and people wait for their fax. Set 300, or 3600 at most."
+                .into(),
+        ));
+    }
     if config.smtp.tls_certificate.is_some() != config.smtp.tls_key.is_some() {
         faults.push((
             "smtp.tls_certificate",
@@ -323,6 +336,13 @@ mod tests {
         );
         let nowhere = error("[smtp]\nlmtp = [\"lmtp.sock\"]\n");
         assert!(nowhere.starts_with("faxpost.toml:2: "), "{nowhere}");
+        let long = error("[ocr]\nfax_s = 260000\n");
+        assert!(
+            long.starts_with("faxpost.toml:2: ocr.fax_s: is longer"),
+            "{long}"
+        );
+        let none = error("[ocr]\npage_s = 0\n");
+        assert!(none.contains("ocr.page_s: is no time"), "{none}");
         let nobody = error("[sip]\nlisten = \"0.0.0.0:5060\"\n");
         assert!(nobody.contains("Set sip.advertised too"), "{nobody}");
     }

@@ -267,13 +267,16 @@ async fn how(inbox: &Inner, draft: &Draft, owed: &Owed) -> anyhow::Result<How> {
     let limit = [draft.limit, inbox.max_size].into_iter().flatten().min();
     let found = numbers::recipient(&inbox.store, tenant_id, &number_id, &draft.recipient).await?;
     Ok(match found {
-        Some(recipient) => How {
-            form: owed.form.unwrap_or(recipient.form),
-            large: recipient.large,
-            password: recipient.open_password(&inbox.custody.vault())?,
-            gone: false,
-            limit,
-        },
+        Some(recipient) => {
+            let password = recipient.open_password(&inbox.custody.vault())?;
+            How {
+                form: in_the_clear_to_nobody(owed.form.unwrap_or(recipient.form), &password),
+                large: recipient.large,
+                password,
+                gone: false,
+                limit,
+            }
+        }
         None => How {
             form: Form::Notice,
             large: Large::Notice,
@@ -282,6 +285,15 @@ async fn how(inbox: &Inner, draft: &Draft, owed: &Owed) -> anyhow::Result<How> {
             limit,
         },
     })
+}
+
+/// Who set a password, be it after the form was asked for, gets nothing that it doesn't close.
+fn in_the_clear_to_nobody<T>(form: Form, password: &Option<T>) -> Form {
+    match form {
+        Form::Notice => Form::Notice,
+        _ if password.is_some() => Form::Pdf,
+        form => form,
+    }
 }
 
 /// What the mails of one draft are made of.
@@ -316,6 +328,8 @@ impl Composition {
             };
             return self.notice(why);
         }
+        // A try to part the fax gives the letter another id.
+        let message_id = self.letter.message_id.clone();
         let whole_pages = u32::try_from(self.pages.len()).unwrap_or(u32::MAX);
         let bounds = Bounds {
             octets: self.how.limit.map_or(usize::MAX, |limit| {
@@ -336,6 +350,7 @@ impl Composition {
                 announced: false,
             }),
             Mails::Parts(_) if refuse && bounds.pages >= whole_pages as usize => {
+                self.letter.message_id = message_id;
                 self.portion = within;
                 self.notice(Withheld::TooLarge(limit))
             }
@@ -347,6 +362,7 @@ impl Composition {
                 announced: false,
             }),
             Mails::TooLarge => {
+                self.letter.message_id = message_id;
                 self.portion = within;
                 self.notice(Withheld::TooLarge(limit))
             }
@@ -507,4 +523,21 @@ async fn facts(
             searchable: false,
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn promise_5_who_set_a_password_gets_nothing_in_the_clear() {
+        for form in [Form::Pdf, Form::PdfA, Form::Tiff, Form::Png, Form::Jpeg] {
+            assert_eq!(in_the_clear_to_nobody(form, &Some(())), Form::Pdf);
+            assert_eq!(in_the_clear_to_nobody::<()>(form, &None), form);
+        }
+        assert_eq!(
+            in_the_clear_to_nobody(Form::Notice, &Some(())),
+            Form::Notice
+        );
+    }
 }

@@ -19,7 +19,7 @@ use crate::{
     policy::{Body, covers},
     store::StoreError,
     trouble::Trouble,
-    worker::paper::{PaperDone, PaperFailure, PaperRequest},
+    worker::paper::{PaperDone, PaperFailure, PaperLimit, PaperRequest},
 };
 
 /// How long a template that used up its limits is not tried again: each try holds up the faxes behind it.
@@ -29,6 +29,7 @@ const MOST_RESTING: usize = 64;
 
 /// How the covers of a submission look.
 pub(super) struct Look {
+    tenant_id: String,
     template: Template,
     /// The cover that the profile names is gone; the plain one stands in.
     gone: Option<String>,
@@ -54,6 +55,7 @@ pub(super) async fn look(
     };
     let gone = found.is_none().then(|| name.to_owned());
     Ok(Some(Look {
+        tenant_id: tenant_id.to_owned(),
         template: found.unwrap_or_default(),
         gone,
         branding: people::branding(&queue.store, tenant_id).await?,
@@ -131,9 +133,9 @@ pub(super) async fn draw(
     }
     let mut said: Vec<CoverSaid> = Vec::new();
     said.extend(look.gone.clone().map(|name| CoverSaid::Gone { name }));
-    let first = match queue.resting.failure(&cover.template) {
+    let first = match queue.resting.failure(&look.tenant_id, &cover.template) {
         Some(failure) => Err(failure),
-        None => draw_one(queue, &cover, setup).await?,
+        None => draw_one(queue, &look.tenant_id, &cover, setup).await?,
     };
     let done = match first {
         Ok(done) => done,
@@ -147,7 +149,7 @@ pub(super) async fn draw(
                 template = name,
                 "a cover can't be drawn, the plain one goes out"
             );
-            let done = draw_one(queue, &cover, setup).await?;
+            let done = draw_one(queue, &look.tenant_id, &cover, setup).await?;
             said.push(CoverSaid::Replaced { name, failure });
             done.map_err(|failure| failed(&failure))?
         }
@@ -158,6 +160,7 @@ pub(super) async fn draw(
 
 async fn draw_one(
     queue: &Inner,
+    tenant_id: &str,
     cover: &Cover,
     setup: faxpost_paper::PageSetup,
 ) -> Result<Result<PaperDone, PaperFailure>, Failure> {
@@ -168,7 +171,7 @@ async fn draw_one(
     match queue.paper.render(&request, queue.paper_deadline).await {
         Ok(done) => Ok(Ok(done)),
         Err(failure) if failure.trouble() == Trouble::Permanent => {
-            queue.resting.heard(&cover.template, &failure);
+            queue.resting.heard(tenant_id, &cover.template, &failure);
             Ok(Err(failure))
         }
         Err(failure) => Err(Failure::Ours(failure.to_string())),
@@ -179,34 +182,60 @@ fn failed(failure: &PaperFailure) -> Failure {
     super::renderer::not_drawn("cover", failure)
 }
 
-/// Templates that used up their limits a while ago.
+/// Templates that used up their limits a while ago, and whose faxes they were drawn for: one tenant's mail puts no
+/// other's covers to rest.
 #[derive(Debug, Default)]
-pub(super) struct Resting(Mutex<Vec<(Template, PaperFailure, Instant)>>);
+pub(super) struct Resting(Mutex<Vec<Rest>>);
+
+#[derive(Debug)]
+struct Rest {
+    tenant_id: String,
+    template: Template,
+    failure: PaperFailure,
+    since: Instant,
+}
 
 impl Resting {
-    fn failure(&self, template: &Template) -> Option<PaperFailure> {
+    fn failure(&self, tenant_id: &str, template: &Template) -> Option<PaperFailure> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|(_, _, since)| since.elapsed() < REST);
-        let found = all.iter().find(|(known, ..)| known == template);
-        found.map(|(_, failure, _)| failure.clone())
+        all.retain(|rest| rest.since.elapsed() < REST);
+        let found = all.iter().find(|rest| rest.is(tenant_id, template));
+        found.map(|rest| rest.failure.clone())
     }
 
-    /// An error in its words costs nothing to see again, and may be of one fax's values.
-    fn heard(&self, template: &Template, failure: &PaperFailure) {
-        if !matches!(failure, PaperFailure::Limit(_) | PaperFailure::Crashed) {
+    /// Remembers what the template itself used up. An error in its words costs nothing to see again and may be of
+    /// one fax's values; clock time and a worker that was killed may be the machine's; and in place of the plain one
+    /// there is nothing.
+    fn heard(&self, tenant_id: &str, template: &Template, failure: &PaperFailure) {
+        use PaperLimit::{Memory, Nesting, Page, Processor};
+        let used_up = matches!(
+            failure,
+            PaperFailure::Limit(Page(_) | Processor(_) | Memory(_) | Nesting)
+        );
+        if !used_up || template.source == Template::default().source {
             return;
         }
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() < MOST_RESTING && all.iter().all(|(known, ..)| known != template) {
-            all.push((template.clone(), failure.clone(), Instant::now()));
+        if all.len() < MOST_RESTING && all.iter().all(|rest| !rest.is(tenant_id, template)) {
+            all.push(Rest {
+                tenant_id: tenant_id.to_owned(),
+                template: template.clone(),
+                failure: failure.clone(),
+                since: Instant::now(),
+            });
         }
+    }
+}
+
+impl Rest {
+    fn is(&self, tenant_id: &str, template: &Template) -> bool {
+        self.tenant_id == tenant_id && self.template == *template
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::worker::paper::PaperLimit;
 
     #[test]
     fn a_template_that_never_ends_is_not_tried_for_each_fax() {
@@ -219,15 +248,33 @@ mod tests {
             Template::default(),
         );
         let limit = PaperFailure::Limit(PaperLimit::Page(Duration::from_secs(5)));
-        resting.heard(&slow, &limit);
-        resting.heard(&wrong, &PaperFailure::TooLarge { bytes: 1 });
-        assert_eq!(resting.failure(&slow), Some(limit));
-        assert_eq!(resting.failure(&wrong), None);
+        resting.heard("a", &slow, &limit);
+        resting.heard("a", &wrong, &PaperFailure::TooLarge { bytes: 1 });
+        assert_eq!(resting.failure("a", &slow), Some(limit.clone()));
+        assert_eq!(resting.failure("b", &slow), None, "another tenant's");
+        assert_eq!(resting.failure("a", &wrong), None);
         // Another source of the same name is another template.
         let mended = Template {
             source: "#g()".into(),
             ..slow
         };
-        assert_eq!(resting.failure(&mended), None);
+        assert_eq!(resting.failure("a", &mended), None);
+    }
+
+    #[test]
+    fn promise_7_the_plain_cover_never_rests_nor_does_one_that_the_machine_failed() {
+        let resting = Resting::default();
+        let limit = PaperFailure::Limit(PaperLimit::Page(Duration::from_secs(5)));
+        resting.heard("a", &Template::default(), &limit);
+        assert_eq!(resting.failure("a", &Template::default()), None);
+        let other = Template {
+            name: "other".into(),
+            source: "#f()".into(),
+        };
+        let wall = PaperFailure::Limit(PaperLimit::Wall(Duration::from_secs(60)));
+        for failure in [wall, PaperFailure::Crashed] {
+            resting.heard("a", &other, &failure);
+            assert_eq!(resting.failure("a", &other), None, "{failure:?}");
+        }
     }
 }

@@ -116,17 +116,14 @@ impl TemplateFault {
     /// The same without the values that the template was given: what typst repeats and the template itself does
     /// not have came from a mail, whose words must not be kept with the fault.
     pub(crate) fn without_values(self, source: &str) -> Self {
-        // Here a text stands without quotes.
-        for repeated in ["panicked with: ", "assertion failed: "] {
-            if let Some(message) = self.said.strip_prefix(repeated)
-                && !source.contains(message)
-            {
-                let said = format!("{repeated}…");
-                return Self { said, ..self };
-            }
-        }
+        // Hints repeat values as well, and what stands behind a colon does so without quotes.
+        let message = self.said.split(" (hint: ").next().unwrap_or_default();
+        let (message, told) = match message.split_once(": ") {
+            Some((kind, told)) if !source.contains(told) => (kind, ": …"),
+            _ => (message, ""),
+        };
         let mut said = String::with_capacity(self.said.len());
-        let mut rest = self.said.as_str();
+        let mut rest = message;
         while let Some((before, behind)) = rest.split_once('"') {
             let end = closing_quote(behind);
             let (value, after) = behind.split_at(end.unwrap_or(behind.len()));
@@ -143,6 +140,7 @@ impl TemplateFault {
             };
         }
         said += rest;
+        said += told;
         Self { said, ..self }
     }
 }

@@ -171,6 +171,8 @@ fn what_is_said_of_an_error_has_nothing_of_the_mail() {
         "#panic(\"at\", sys.inputs.message)",
         "#panic((a: sys.inputs.message.split(\" \")))",
         "#int(sys.inputs.message)",
+        "#float(sys.inputs.message)",
+        "#eval(sys.inputs.message.split(\" \").first())",
         "#assert(false, message: sys.inputs.message)",
         "#assert.eq(sys.inputs.message, \"other\")",
         "#sys.inputs.at(sys.inputs.message)",
