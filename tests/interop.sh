@@ -17,12 +17,9 @@ suites() {
     suite "PostgreSQL, store: the store's tests on a private server" --lib on_postgres
     suite "PostgreSQL, daemon: both journeys, kill -9, two gateways on one database" \
         --test interop_postgres
-    # What the scripted far end answers and what reports say of it is the same on every database. And there a fax
-    # that was being read when its node crashed goes when its time is up, unread: another node may be reading it (see
-    # the known issues).
+    # What the scripted far end answers and what reports say of it is the same on every database.
     suite "PostgreSQL, scenarios: the promises that the database keeps, both journeys, two tenants" \
-        --test scenarios -- --skip promise_2:: --skip promise_3_evidence:: \
-        --skip ocr::a_fax_that_is_read_holds_up_no_other_and_outlives_a_crash
+        --test scenarios -- --skip promise_2:: --skip promise_3_evidence::
     suite "sipp: trunks that are busy, silent, ring for ever or refuse T.38; what they do to a call; registrations" \
         --test interop_sipp
     suite "OpenSSL: SIP over TLS, both ways" --test interop_tls

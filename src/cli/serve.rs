@@ -141,6 +141,7 @@ async fn start(
         min_free_disk: config.smtp.min_free_disk,
         max_size: config.relay.max_size,
         retention: policies.retention,
+        node: node.id().to_owned(),
         ocr,
     });
     let node_id = node.id().to_owned();

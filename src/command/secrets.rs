@@ -37,10 +37,7 @@ pub(super) async fn show(
     gateway: Gateway<'_>,
     line: &mut Line<'_>,
 ) -> Result<String, CommandError> {
-    line.literal("secrets")?;
-    line.literal("of")?;
-    let user = directory::user(gateway.store, &line.word("an address of the user")?).await?;
-    line.end()?;
+    let user = whose(gateway, line).await?;
     let secrets = people::secrets_of(gateway.store, &user.tenant_id, &user.user_id).await?;
     if secrets.is_empty() {
         return Ok(format!("{} has no secret", user.address));
@@ -60,10 +57,7 @@ pub(super) async fn remove(
     gateway: Gateway<'_>,
     line: &mut Line<'_>,
 ) -> Result<String, CommandError> {
-    line.literal("secrets")?;
-    line.literal("of")?;
-    let user = directory::user(gateway.store, &line.word("an address of the user")?).await?;
-    line.end()?;
+    let user = whose(gateway, line).await?;
     let mut tx = gateway.store.begin().await?;
     let ended = people::remove_secrets(&mut tx, &user.tenant_id, &user.user_id).await?;
     tx.commit().await?;
@@ -71,6 +65,15 @@ pub(super) async fn remove(
         "{ended} secrets of {} prove nothing any more",
         user.address
     ))
+}
+
+/// The user in `secrets of ADDRESS`.
+async fn whose(gateway: Gateway<'_>, line: &mut Line<'_>) -> Result<people::User, CommandError> {
+    line.literal("secrets")?;
+    line.literal("of")?;
+    let user = directory::user(gateway.store, &line.word("an address of the user")?).await?;
+    line.end()?;
+    Ok(user)
 }
 
 fn time(at: Millis) -> String {

@@ -99,7 +99,7 @@ async fn write(inbox: &Inner, draft: &Draft) -> anyhow::Result<()> {
         Look::Write(Some(read)) => add_readings(&mut pages, &read),
         Look::Write(None) => {}
         Look::Wait(until) | Look::Begin(until) => {
-            relay::rest_draft(&inbox.store, &draft.mail_id, until).await?;
+            relay::rest_draft(&inbox.store, &inbox.node, &draft.mail_id, until).await?;
             // They may have been read just now, before it lay down.
             if inbox
                 .readings
@@ -267,16 +267,13 @@ async fn how(inbox: &Inner, draft: &Draft, owed: &Owed) -> anyhow::Result<How> {
     let limit = [draft.limit, inbox.max_size].into_iter().flatten().min();
     let found = numbers::recipient(&inbox.store, tenant_id, &number_id, &draft.recipient).await?;
     Ok(match found {
-        Some(recipient) => {
-            let password = recipient.open_password(&inbox.custody.vault())?;
-            How {
-                form: in_the_clear_to_nobody(owed.form.unwrap_or(recipient.form), &password),
-                large: recipient.large,
-                password,
-                gone: false,
-                limit,
-            }
-        }
+        Some(recipient) => How {
+            form: recipient.form_of(owed.form.unwrap_or(recipient.form)),
+            large: recipient.large,
+            password: recipient.open_password(&inbox.custody.vault())?,
+            gone: false,
+            limit,
+        },
         None => How {
             form: Form::Notice,
             large: Large::Notice,
@@ -285,15 +282,6 @@ async fn how(inbox: &Inner, draft: &Draft, owed: &Owed) -> anyhow::Result<How> {
             limit,
         },
     })
-}
-
-/// Who set a password, be it after the form was asked for, gets nothing that it doesn't close.
-fn in_the_clear_to_nobody<T>(form: Form, password: &Option<T>) -> Form {
-    match form {
-        Form::Notice => Form::Notice,
-        _ if password.is_some() => Form::Pdf,
-        form => form,
-    }
 }
 
 /// What the mails of one draft are made of.
@@ -523,21 +511,4 @@ async fn facts(
             searchable: false,
         },
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn promise_5_who_set_a_password_gets_nothing_in_the_clear() {
-        for form in [Form::Pdf, Form::PdfA, Form::Tiff, Form::Png, Form::Jpeg] {
-            assert_eq!(in_the_clear_to_nobody(form, &Some(())), Form::Pdf);
-            assert_eq!(in_the_clear_to_nobody::<()>(form, &None), form);
-        }
-        assert_eq!(
-            in_the_clear_to_nobody(Form::Notice, &Some(())),
-            Form::Notice
-        );
-    }
 }

@@ -2,7 +2,8 @@
 //!
 //! [`Inbox`] answers for the line. Each page is in custody, flushed and on record before it is
 //! confirmed; when the call is over, however it ended, the outbox holds one mail for each recipient,
-//! and `delivery` writes it, once its pages were read where that is wanted (`reading`): in the recipient's `form`, and in several mails where one is too large (`split`).
+//! and `delivery` writes it, once its pages were read where that is wanted (`reading`): in the recipient's `form`, and
+//! in several mails where one is too large (`split`).
 
 mod delivery;
 mod form;
@@ -48,6 +49,7 @@ struct Inner {
     min_free_disk: u64,
     max_size: Option<u64>,
     retention: Retention,
+    node: String,
     /// Reads pages, where somebody wants that and can.
     readings: Option<Arc<reading::Readings>>,
 }
@@ -70,6 +72,8 @@ pub struct Setup {
     pub max_size: Option<u64>,
     /// How long a fax is kept that nobody could be sent.
     pub retention: Retention,
+    /// Whose leases are ours.
+    pub node: String,
     /// Who reads pages, if anybody.
     pub ocr: Option<Ocr>,
 }
@@ -92,6 +96,7 @@ impl Inbox {
                 min_free_disk: setup.min_free_disk,
                 max_size: setup.max_size,
                 retention: setup.retention,
+                node: setup.node,
                 readings: setup.ocr.map(|ocr| Arc::new(reading::Readings::new(ocr))),
             }),
         }
@@ -109,9 +114,7 @@ impl Inbox {
         } else {
             i64::MAX
         };
-        if !self.inner.store.is_shared() {
-            relay::rouse_drafts(&self.inner.store, owed::PREFIX).await?;
-        }
+        relay::rouse_drafts(&self.inner.store, &self.inner.node, owed::PREFIX).await?;
         for open in records::left_open(&self.inner.store, before).await? {
             self.inner.cut_off(&open, "gateway-restarted").await?;
             tracing::warn!(

@@ -304,10 +304,9 @@ pub async fn deliver_again(
     let form = match form.unwrap_or(recipient.form) {
         // They asked for the pages.
         Form::Notice => Form::Pdf,
-        // Who set a password gets nothing in the clear.
-        _ if recipient.password.is_some() => Form::Pdf,
         form => form,
     };
+    let form = recipient.form_of(form);
     let now = now_ms();
     let mut tx = store.begin().await?;
     let open = sqlx::query(

@@ -24,6 +24,7 @@ async fn nodes(store: &Store) -> (tempfile::TempDir, [Arc<Inner>; 2]) {
         min_free_disk: 0,
         max_size: None,
         retention: Retention::load(None).unwrap(),
+        node: crate::store::new_id(),
         readings: None,
     };
     let both = [Arc::new(node()), Arc::new(node())];
@@ -41,6 +42,7 @@ fn inner(node: &Arc<Inner>) -> Inner {
         min_free_disk: 0,
         max_size: None,
         retention: node.retention,
+        node: node.node.clone(),
         readings: None,
     }
 }
@@ -135,6 +137,20 @@ on_each_database! {
         let later = now_ms() + nodes[0].retention.undelivered_ms() + DAY;
         records::drop_overdue(&store, &nodes[0].custody, later).await.unwrap();
         assert_eq!(count(&store, OPEN_PAGES).await, 0);
+    }
+
+    async fn a_fax_that_waits_for_its_reading_is_taken_up_by_the_node_that_read_it(store) {
+        let (_dir, [one, other]) = nodes(&store).await;
+        received(&one, &["a@example.com"]).await;
+        let due = || async { relay::to_compose(&store, owed::PREFIX, 9).await.unwrap() };
+        let mail_id = due().await[0].mail_id.clone();
+        relay::rest_draft(&store, &one.node, &mail_id, now_ms() + DAY).await.unwrap();
+        assert!(due().await.is_empty());
+        // Another that begins may not know whether it is still being read; alone on a database, one knows.
+        Inbox { inner: other }.take_back().await.unwrap();
+        assert_eq!(due().await.is_empty(), store.is_shared());
+        Inbox { inner: one }.take_back().await.unwrap();
+        assert_eq!(due().await[0].mail_id, mail_id);
     }
 
     async fn parts_are_put_in_the_place_of_a_draft_by_one_node(store) {

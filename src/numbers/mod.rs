@@ -3,6 +3,8 @@
 //! A number (DID) belongs to one group; faxes for it are mailed to its recipients, to each in their form. A trunk carries
 //! calls of all tenants.
 
+#[macro_use]
+mod words;
 mod did;
 mod recipient;
 mod trunk;

@@ -4,6 +4,7 @@ use std::{fmt, str::FromStr};
 
 use sqlx::{Row as _, any::AnyRow};
 
+use super::words::unknown;
 use crate::{
     store::{Store, StoreError, Tx},
     vault::{Clear, STANDING, Sealed, Vault, VaultError},
@@ -37,40 +38,8 @@ pub enum Large {
     Notice,
 }
 
-/// The word of each value, as the table and the commands have it.
-macro_rules! words {
-    ($kind:ident, $column:literal, $($word:literal => $value:ident),+) => {
-        impl $kind {
-            /// As the table has it.
-            #[must_use]
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$value => $word),+ }
-            }
-        }
-
-        impl FromStr for $kind {
-            type Err = StoreError;
-
-            fn from_str(text: &str) -> Result<Self, StoreError> {
-                match text {
-                    $($word => Ok(Self::$value),)+
-                    _ => Err(unknown($column, text)),
-                }
-            }
-        }
-    };
-}
-
-words!(Form, "form", "pdf" => Pdf, "pdfa" => PdfA, "tiff" => Tiff, "png" => Png, "jpeg" => Jpeg, "notice" => Notice);
-words!(Large, "large", "split" => Split, "notice" => Notice);
-
-fn unknown(column: &'static str, value: impl ToString) -> StoreError {
-    StoreError::Unknown {
-        table: "number_recipient",
-        column,
-        value: value.to_string(),
-    }
-}
+words!("number_recipient", Form, "form", "pdf" => Pdf, "pdfa" => PdfA, "tiff" => Tiff, "png" => Png, "jpeg" => Jpeg, "notice" => Notice);
+words!("number_recipient", Large, "large", "split" => Split, "notice" => Notice);
 
 /// Somebody to whom the faxes of a number are mailed.
 #[derive(Clone, PartialEq, Eq)]
@@ -126,6 +95,17 @@ impl Recipient {
         Ok(Some(Clear::new(password.to_vec())))
     }
 
+    /// What they get of a form that was asked for: who set a password, be it after that, gets nothing that it does
+    /// not close.
+    #[must_use]
+    pub fn form_of(&self, asked: Form) -> Form {
+        match asked {
+            Form::Notice => Form::Notice,
+            _ if self.password.is_some() => Form::Pdf,
+            form => form,
+        }
+    }
+
     fn owner(&self) -> Vec<u8> {
         // The pad keeps short passwords from growing the vector, which would leave a copy behind.
         let mut owner = Vec::with_capacity(self.address.len() + 160);
@@ -148,7 +128,7 @@ fn read(row: &AnyRow) -> Result<Recipient, StoreError> {
         password: sealed
             .map(Sealed::from_stored)
             .transpose()
-            .map_err(|error| unknown("password_sealed", error))?,
+            .map_err(|error| unknown("number_recipient", "password_sealed", error))?,
     })
 }
 
@@ -226,4 +206,32 @@ pub async fn remove_recipient(tx: &mut Tx, recipient: &Recipient) -> Result<(), 
     .execute(tx.conn())
     .await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn promise_5_who_set_a_password_gets_nothing_in_the_clear() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut recipient = Recipient {
+            tenant_id: "t".into(),
+            number_id: "n".into(),
+            address: "ada@example.com".into(),
+            form: Form::Png,
+            large: Large::Split,
+            password: None,
+        };
+        let open = [Form::Pdf, Form::PdfA, Form::Tiff, Form::Png, Form::Jpeg];
+        for form in open {
+            assert_eq!(recipient.form_of(form), form);
+        }
+        let vault = Vault::open(dir.path()).unwrap();
+        recipient.seal_password(&vault, b"open sesame").unwrap();
+        for form in open {
+            assert_eq!(recipient.form_of(form), Form::Pdf);
+        }
+        assert_eq!(recipient.form_of(Form::Notice), Form::Notice);
+    }
 }

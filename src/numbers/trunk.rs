@@ -4,6 +4,7 @@ use std::{fmt, net::IpAddr, str::FromStr};
 
 use sqlx::{Row as _, any::AnyRow};
 
+use super::words::unknown;
 use crate::{
     clock::{Millis, now_ms},
     store::{Store, StoreError, Tx, new_id},
@@ -55,42 +56,10 @@ pub enum NumberFormat {
     Plain,
 }
 
-/// The word of each value, as the table and the commands have it.
-macro_rules! words {
-    ($kind:ident, $column:literal, $($word:literal => $value:ident),+) => {
-        impl $kind {
-            /// As the table has it.
-            #[must_use]
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$value => $word),+ }
-            }
-        }
-
-        impl FromStr for $kind {
-            type Err = StoreError;
-
-            fn from_str(text: &str) -> Result<Self, StoreError> {
-                match text {
-                    $($word => Ok(Self::$value),)+
-                    _ => Err(unknown($column, text)),
-                }
-            }
-        }
-    };
-}
-
-words!(T38Policy, "t38", "offer" => Offer, "wait" => Wait, "never" => Never);
-words!(Transport, "transport", "udp" => Udp, "tcp" => Tcp, "tls" => Tls, "hylafax" => Hylafax);
-words!(MediaFrom, "media", "signalled" => Signalled, "machine" => Machine, "nat" => Nat);
-words!(NumberFormat, "number_format", "e164" => E164, "plain" => Plain);
-
-fn unknown(column: &'static str, value: impl ToString) -> StoreError {
-    StoreError::Unknown {
-        table: "trunk",
-        column,
-        value: value.to_string(),
-    }
-}
+words!("trunk", T38Policy, "t38", "offer" => Offer, "wait" => Wait, "never" => Never);
+words!("trunk", Transport, "transport", "udp" => Udp, "tcp" => Tcp, "tls" => Tls, "hylafax" => Hylafax);
+words!("trunk", MediaFrom, "media", "signalled" => Signalled, "machine" => Machine, "nat" => Nat);
+words!("trunk", NumberFormat, "number_format", "e164" => E164, "plain" => Plain);
 
 /// Numbers that a trunk takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -256,7 +225,7 @@ const COLUMNS: &str = "trunk_id, tenant_id, name, active, host, port, transport,
      dial_prefix, t38, media, priority, created_at";
 
 fn count(column: &'static str, value: i64) -> Result<u32, StoreError> {
-    u32::try_from(value).map_err(|_| unknown(column, value))
+    u32::try_from(value).map_err(|_| unknown("trunk", column, value))
 }
 
 fn read(row: &AnyRow) -> Result<Trunk, StoreError> {
@@ -272,13 +241,13 @@ fn read(row: &AnyRow) -> Result<Trunk, StoreError> {
         name: row.try_get("name")?,
         active: row.try_get::<i64, _>("active")? != 0,
         host: row.try_get("host")?,
-        port: u16::try_from(port).map_err(|_| unknown("port", port))?,
+        port: u16::try_from(port).map_err(|_| unknown("trunk", "port", port))?,
         transport: row.try_get::<String, _>("transport")?.parse()?,
         sip_user: row.try_get("sip_user")?,
         password: sealed
             .map(Sealed::from_stored)
             .transpose()
-            .map_err(|error| unknown("password_sealed", error))?,
+            .map_err(|error| unknown("trunk", "password_sealed", error))?,
         modem: row.try_get("modem")?,
         register_s: optional("register_s")?,
         sources: row

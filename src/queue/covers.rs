@@ -10,7 +10,7 @@ use std::{
 
 use faxpost_paper::{Cover, Template};
 
-use super::{Inner, claim::Job, pages, renderer::Failure};
+use super::{Inner, claim::Job, draw::not_drawn, pages, renderer::Failure};
 use crate::{
     clock::Millis,
     documents::{Contents, Kind},
@@ -179,7 +179,7 @@ async fn draw_one(
 }
 
 fn failed(failure: &PaperFailure) -> Failure {
-    super::renderer::not_drawn("cover", failure)
+    not_drawn("cover", failure)
 }
 
 /// Templates that used up their limits a while ago, and whose faxes they were drawn for: one tenant's mail puts no

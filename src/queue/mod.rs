@@ -11,6 +11,7 @@ mod claim;
 mod closing;
 mod covers;
 mod dialler;
+mod draw;
 mod fair;
 mod heads;
 mod in_call;

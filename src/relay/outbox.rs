@@ -171,31 +171,44 @@ pub async fn put_off_draft(store: &Store, mail_id: &str) -> Result<(), StoreErro
     tx.commit().await
 }
 
-/// Lets a draft rest until `at`, or until [`take_up_drafts`].
+/// Lets a draft rest until `at`, or until [`take_up_drafts`]; `node` does what it waits for.
 ///
 /// # Errors
 /// What the database says.
-pub async fn rest_draft(store: &Store, mail_id: &str, at: Millis) -> Result<(), StoreError> {
+pub async fn rest_draft(
+    store: &Store,
+    node: &str,
+    mail_id: &str,
+    at: Millis,
+) -> Result<(), StoreError> {
     let mut tx = store.begin().await?;
-    sqlx::query("UPDATE outbox SET run_at = $1 WHERE mail_id = $2 AND state = 'compose'")
-        .bind(at)
-        .bind(mail_id)
-        .execute(tx.conn())
-        .await?;
+    sqlx::query(
+        "UPDATE outbox SET run_at = $1, lease_owner = $2 WHERE mail_id = $3 AND state = 'compose'",
+    )
+    .bind(at)
+    .bind(node)
+    .bind(mail_id)
+    .execute(tx.conn())
+    .await?;
     tx.commit().await
 }
 
-/// Drafts whose purpose begins with `prefix` rest no longer: whoever they waited for is gone.
+/// Drafts whose purpose begins with `prefix` and that wait for this node rest no longer: it began anew, and does
+/// nothing for them. On a database that no other node shares, that is all of them.
 ///
 /// # Errors
 /// What the database says.
-pub async fn rouse_drafts(store: &Store, prefix: &str) -> Result<(), StoreError> {
+pub async fn rouse_drafts(store: &Store, node: &str, prefix: &str) -> Result<(), StoreError> {
+    let alone = i64::from(!store.is_shared());
     let mut tx = store.begin().await?;
     sqlx::query(
-        "UPDATE outbox SET run_at = $1 WHERE state = 'compose' AND purpose LIKE $2 AND run_at > $1",
+        "UPDATE outbox SET run_at = $1
+         WHERE state = 'compose' AND purpose LIKE $2 AND run_at > $1 AND (lease_owner = $3 OR $4 = 1)",
     )
     .bind(now_ms())
     .bind(format!("{prefix}%"))
+    .bind(node)
+    .bind(alone)
     .execute(tx.conn())
     .await?;
     tx.commit().await

@@ -4,9 +4,9 @@
 //! the sum along the row is what is covered. Between crossings nothing is computed, so a long thin
 //! line costs its length and not its box.
 
-use hayro::kurbo::{self, BezPath, PathEl, Point};
+use hayro::kurbo::{BezPath, Point};
 
-use crate::shapes::Span;
+use crate::shapes::{Span, lines};
 
 /// Pixels that a flattened curve may be off.
 const TOLERANCE: f64 = 0.1;
@@ -116,25 +116,7 @@ impl Coverage {
                 });
             }
         };
-        let (mut start, mut at) = (Point::ZERO, Point::ZERO);
-        kurbo::flatten(path, TOLERANCE, |element| match element {
-            PathEl::MoveTo(to) => {
-                // A part that isn't closed is filled as if it were.
-                add(at, start);
-                (start, at) = (to, to);
-            }
-            PathEl::LineTo(to) => {
-                add(at, to);
-                at = to;
-            }
-            PathEl::ClosePath => {
-                add(at, start);
-                at = start;
-            }
-            // Flattened away.
-            PathEl::QuadTo(..) | PathEl::CurveTo(..) => {}
-        });
-        add(at, start);
+        lines(path, TOLERANCE, &mut add);
         self.edges.sort_by(|a, b| a.top.total_cmp(&b.top));
     }
 

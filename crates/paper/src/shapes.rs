@@ -157,26 +157,31 @@ fn edges(path: &BezPath, bounds: &Span) -> Vec<Edge> {
             });
         }
     };
+    lines(path, 0.2, &mut add);
+    edges
+}
+
+/// The lines that bound what a path fills, its curves flattened to within `tolerance`. A part that isn't closed is
+/// filled as if it were.
+pub(crate) fn lines(path: &BezPath, tolerance: f64, mut each: impl FnMut(Point, Point)) {
     let (mut start, mut at) = (Point::ZERO, Point::ZERO);
-    kurbo::flatten(path, 0.2, |element| match element {
+    kurbo::flatten(path, tolerance, |element| match element {
         PathEl::MoveTo(to) => {
-            // A part that isn't closed is filled as if it were.
-            add(at, start);
+            each(at, start);
             (start, at) = (to, to);
         }
         PathEl::LineTo(to) => {
-            add(at, to);
+            each(at, to);
             at = to;
         }
         PathEl::ClosePath => {
-            add(at, start);
+            each(at, start);
             at = start;
         }
         // Flattened away.
         PathEl::QuadTo(..) | PathEl::CurveTo(..) => {}
     });
-    add(at, start);
-    edges
+    each(at, start);
 }
 
 /// How thick what a path fills is on average, in the path's own measure: a stroke's width.
