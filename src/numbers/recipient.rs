@@ -211,13 +211,14 @@ pub async fn remove_recipient(tx: &mut Tx, recipient: &Recipient) -> Result<(), 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::new_id;
 
     #[test]
     fn promise_5_who_set_a_password_gets_nothing_in_the_clear() {
         let dir = tempfile::tempdir().unwrap();
         let mut recipient = Recipient {
-            tenant_id: "t".into(),
-            number_id: "n".into(),
+            tenant_id: new_id(),
+            number_id: new_id(),
             address: "ada@example.com".into(),
             form: Form::Png,
             large: Large::Split,
