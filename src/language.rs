@@ -75,6 +75,26 @@ pub const fn say(en: &'static str, fr: &'static str) -> Say {
     Say { en, fr }
 }
 
+/// A sentence with names in it, in every language.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// English.
+    pub en: String,
+    /// French.
+    pub fr: String,
+}
+
+impl Told {
+    /// The sentence in `language`.
+    #[must_use]
+    pub fn to(&self, language: Language) -> &str {
+        match language {
+            Language::En => &self.en,
+            Language::Fr => &self.fr,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -26,6 +26,7 @@
 //! NOTES <a@b> <>               what was kept for postmaster, and from whom
 //! NOTE lacks text              the last of it must not hold this
 //! TO +33123456789              its only number
+//! REFUSED address: why         what of it was not taken and is told by a letter
 //! PROOF password               what proved its sender
 //! ASKED no                     whether the DNS was asked anything
 //! DSN RET ENVID NOTIFY ORCPT   its DSN parameters, "-" for one that it hasn't got
@@ -48,6 +49,7 @@ use faxpost::{
         House, Intake, Kept, Mail, NotTaken, PostmasterMail,
         smtp::{Door, Limits, Role},
     },
+    language::Told,
     people::Verifier,
     sender::{Directory, DirectoryDown, Dns, Person, Prover, Secret, SenderRules},
     trouble::Trouble,
@@ -137,9 +139,12 @@ impl House for Town {
         _: &str,
         _: &str,
         number: &Destination,
-    ) -> Result<Option<String>, DirectoryDown> {
+    ) -> Result<Option<Told>, DirectoryDown> {
         let denied = number.as_str().starts_with("+33140");
-        Ok(denied.then(|| "your profile does not allow it".to_owned()))
+        Ok(denied.then(|| Told {
+            en: "your profile does not allow it".to_owned(),
+            fr: "votre profil ne le permet pas".to_owned(),
+        }))
     }
 
     async fn login(&self, login: &str, password: &str) -> Result<Option<Person>, DirectoryDown> {
@@ -599,6 +604,17 @@ impl Run {
                     .collect();
                 if numbers.join(" ") != rest {
                     return Err(format!("it goes to {numbers:?}"));
+                }
+            }
+            "REFUSED" => {
+                let kept = self.town.kept.lock().unwrap();
+                let refused = &kept.last().ok_or("no mail was kept")?.refused;
+                let lines: Vec<_> = refused
+                    .iter()
+                    .map(|one| format!("{}: {}", one.name, one.why.en))
+                    .collect();
+                if lines.join(" ") != rest {
+                    return Err(format!("refused was {lines:?}"));
                 }
             }
             "PROOF" => {

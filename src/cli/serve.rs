@@ -227,6 +227,10 @@ async fn start(
         store.clone(),
         submitter,
         front::Postmaster::new(custody.clone(), &config.relay),
+        front::Writes {
+            from: notices_from.clone(),
+            hostname: config.hostname.clone(),
+        },
     ));
     let notices = front::SecretNotices {
         store: store.clone(),

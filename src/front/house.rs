@@ -4,6 +4,8 @@ use async_trait::async_trait;
 
 use crate::{
     dial::{Destination, SubAddress},
+    language::Told,
+    letter::Refused,
     people::Verifier,
     sender::{Directory, DirectoryDown, Person, VerifiedSender},
     trouble::Trouble,
@@ -27,7 +29,7 @@ pub trait House: Directory {
         _tenant_id: &str,
         _user_id: &str,
         _number: &Destination,
-    ) -> Result<Option<String>, DirectoryDown> {
+    ) -> Result<Option<Told>, DirectoryDown> {
         Ok(None)
     }
 
@@ -98,6 +100,8 @@ pub struct Mail {
     pub ret: Option<&'static str>,
     /// One a number; at least one.
     pub recipients: Vec<FaxRecipient>,
+    /// What of it is not taken, and has no answer of its own: the sender is owed a letter that names it.
+    pub refused: Vec<Refused>,
     /// The mail's own Message-ID, without brackets.
     pub message_id: Option<String>,
     /// The subject, decoded; empty without one.

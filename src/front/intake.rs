@@ -14,6 +14,8 @@ use super::{
 };
 use crate::{
     dial::{self, DialPlan},
+    language::Told,
+    letter::{Part, Refused},
     people::Verifier,
     sender::{Claim, DirectoryDown, Peer, Person, Prover, Refusal, Secret, Shown, secret},
     trouble::Trouble,
@@ -189,7 +191,8 @@ impl Intake {
         }
         let number = self.number(local_part)?;
         if let Some(person) = claim.person() {
-            self.allowed(person, &number.destination).await?;
+            let allowed = self.allowed(person, &number.destination).await;
+            allowed.map_err(|denied| denied.answer)?;
         }
         Ok(Recipient::Number(Numbered {
             address: number,
@@ -213,12 +216,15 @@ impl Intake {
     }
 
     /// Whether their profile lets a person fax a number.
-    async fn allowed(&self, person: &Person, number: &dial::Destination) -> Result<(), Answer> {
+    async fn allowed(&self, person: &Person, number: &dial::Destination) -> Result<(), Denied> {
         let (tenant, user) = (&person.tenant_id, &person.user_id);
         let refusal = self.house.not_allowed(tenant, user, number).await;
         match refusal.map_err(|down| later(&down))? {
             None => Ok(()),
-            Some(why) => Err(Answer::new(550, "5.7.1", format!("{number}: {why}"))),
+            Some(why) => Err(Denied {
+                answer: Answer::new(550, "5.7.1", format!("{number}: {}", why.en)),
+                why: Some(why),
+            }),
         }
     }
 
@@ -254,7 +260,10 @@ impl Intake {
                 Err(answer) => vec![Err(answer); numbers],
             },
         };
+        // Where some are kept, a letter tells of the others.
+        let none = !kept.iter().any(Result::is_ok);
         let refused = kept.iter().find_map(|kept| kept.as_ref().err());
+        let refused = refused.filter(|_| none);
         let postmaster = match (note, refused) {
             (None, _) => None,
             (Some(_), Some(answer)) if !each => Some(Err(answer.clone())),
@@ -289,14 +298,14 @@ impl Intake {
         person: &Person,
         tenant: Option<&str>,
         recipients: &[FaxRecipient],
-    ) -> Vec<Result<(), Answer>> {
+    ) -> Vec<Result<(), Denied>> {
         let mut said = Vec::with_capacity(recipients.len());
         for recipient in recipients {
             said.push(if tenant == Some(person.tenant_id.as_str()) {
                 self.allowed(person, &recipient.destination).await
             } else {
                 let (_, domain) = parts(&recipient.address);
-                Err(relaying_denied(&domain.unwrap_or_default()))
+                Err(not_your_domain(&domain.unwrap_or_default()))
             });
         }
         said
@@ -330,7 +339,8 @@ impl Intake {
             .collect()
     }
 
-    /// What became of each number. Where there is one answer for all, one refused number refuses the mail.
+    /// What became of each number. Where there is one answer for all and some numbers are taken, the others are told
+    /// by a letter that is owed with them; what may go better later refuses the mail for now.
     async fn keep(
         &self,
         envelope: Envelope,
@@ -359,21 +369,34 @@ impl Intake {
             .prove(envelope.claim?, shown, &*self.house)
             .await;
         let sender = sender.map_err(refused_sender)?;
-        let mut said = vec![Ok(()); envelope.recipients.len()];
+        let mut said: Vec<Result<(), Denied>> =
+            envelope.recipients.iter().map(|_| Ok(())).collect();
         if !settled {
             let tenant = envelope.tenant.as_deref();
             said = self
                 .afterwards(sender.user(), tenant, &envelope.recipients)
                 .await;
         }
-        if let (false, Some(refused)) = (each, said.iter().find_map(|said| said.clone().err())) {
-            return Err(refused);
+        let later = |denied: &&Denied| denied.why.is_none();
+        let denials = || said.iter().filter_map(|said| said.as_ref().err());
+        if let (false, Some(denied)) = (each, denials().find(later)) {
+            return Err(denied.answer.clone());
         }
-        let recipients: Vec<FaxRecipient> = std::iter::zip(envelope.recipients, &said)
-            .filter_map(|(recipient, said)| said.is_ok().then_some(recipient))
-            .collect();
-        if recipients.is_empty() {
+        if said.iter().all(Result::is_err) {
             return Ok(refusals(said));
+        }
+        let mut refused = Vec::new();
+        let mut recipients = Vec::new();
+        for (recipient, said) in std::iter::zip(envelope.recipients, &said) {
+            match said {
+                Ok(()) => recipients.push(recipient),
+                Err(Denied { why: Some(why), .. }) if !each => refused.push(Refused {
+                    part: Part::Recipient,
+                    name: recipient.address,
+                    why: why.clone(),
+                }),
+                Err(_) => {}
+            }
         }
         // Nothing that is kept has them: not the message, its subject or its recipients.
         let (message, scrub) = (Arc::unwrap_or_clone(read.message), read.scrub);
@@ -384,20 +407,53 @@ impl Intake {
             envid: envelope.envid,
             ret: envelope.ret,
             recipients,
+            refused,
             message_id: heading.message_id,
             subject: read.subject,
             password: heading.password,
             message,
         });
         let kept = kept.await.map_err(not_taken);
-        let each = said.into_iter();
+        let each = said.into_iter().map(told);
         Ok(each.map(|said| said.and_then(|()| kept.clone())).collect())
     }
 }
 
-fn refusals(said: Vec<Result<(), Answer>>) -> Vec<Result<Kept, Answer>> {
+/// Why a number is not taken.
+struct Denied {
+    answer: Answer,
+    /// For good; `None`: it may go better later.
+    why: Option<Told>,
+}
+
+impl From<Answer> for Denied {
+    fn from(answer: Answer) -> Self {
+        Self { answer, why: None }
+    }
+}
+
+fn told(said: Result<(), Denied>) -> Result<(), Answer> {
+    said.map_err(|denied| denied.answer)
+}
+
+fn refusals(said: Vec<Result<(), Denied>>) -> Vec<Result<Kept, Answer>> {
     let refused = said.into_iter().filter_map(Result::err);
-    refused.map(Err).collect()
+    refused.map(|denied| Err(denied.answer)).collect()
+}
+
+fn not_your_domain(domain: &str) -> Denied {
+    Denied {
+        answer: relaying_denied(domain),
+        why: Some(Told {
+            en: format!(
+                "{domain} is not a fax domain of your organisation; mail for people goes through your own mail server"
+            ),
+            fr: format!(
+                "{domain} n'est pas un domaine de fax de votre organisation\u{a0}; le courrier destiné à des personnes \
+                 passe par votre propre serveur de messagerie"
+            ),
+        }),
+    }
 }
 
 /// The local part, and the domain in lower case.

@@ -18,7 +18,7 @@ pub use answer::Answer;
 pub use house::{FaxRecipient, House, Kept, Mail, NotTaken, PostmasterMail};
 pub use intake::{Envelope, Intake, Numbered, Recipient};
 pub use postmaster::Postmaster;
-pub use rooms::Rooms;
+pub use rooms::{Rooms, Writes};
 pub use secrets::SecretNotices;
 pub use verdict::Verdict;
 

@@ -13,16 +13,32 @@ use super::{
     postmaster::Postmaster,
 };
 use crate::{
+    clock::{Millis, now_ms},
     dial::Destination,
-    people,
+    language::Told,
+    letter, people,
+    relay::NewMail,
     sender::{Directory, DirectoryDown, Person, Secret},
-    store::{Store, StoreError},
-    submission::{AcceptError, Door, NewRecipient, NewSubmission, Submitter},
+    store::{Store, StoreError, new_id},
+    submission::{AcceptError, Door, Letter, NewRecipient, NewSubmission, Submitter},
     trouble::Trouble,
 };
 
+/// How long a letter may wait for the relay.
+const LETTER_LASTS: Millis = 72 * 3_600_000;
+
+/// As whom letters are written.
+#[derive(Clone, Debug)]
+pub struct Writes {
+    /// Our address.
+    pub from: String,
+    /// Our name, for Message-IDs.
+    pub hostname: String,
+}
+
 /// The rooms behind the SMTP door.
 pub struct Rooms {
+    writes: Writes,
     store: Store,
     submitter: Submitter,
     postmaster: Postmaster,
@@ -32,8 +48,9 @@ pub struct Rooms {
 impl Rooms {
     /// Asks the directory in `store`, keeps with `submitter`.
     #[must_use]
-    pub fn new(store: Store, submitter: Submitter, postmaster: Postmaster) -> Self {
+    pub fn new(store: Store, submitter: Submitter, postmaster: Postmaster, writes: Writes) -> Self {
         Self {
+            writes,
             store,
             submitter,
             postmaster,
@@ -135,7 +152,7 @@ impl House for Rooms {
         tenant_id: &str,
         user_id: &str,
         number: &Destination,
-    ) -> Result<Option<String>, DirectoryDown> {
+    ) -> Result<Option<Told>, DirectoryDown> {
         match people::allowed_for(&self.store, tenant_id, user_id).await {
             Ok(allowed) => Ok(allowed.refusal(number.as_str())),
             Err(error) => Err(down(error)),
@@ -157,7 +174,14 @@ impl House for Rooms {
     }
 
     async fn accept(&self, mail: Mail) -> Result<Kept, NotTaken> {
-        let accepted = self.submitter.accept(submission(mail)).await;
+        let mut mail = mail;
+        let refused = std::mem::take(&mut mail.refused);
+        let mut submission = submission(mail);
+        if !refused.is_empty() {
+            let letter = refusal(&self.store, &self.writes, &submission, refused).await?;
+            submission.letters.push(letter);
+        }
+        let accepted = self.submitter.accept(submission).await;
         let accepted = accepted.map_err(not_taken)?;
         let (submission, again) = (&accepted.submission_id, accepted.again.len());
         if again > 0 {
@@ -201,6 +225,8 @@ impl House for Rooms {
 
 fn submission(mail: Mail) -> NewSubmission {
     NewSubmission {
+        submission_id: new_id(),
+        letters: Vec::new(),
         sender: mail.sender,
         door: Door::Smtp,
         reverse_path: mail.reverse_path,
@@ -222,6 +248,49 @@ fn submission(mail: Mail) -> NewSubmission {
             })
             .collect(),
     }
+}
+
+/// The letter that names what is refused of a submission.
+async fn refusal(
+    store: &Store,
+    writes: &Writes,
+    submission: &NewSubmission,
+    refused: Vec<letter::Refused>,
+) -> Result<Letter, NotTaken> {
+    let (tenant, user) = (submission.sender.tenant_id(), submission.sender.user());
+    let settings = people::settings_for(store, tenant, &user.user_id).await;
+    let settings = settings.map_err(|error| not_taken(error.into()))?;
+    let message_id = format!("{}.refusal@{}", submission.submission_id, writes.hostname);
+    let accepted = submission.recipients.iter();
+    let bytes = letter::refusal(&letter::Refusal {
+        message_id: message_id.clone(),
+        from: writes.from.clone(),
+        to: user.address.clone(),
+        date_ms: now_ms(),
+        language: settings.language,
+        in_reply_to: submission.message_id.clone(),
+        subject: submission.subject.clone(),
+        submission_id: submission.submission_id.clone(),
+        refused,
+        accepted: accepted.map(|to| to.destination.clone()).collect(),
+    });
+    let bytes = bytes.map_err(|error| {
+        tracing::error!(%error, "a letter can't be written");
+        NotTaken {
+            trouble: Trouble::Temporary,
+            sentence: "the mail can't be kept just now: try again in a few minutes".into(),
+        }
+    })?;
+    let mail = NewMail {
+        tenant_id: tenant.to_owned(),
+        purpose: format!("refusal:{}", submission.submission_id),
+        about: String::new(),
+        message_id,
+        return_path: String::new(),
+        recipient: user.address.clone(),
+        deadline: now_ms() + LETTER_LASTS,
+    };
+    Ok(Letter { mail, bytes })
 }
 
 /// The client hears what to do; what failed inside is for the log.
@@ -315,7 +384,14 @@ mod tests {
         let rules = crate::policy::Accepting::load(None).unwrap();
         let submitter = Submitter::start(store.clone(), custody.clone(), tariffs, rules.same_mail);
         let postmaster = Postmaster::new(custody, &crate::config::Relay::default());
-        (dir, Rooms::new(store.clone(), submitter, postmaster))
+        let writes = Writes {
+            from: "fax@fax.example.com".into(),
+            hostname: "fax.example.com".into(),
+        };
+        (
+            dir,
+            Rooms::new(store.clone(), submitter, postmaster, writes),
+        )
     }
 
     on_each_database! {

@@ -2,6 +2,9 @@
 
 use super::{Answer, house::Kept};
 
+/// Reasons in one answer for many numbers.
+const REASONS: usize = 10;
+
 /// What became of a message, for each recipient that it has.
 #[derive(Clone, Debug)]
 pub struct Verdict {
@@ -11,21 +14,44 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// One answer for all (RFC 5321 §3.3): 250 only when it is kept for all.
+    /// One answer for all (RFC 5321 §3.3): 250 when it is kept for some, who is refused then is told by a letter.
     #[must_use]
     pub fn as_one(&self) -> Answer {
-        let refused = self.numbers.iter().find_map(|kept| kept.as_ref().err());
-        if let Some(answer) = refused {
-            return answer.clone();
-        }
-        match (self.numbers.first(), &self.postmaster) {
+        let kept = self.numbers.iter().find_map(|kept| kept.as_ref().ok());
+        let refused = self.numbers.iter().filter(|kept| kept.is_err()).count();
+        match (kept, &self.postmaster) {
             (_, Some(Err(answer))) => answer.clone(),
-            (Some(Ok(kept)), Some(Ok(_))) => {
-                kept_answer(format!("{}; the postmaster gets it too", kept_words(kept)))
+            (Some(kept), postmaster) => {
+                let mut words = kept_words(kept);
+                if refused > 0 {
+                    let all = self.numbers.len();
+                    words += &format!("; a mail tells why {refused} of {all} numbers are refused");
+                }
+                if postmaster.is_some() {
+                    words += "; the postmaster gets it too";
+                }
+                kept_answer(words)
             }
+            (None, _) if refused > 0 => self.all_refused(),
             (None, Some(Ok(_))) => self.of_postmaster(),
-            _ => self.of_number(0),
+            (None, None) => nobody(),
         }
+    }
+
+    /// The first refusal, with the reasons of the others that have another.
+    fn all_refused(&self) -> Answer {
+        let mut answers = self.numbers.iter().filter_map(|kept| kept.as_ref().err());
+        let Some(mut answer) = answers.next().cloned() else {
+            return nobody();
+        };
+        let mut reasons = vec![answer.text.clone()];
+        for other in answers {
+            if !reasons.contains(&other.text) && reasons.len() < REASONS {
+                reasons.push(other.text.clone());
+            }
+        }
+        answer.text = reasons.join("; ").into();
+        answer
     }
 
     /// The answer for a number, by its place in the envelope (RFC 2033 §4.2).

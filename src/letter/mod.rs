@@ -13,6 +13,7 @@ mod notice;
 mod picture;
 mod proof;
 mod received;
+mod refusal;
 mod report;
 mod words;
 
@@ -21,6 +22,7 @@ pub use details::{Detail, DocumentNote, Said};
 pub use notice::{Notice, notice};
 pub use picture::{PictureError, page_picture, page_png, png_of, square_png};
 pub use received::{Content, File, Portion, ReceivedLetter, Withheld, received, title};
+pub use refusal::{Part, Refusal, Refused, refusal};
 pub use report::{Attempt, Report, ReportJob, report};
 
 /// A letter that can't be written: a fault of a template, never of the data.

@@ -183,7 +183,7 @@ fn a_fax(language: Language, incomplete: bool) -> ReceivedLetter {
 }
 
 /// What must hold for every mail that we write.
-fn sound(mail: &[u8]) -> String {
+pub(super) fn sound(mail: &[u8]) -> String {
     let text = std::str::from_utf8(mail).unwrap();
     assert!(text.is_ascii(), "7 bit on the wire");
     assert!(

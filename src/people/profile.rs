@@ -10,6 +10,7 @@ use sqlx::{Row as _, any::AnyRow};
 
 use super::{BASIC, hours::Hours};
 use crate::{
+    language::Told,
     policy::{
         Sending, covers,
         sending::{BATCHES, PRIORITIES},
@@ -245,7 +246,7 @@ impl Allowed {
     /// Why a number may not be faxed: a sentence without its full stop. Of two beginnings that match the
     /// longest decides, so that `deny +33 allow +33199` means what it says.
     #[must_use]
-    pub fn refusal(&self, number: &str) -> Option<String> {
+    pub fn refusal(&self, number: &str) -> Option<Told> {
         let longest = |list: &[String]| {
             let fit = list.iter().filter(|prefix| number.starts_with(*prefix));
             fit.max_by_key(|prefix| prefix.len()).cloned()
@@ -254,19 +255,34 @@ impl Allowed {
         match (allow, deny) {
             (None, Some(prefix)) => Some(denied(&prefix)),
             (Some(allow), Some(deny)) if deny.len() >= allow.len() => Some(denied(&deny)),
-            (None, None) if !self.allow.is_empty() => Some(format!(
-                "your organisation lets you fax numbers only that begin with {}: ask your administrator",
-                self.allow.join(", ")
-            )),
+            (None, None) if !self.allow.is_empty() => Some(allowed_alone(&self.allow.join(", "))),
             _ => None,
         }
     }
 }
 
-fn denied(prefix: &str) -> String {
-    format!(
-        "your organisation does not let you fax numbers that begin with {prefix}: ask your administrator"
-    )
+fn denied(prefix: &str) -> Told {
+    Told {
+        en: format!(
+            "your organisation does not let you fax numbers that begin with {prefix}: ask your administrator"
+        ),
+        fr: format!(
+            "votre organisation ne vous permet pas de faxer les numéros qui commencent par {prefix}\u{a0}: adressez-vous \
+             à votre administrateur"
+        ),
+    }
+}
+
+fn allowed_alone(prefixes: &str) -> Told {
+    Told {
+        en: format!(
+            "your organisation lets you fax numbers only that begin with {prefixes}: ask your administrator"
+        ),
+        fr: format!(
+            "votre organisation ne vous permet de faxer que les numéros qui commencent par {prefixes}\u{a0}: \
+             adressez-vous à votre administrateur"
+        ),
+    }
 }
 
 /// What applies to the faxes of a user.

@@ -6,6 +6,7 @@ use crate::{
     ledger::{NewHold, Tariffs},
     policy::SameMail,
     queue::NewJob,
+    relay::NewMail,
     sender::VerifiedSender,
     store::new_id,
     vault::SealedItem,
@@ -33,8 +34,8 @@ pub(super) struct SubmissionRow {
 /// A sealed submission with its rows.
 #[derive(Debug)]
 pub(super) struct Prepared {
-    /// Taken when it is flushed.
-    pub sealed: SealedItem,
+    /// Taken when they are flushed: the mail, then the letters.
+    pub sealed: Vec<SealedItem>,
     pub rows: Rows,
 }
 
@@ -46,9 +47,19 @@ pub(super) struct Rows {
     pub marks: Vec<Vec<repeats::Mark>>,
     pub jobs: Vec<NewJob>,
     pub holds: Vec<NewHold>,
+    /// In the order in which they were sealed.
+    pub letters: Vec<NewMail>,
 }
 
 impl Prepared {
+    pub(super) fn beside(&mut self, letters: Vec<(NewMail, SealedItem)>) {
+        for (mut mail, sealed) in letters {
+            mail.about.clone_from(&self.rows.submission.submission_id);
+            self.rows.letters.push(mail);
+            self.sealed.push(sealed);
+        }
+    }
+
     pub(super) fn new(
         new: NewSubmission,
         digest: Vec<u8>,
@@ -57,7 +68,7 @@ impl Prepared {
         same_mail: SameMail,
     ) -> Self {
         let now = now_ms();
-        let submission_id = new_id();
+        let submission_id = new.submission_id;
         let tenant_id = new.sender.tenant_id();
         let user = new.sender.user();
         let jobs: Vec<NewJob> = new
@@ -131,8 +142,9 @@ impl Prepared {
             sender: new.sender,
         };
         Self {
-            sealed,
+            sealed: vec![sealed],
             rows: Rows {
+                letters: Vec::new(),
                 submission,
                 marks,
                 jobs,

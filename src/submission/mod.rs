@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::{
     ledger::Tariffs,
     policy::SameMail,
+    relay::NewMail,
     sender::VerifiedSender,
     store::{Store, StoreError},
     trouble::Trouble,
@@ -53,9 +54,23 @@ impl Door {
     }
 }
 
+/// A written mail that is owed beside a submission, in its transaction. Where the whole mail came before, it is
+/// not owed again.
+#[derive(Clone, Debug)]
+pub struct Letter {
+    /// To whom and what for; `about` becomes the submission.
+    pub mail: NewMail,
+    /// The mail.
+    pub bytes: Vec<u8>,
+}
+
 /// A mail to accept.
 #[derive(Clone, Debug)]
 pub struct NewSubmission {
+    /// Its id, of [`crate::store::new_id`]; what `letters` say may name it.
+    pub submission_id: String,
+    /// What is owed with it.
+    pub letters: Vec<Letter>,
     /// Who sent it: nobody unproven gets this far.
     pub sender: VerifiedSender,
     /// Which door.
@@ -194,7 +209,17 @@ impl Submitter {
                 bytes: message,
             })
             .await?;
-        let prepared = Prepared::new(submission, digest, sealed, &self.tariffs, self.same_mail);
+        let mut letters = Vec::new();
+        for letter in std::mem::take(&mut submission.letters) {
+            let item = NewItem {
+                tenant_id: letter.mail.tenant_id.clone(),
+                what: What::Mail,
+                bytes: letter.bytes,
+            };
+            letters.push((letter.mail, self.custody.seal(item).await?));
+        }
+        let mut prepared = Prepared::new(submission, digest, sealed, &self.tariffs, self.same_mail);
+        prepared.beside(letters);
         let (answer, answered) = oneshot::channel();
         if self.writer.send((prepared, answer)).await.is_err() {
             return Err(AcceptError::Stopping);

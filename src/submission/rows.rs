@@ -2,7 +2,7 @@
 
 use super::{Accepted, batch::Rows, repeats};
 use crate::{
-    ledger, queue,
+    ledger, queue, relay,
     store::{Insert, Store, StoreError, Tx},
     vault::{Custody, KeptItem},
 };
@@ -13,7 +13,7 @@ pub(super) async fn write(
     tx: &mut Tx,
     custody: &Custody,
     all: &[&Rows],
-    kept: &[&KeptItem],
+    kept: &[&[KeptItem]],
 ) -> Result<Vec<Accepted>, StoreError> {
     static ROWS: Insert = Insert::new(
         "INSERT INTO submission (submission_id, tenant_id, user_id, door, proof, reverse_path,
@@ -23,6 +23,7 @@ pub(super) async fn write(
     );
     let claimed = repeats::claim(tx, all).await?;
     let (mut submissions, mut jobs, mut holds, mut items) = (vec![], vec![], vec![], vec![]);
+    let mut letters = Vec::new();
     let mut accepted = Vec::with_capacity(all.len());
     for ((rows, claimed), kept) in all.iter().zip(&claimed).zip(kept) {
         let owners = claimed.owners.as_slice();
@@ -31,7 +32,13 @@ pub(super) async fn write(
         if claimed.written || rows.own_jobs(owners).next().is_none() {
             continue;
         }
-        items.push(*kept);
+        let Some((message, beside)) = kept.split_first() else {
+            continue;
+        };
+        items.push(message);
+        for (mail, kept) in rows.letters.iter().zip(beside) {
+            letters.push((mail, kept));
+        }
         submissions.push(vec![
             row.submission_id.as_str().into(),
             row.sender.tenant_id().into(),
@@ -62,6 +69,10 @@ pub(super) async fn write(
     ROWS.rows(tx, submissions).await?;
     queue::enqueue_all(tx, &jobs).await?;
     ledger::hold_all(tx, &holds).await?;
+    for (mail, kept) in letters {
+        custody.record(tx, kept).await?;
+        relay::enqueue_written(tx, mail, &kept.custody_id).await?;
+    }
     Ok(accepted)
 }
 

@@ -149,6 +149,8 @@ async fn sender_of(tenant_id: &str, text: &str, replayable: bool) -> VerifiedSen
 
 async fn mail(tenant_id: &str, text: &str, to: &[&str]) -> NewSubmission {
     NewSubmission {
+        submission_id: new_id(),
+        letters: Vec::new(),
         sender: sender(tenant_id, "user").await,
         door: Door::Smtp,
         reverse_path: "ann@a.example".to_owned(),
@@ -432,8 +434,9 @@ on_each_database! {
             all.push(Prepared::new(new, digest, sealed, &post.submitter.tariffs, SAME_MAIL));
         }
         let (sealed, rows): (Vec<_>, Vec<_>) = all.into_iter().map(|one| (one.sealed, one.rows)).unzip();
-        let kept = post.custody.flush(sealed).await.unwrap();
-        let (rows, kept): (Vec<_>, Vec<_>) = rows.iter().zip(&kept).unzip();
+        let kept = post.custody.flush(sealed.into_iter().flatten().collect()).await.unwrap();
+        let kept: Vec<_> = kept.chunks(1).collect();
+        let rows: Vec<_> = rows.iter().collect();
         let mut told = Vec::new();
         for _ in 0..2 {
             let mut tx = store.begin().await.unwrap();
@@ -444,6 +447,36 @@ on_each_database! {
         assert_eq!(told[0].iter().map(|one| one.jobs.len()).collect::<Vec<_>>(), [2, 1]);
         assert_eq!(told[0][1].again, [told[0][0].submission_id.clone()]);
         assert_eq!(count(&store, "SELECT COUNT(*) FROM job").await, 3);
+    }
+
+    async fn promise_2_a_letter_is_owed_with_its_mail_and_once(store) {
+        let post = post(&store);
+        let tenant = new_id();
+        for _ in 0..2 {
+            let mut new = mail(&tenant, "hello", &["+331"]).await;
+            new.message_id = Some("1@x".into());
+            let mail = NewMail {
+                tenant_id: tenant.clone(),
+                purpose: format!("refusal:{}", new.submission_id),
+                about: String::new(),
+                message_id: "r@x".into(),
+                return_path: String::new(),
+                recipient: "ann@a.example".into(),
+                deadline: crate::clock::now_ms() + 1_000_000,
+            };
+            new.letters.push(Letter { mail, bytes: b"refused".to_vec() });
+            let _ = post.submitter.accept(new).await.unwrap();
+        }
+        let owed: Vec<(String, String)> = sqlx::query_as(
+            "SELECT o.state, o.custody_id FROM outbox o JOIN submission s ON s.submission_id = o.about",
+        )
+        .fetch_all(store.reader())
+        .await
+        .unwrap();
+        assert_eq!(owed.len(), 1, "the second mail is a repeat");
+        assert_eq!(owed[0].0, "ready");
+        let kept = post.custody.open(&store, &tenant, &owed[0].1).await.unwrap();
+        assert_eq!(&kept[..], b"refused");
     }
 
     async fn a_mail_to_nobody_is_refused(store) {

@@ -20,7 +20,8 @@ const BATCH: usize = 256;
 /// A submission whose mail is flushed.
 struct Flushed {
     rows: Rows,
-    kept: KeptItem,
+    /// The mail, then its letters.
+    kept: Vec<KeptItem>,
     answer: oneshot::Sender<Result<Accepted, AcceptError>>,
 }
 
@@ -62,7 +63,7 @@ async fn flush(
     for (prepared, answer) in batch {
         // Whoever is gone before anything was kept is not served: nobody was told anything.
         if !answer.is_closed() {
-            sealed.push(prepared.sealed);
+            sealed.extend(prepared.sealed);
             others.push((prepared.rows, answer));
         }
     }
@@ -76,7 +77,9 @@ async fn flush(
             return;
         }
     };
-    for ((rows, answer), kept) in others.into_iter().zip(kept) {
+    let mut kept = kept.into_iter();
+    for (rows, answer) in others {
+        let kept = kept.by_ref().take(1 + rows.letters.len()).collect();
         // The committer outlives us; were it gone, the answers would go with it, as "stopping".
         let _ = flushed.send(Flushed { rows, kept, answer }).await;
     }
@@ -86,7 +89,7 @@ async fn flush(
 async fn commit(store: &Store, custody: &Custody, flushed: Vec<Flushed>) {
     match record(store, custody, &flushed).await {
         Ok(accepted) => {
-            store.wake(Topic::Queue);
+            wake(store, &flushed);
             for (one, accepted) in flushed.into_iter().zip(accepted) {
                 let _ = one.answer.send(Ok(accepted));
             }
@@ -122,16 +125,26 @@ async fn try_record(
     batch: &[Flushed],
 ) -> Result<Vec<Accepted>, StoreError> {
     let mut tx = store.begin().await?;
-    let (rows, kept): (Vec<_>, Vec<_>) = batch.iter().map(|one| (&one.rows, &one.kept)).unzip();
+    let (rows, kept): (Vec<_>, Vec<_>) = batch
+        .iter()
+        .map(|one| (&one.rows, one.kept.as_slice()))
+        .unzip();
     let accepted = rows::write(&mut tx, custody, &rows, &kept).await?;
     tx.commit().await?;
     Ok(accepted)
 }
 
+fn wake(store: &Store, batch: &[Flushed]) {
+    store.wake(Topic::Queue);
+    if batch.iter().any(|one| !one.rows.letters.is_empty()) {
+        store.wake(Topic::Outbox);
+    }
+}
+
 async fn alone(store: &Store, custody: &Custody, one: Flushed) {
     match record(store, custody, std::slice::from_ref(&one)).await {
         Ok(mut accepted) => {
-            store.wake(Topic::Queue);
+            wake(store, std::slice::from_ref(&one));
             let answer = accepted.pop().ok_or(AcceptError::Stopping);
             let _ = one.answer.send(answer);
         }

@@ -147,3 +147,34 @@ async fn promise_2_a_telephone_is_told_from_a_fax() {
     report.assert_says("Page by page: 1 not sent");
     assert_eq!(phone.calls(), 2);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_2_numbers_refused_after_data_are_named_in_a_letter() {
+    const DENIED: &str = "+33912345678";
+    let rules = "fresh_s = 86400\n[[relay]]\nnetworks = ['127.0.0.1']\nauthserv_id = 'mx.localhost'\n[[rule]]\nwho = ['*']\nproof = ['relay']\n";
+    let rig = Rig::builder().policy("senders.toml", rules).start().await;
+    rig.admin("set profile Basic deny +339");
+    let mut message =
+        format!("Authentication-Results: mx.localhost; auth=pass smtp.auth={ALICE}\r\n")
+            .into_bytes();
+    message.extend(letters::message("Two numbers", "Text.", &[]));
+    let answers = rig.try_mail(ALICE, &[DENIED, FAR_NUMBER], &message).await;
+    let answer = answers.data.unwrap_or_default();
+    assert!(answer.starts_with("250 2.0.0 "), "{answer}");
+    assert!(answer.contains("a mail tells why 1 of 2"), "{answer}");
+    let letter = rig.wait_letter("Partly refused: Two numbers").await;
+    letter.assert_says(&format!(
+        "{DENIED}@fax.localhost: your organisation does not let you fax"
+    ));
+    letter.assert_says(&format!("Will be faxed to - {FAR_NUMBER}"));
+    let report = rig.wait_report("Two numbers").await;
+    report.assert_says(&format!("{FAR_NUMBER}: sent"));
+
+    // Nothing is left of it: then the answer is enough.
+    let alone = rig.try_mail(ALICE, &[DENIED], &message).await;
+    let answer = alone.data.unwrap_or_default();
+    assert!(
+        answer.starts_with("550 5.7.1 +33912345678: your organisation"),
+        "{answer}"
+    );
+}

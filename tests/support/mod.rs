@@ -671,6 +671,17 @@ impl Rig {
         .await
     }
 
+    /// Waits for the first letter whose subject begins so.
+    pub async fn wait_letter(&self, subject: &str) -> Letter {
+        self.until(&format!("the letter {subject:?}"), async || {
+            let letters = self.letters();
+            letters
+                .into_iter()
+                .find(|letter| letter.subject.starts_with(subject))
+        })
+        .await
+    }
+
     /// Waits until there are `count` faxes by mail.
     pub async fn wait_faxes(&self, count: usize) -> Vec<Letter> {
         self.until(&format!("{count} faxes by mail"), async || {

@@ -75,12 +75,14 @@ fn the_longest_beginning_decides_whether_a_number_may_be_faxed() {
         france_only
             .refusal("+33912345678")
             .unwrap()
+            .en
             .contains("begin with +339")
     );
     assert!(
         france_only
             .refusal("+4930123456")
             .unwrap()
+            .en
             .contains("only that begin with +33")
     );
     // An exception to what is denied.
