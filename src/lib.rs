@@ -43,6 +43,8 @@ pub mod documents;
 pub mod dial;
 pub mod sender;
 
+pub mod tokens;
+
 pub mod vault;
 
 pub mod outcome;

@@ -21,6 +21,7 @@ const FLOORS: &[&[&str]] = &[
     &["conversion"],
     &["documents"],
     &["sender", "dial"],
+    &["tokens"],
     &["vault"],
     &["outcome"],
     &["policy"],

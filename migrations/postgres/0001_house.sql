@@ -172,6 +172,20 @@ CREATE TABLE custody (
 );
 CREATE INDEX custody_open ON custody (day) WHERE done_at IS NULL;
 
+-- tokens ---------------------------------------------------------------
+CREATE TABLE token (
+    nonce       TEXT PRIMARY KEY,         -- 80 random bits; the token is this and an HMAC of the row, whose key is elsewhere
+    tenant_id   TEXT NOT NULL,
+    action      TEXT NOT NULL,            -- what it lets be done: 'accepted', 'parked', 'approve', 'sender', ...
+    subject     TEXT NOT NULL,            -- to what: a submission, a job, ...
+    address     TEXT NOT NULL,            -- lower case: who alone may use it
+    created_at  BIGINT NOT NULL,
+    expires_at  BIGINT NOT NULL,
+    used_at     BIGINT                    -- NULL: not yet; written in the transaction that does it
+);
+CREATE INDEX token_subject ON token (tenant_id, subject);
+CREATE INDEX token_expires ON token (expires_at);
+
 -- submission -----------------------------------------------------------
 CREATE TABLE submission (
     submission_id TEXT PRIMARY KEY,

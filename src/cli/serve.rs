@@ -25,6 +25,7 @@ use crate::{
     sender::{Dns, Prover},
     store::{Node, Store, Topic},
     submission::Submitter,
+    tokens,
     vault::Custody,
     web,
     worker::{Fonts, Program, paper::PaperPool},
@@ -375,6 +376,9 @@ async fn sweep(store: Store, custody: Custody, stop: CancellationToken) -> anyho
                 "custody ended; its keys are destroyed"
             ),
             Err(error) => tracing::error!(%error, "custody can't be swept; trying again"),
+        }
+        if let Err(error) = tokens::sweep(&store).await {
+            tracing::warn!(%error, "tokens that are over can't be forgotten; trying again");
         }
         tokio::select! {
             () = stop.cancelled() => return Ok(()),

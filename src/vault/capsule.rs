@@ -18,7 +18,7 @@ use ulid::Ulid;
 use zeroize::Zeroizing;
 
 use super::{
-    Clear, Day,
+    Clear, Day, Signer,
     keys::{KEY, TransitKeys},
 };
 use crate::trouble::Trouble;
@@ -240,6 +240,14 @@ impl Vault {
             .existing(header.day)?
             .ok_or(VaultError::NoKey(header.day))?;
         unseal_with(&transit, &header, &sealed.0)
+    }
+
+    /// What signs for `purpose` (a name of ours, letters), with a key of its own that lasts.
+    ///
+    /// # Errors
+    /// [`VaultError::Keys`].
+    pub fn signer(&self, purpose: &str) -> Result<Signer, VaultError> {
+        Ok(Signer::new(self.0.named(purpose)?))
     }
 
     /// The days that have keys, sorted; the standing one is 0.

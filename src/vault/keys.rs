@@ -72,7 +72,23 @@ impl TransitKeys {
         Ok(Some(key))
     }
 
+    /// A key of ours that is no day's and is never shredded, made if there is none: what it signed in mails must hold
+    /// after a restart. Names are ours: letters.
+    pub(super) fn named(&self, name: &str) -> io::Result<Zeroizing<[u8; KEY]>> {
+        let path = self.dir.join(format!("{name}.key"));
+        if !path.exists() {
+            self.make_at(&path)?;
+        }
+        let mut key = Zeroizing::new([0; KEY]);
+        File::open(&path)?.read_exact(&mut *key)?;
+        Ok(key)
+    }
+
     fn make(&self, day: Day) -> io::Result<()> {
+        self.make_at(&self.path(day))
+    }
+
+    fn make_at(&self, path: &Path) -> io::Result<()> {
         let mut key = Zeroizing::new([0; KEY]);
         getrandom::fill(&mut *key).map_err(io::Error::other)?;
         let fresh = self.dir.join(format!("new-{}", crate::store::new_id()));
@@ -83,10 +99,10 @@ impl TransitKeys {
             .open(&fresh)?;
         file.write_all(&*key)?;
         file.sync_all()?;
-        let linked = fs::hard_link(&fresh, self.path(day));
+        let linked = fs::hard_link(&fresh, path);
         fs::remove_file(&fresh)?;
         match linked {
-            // Another process was first: its key is the day's.
+            // Another process was first: its key is the one.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             linked => linked?,
         }
@@ -152,6 +168,17 @@ mod tests {
             1,
             "no rest of the making"
         );
+    }
+
+    #[test]
+    fn a_named_key_is_no_days() {
+        let dir = tempfile::tempdir().unwrap();
+        let keys = TransitKeys::open(dir.path()).unwrap();
+        let key = keys.named("tokens").unwrap();
+        let again = TransitKeys::open(dir.path()).unwrap();
+        assert_eq!(*again.named("tokens").unwrap(), *key);
+        assert_ne!(*again.named("others").unwrap(), *key);
+        assert!(keys.days().unwrap().is_empty());
     }
 
     #[test]

@@ -6,14 +6,16 @@
 //!
 //! There is a key for each day, so that destroying one ends what that day kept. What must be
 //! readable for as long as it exists (trunk passwords) is sealed with the standing key, day 0,
-//! lest it pin the day on which it was written.
+//! lest it pin the day on which it was written. A [`Signer`] has a key of its own that lasts as long.
 
 mod capsule;
 mod custody;
 mod keys;
+mod signer;
 
 pub use capsule::{Sealed, Vault, VaultError};
 pub use custody::{Custody, CustodyError, KeptItem, NewItem, SealedItem, Swept, What};
+pub use signer::Signer;
 
 /// Days since 1970-01-01: which transit key.
 pub type Day = u32;
