@@ -339,7 +339,8 @@ CREATE TABLE received_fax (
     number_id   TEXT NOT NULL REFERENCES number (number_id),
     call_id     TEXT NOT NULL,
     state       TEXT NOT NULL,            -- 'receiving', 'received' (its mails are under way), 'delivered', 'kept' (a mail went out
-                                          -- without its pages), 'failed', 'dropped' (kept or failed, and its pages are gone)
+                                          -- without its pages), 'failed', 'unreadable' (a letter said that its pages could not be
+                                          -- written; they are kept), 'dropped' (one of these three, and its pages are gone)
     remote_number TEXT NOT NULL,          -- the caller's, as the trunk gave it
     tsi         TEXT,
     sub_address TEXT,                     -- whom the sender asks for behind the number (T.33)
@@ -389,7 +390,7 @@ CREATE TABLE outbox (
     message_id  TEXT NOT NULL,            -- fixed before the first try: a repeat is recognisable
     return_path TEXT NOT NULL,            -- '' for <>
     recipient   TEXT NOT NULL,
-    state       TEXT NOT NULL,            -- 'compose', 'ready', 'sending', 'sent', 'failed', 'dropped' (failed, and its content is gone)
+    state       TEXT NOT NULL,            -- 'compose', 'ready', 'sending', 'sent', 'failed', 'dropped' (failed, and its content is gone), 'replaced' (failed, and sent anew)
     custody_id  TEXT,                     -- the composed mail; NULL while it is to be composed
     tries       BIGINT NOT NULL,
     run_at      BIGINT NOT NULL,

@@ -2,37 +2,51 @@
 
 use std::{sync::Arc, time::Duration};
 
+use anyhow::Context as _;
 use faxpost_t4::{Turn, tiff};
 use sqlx::Row;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Inner,
-    form::{self, Page, Title},
+    composition::{Composition, How, Written, notice},
+    easel::Easel,
+    form::{self, Page},
     owed::{self, Owed},
     reading::Look,
-    records,
-    split::{self, Bounds, Mails},
+    records, settlement,
 };
 use crate::{
     clock::{Millis, now_ms},
-    letter::{self, Content, Portion, ReceivedLetter, Withheld},
+    letter::{Content, Portion, ReceivedLetter, Unable, Withheld},
     numbers::{self, Form, Large},
     people,
     recognition::PageReading,
     relay::{self, Draft, Part},
     store::Topic,
-    vault::{Clear, KeptItem, NewItem, What},
+    trouble::Trouble,
+    vault::{CustodyError, KeptItem, NewItem, What},
 };
 
 /// Drafts written in one go.
 const BATCH: i64 = 16;
 
-/// Writes until `stop`.
+/// How long a draft rests whose pictures are to be drawn: after that it is looked at again, by any node.
+const DRAWING_LASTS_MS: Millis = 15 * 60 * 1000;
+
+/// Writes until `stop`: what is quick here, and pictures beside it, so that nobody's fax waits for another's pictures.
 pub(super) async fn run(inbox: Arc<Inner>, stop: CancellationToken) {
+    let easel = Easel::default();
+    tokio::join!(
+        write_quick(&inbox, &easel, &stop),
+        draw(&inbox, &easel, &stop)
+    );
+}
+
+async fn write_quick(inbox: &Inner, easel: &Easel, stop: &CancellationToken) {
     let mut wake = inbox.store.listen(Topic::Outbox);
     while !stop.is_cancelled() {
-        match write_all(&inbox).await {
+        match write_due(inbox, easel).await {
             Ok(0) => {}
             Ok(_) => continue,
             Err(error) => {
@@ -42,11 +56,30 @@ pub(super) async fn run(inbox: Arc<Inner>, stop: CancellationToken) {
                 );
             }
         }
-        tidy(&inbox).await;
+        tidy(inbox).await;
         tokio::select! {
             () = stop.cancelled() => return,
             () = wake.heard() => {}
             () = tokio::time::sleep(Duration::from_secs(5)) => {}
+        }
+    }
+}
+
+/// Draws pictures, one draft after another.
+async fn draw(inbox: &Inner, easel: &Easel, stop: &CancellationToken) {
+    while !stop.is_cancelled() {
+        while let Some(draft) = easel.next(now_ms()) {
+            if stop.is_cancelled() {
+                return;
+            }
+            if let Err(error) = write_or_put_off(inbox, &draft).await {
+                tracing::warn!(%error, "a fax's pictures are drawn later");
+            }
+            easel.done(&draft.mail_id);
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = easel.more() => {}
         }
     }
 }
@@ -62,40 +95,109 @@ async fn tidy(inbox: &Inner) {
             );
             inbox.cut_off(&open, "deadline").await?;
         }
-        records::settle_deliveries(&inbox.store, &inbox.custody, inbox.retention).await?;
-        records::drop_overdue(&inbox.store, &inbox.custody, now_ms()).await
+        settlement::settle_deliveries(&inbox.store, &inbox.custody, inbox.retention).await?;
+        settlement::drop_overdue(&inbox.store, &inbox.custody, now_ms()).await
     };
     if let Err(error) = tidied.await {
         tracing::warn!(%error, "received faxes can't be tidied; trying again");
     }
 }
 
-pub(super) async fn write_all(inbox: &Inner) -> anyhow::Result<usize> {
+/// Writes what is due and quick; the rest is put on the easel.
+pub(super) async fn write_due(inbox: &Inner, easel: &Easel) -> anyhow::Result<usize> {
     let drafts = relay::to_compose(&inbox.store, owed::PREFIX, BATCH).await?;
-    let mut written = 0;
+    let mut done = 0;
     for draft in drafts {
-        match write(inbox, &draft).await {
-            Ok(()) => written += 1,
-            Err(error) => {
-                tracing::error!(
-                    mail = draft.mail_id,
-                    error = format!("{error:#}"),
-                    "a fax can't be written as a mail"
-                );
-                relay::put_off_draft(&inbox.store, &draft.mail_id).await?;
+        match pictures_of(inbox, &draft).await {
+            Ok(Some(pages)) => {
+                let until = now_ms() + DRAWING_LASTS_MS;
+                relay::rest_draft(&inbox.store, &inbox.node, &draft.mail_id, until).await?;
+                easel.put(&draft, pages);
+                done += 1;
             }
+            // What can't be looked at fails when it is written, and is told there.
+            Ok(None) | Err(_) => done += usize::from(write_or_put_off(inbox, &draft).await?),
         }
+    }
+    Ok(done)
+}
+
+/// Writes what is due, pictures too.
+#[cfg(test)]
+pub(super) async fn write_all(inbox: &Inner) -> anyhow::Result<usize> {
+    let mut written = 0;
+    for draft in relay::to_compose(&inbox.store, owed::PREFIX, BATCH).await? {
+        written += usize::from(write_or_put_off(inbox, &draft).await?);
     }
     Ok(written)
 }
 
+/// How many pages of a draft must be drawn as pictures, if any.
+async fn pictures_of(inbox: &Inner, draft: &Draft) -> anyhow::Result<Option<i64>> {
+    let Some(owed) = Owed::read(&draft.purpose) else {
+        return Ok(None);
+    };
+    let row = sqlx::query(
+        "SELECT number_id, pages FROM received_fax WHERE tenant_id = $1 AND received_id = $2",
+    )
+    .bind(&draft.tenant_id)
+    .bind(&owed.received_id)
+    .fetch_one(inbox.store.reader())
+    .await?;
+    let number_id: String = row.try_get("number_id")?;
+    let found =
+        numbers::recipient(&inbox.store, &draft.tenant_id, &number_id, &draft.recipient).await?;
+    let form = found.map(|recipient| recipient.form_of(owed.form.unwrap_or(recipient.form)));
+    Ok(form
+        .is_some_and(form::is_pictures)
+        .then_some(row.try_get("pages")?))
+}
+
+/// Writes a mail; `false` when it rests for a while as it can't be written now.
+pub(super) async fn write_or_put_off(inbox: &Inner, draft: &Draft) -> anyhow::Result<bool> {
+    let Err(error) = write(inbox, draft).await else {
+        return Ok(true);
+    };
+    tracing::error!(
+        mail = draft.mail_id,
+        error = format!("{error:#}"),
+        "a fax can't be written as a mail"
+    );
+    relay::put_off_draft(&inbox.store, &draft.mail_id).await?;
+    Ok(false)
+}
+
+/// Put around an error after which no other try helps.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("it can't be written, now or later")]
+struct ForGood(Unable);
+
 async fn write(inbox: &Inner, draft: &Draft) -> anyhow::Result<()> {
     let owed =
         Owed::read(&draft.purpose).ok_or_else(|| anyhow::anyhow!("a delivery without its fax"))?;
+    let Err(error) = write_pages(inbox, draft, &owed).await else {
+        return Ok(());
+    };
+    let Some(&ForGood(why)) = error.downcast_ref::<ForGood>() else {
+        return Err(error);
+    };
+    tracing::error!(
+        fax = owed.received_id,
+        mail = draft.mail_id,
+        error = format!("{error:#}"),
+        "a fax can't be written as a mail: its recipient gets a letter that says so"
+    );
+    let letter = facts(inbox, draft, &owed.received_id).await?;
+    let until_ms = now_ms() + inbox.retention.undelivered_ms();
+    let mail = notice(letter, owed.portion, Withheld::Unable(why), until_ms)?;
+    keep_unable(inbox, draft, mail).await
+}
+
+async fn write_pages(inbox: &Inner, draft: &Draft, owed: &Owed) -> anyhow::Result<()> {
     let tenant_id = &draft.tenant_id;
     let mut pages = pages(inbox, tenant_id, &owed.received_id).await?;
-    let how = how(inbox, draft, &owed).await?;
-    match read_first(inbox, draft, &owed, &how, &pages).await? {
+    let how = how(inbox, draft, owed).await?;
+    match read_first(inbox, draft, owed, &how, &pages).await? {
         Look::Write(Some(read)) => add_readings(&mut pages, &read),
         Look::Write(None) => {}
         Look::Wait(until) | Look::Begin(until) => {
@@ -111,8 +213,9 @@ async fn write(inbox: &Inner, draft: &Draft) -> anyhow::Result<()> {
             return Ok(());
         }
     }
-    let letter = facts(inbox, draft, &owed.received_id, &pages).await?;
-    if let Some(portion) = &owed.portion {
+    let letter = facts(inbox, draft, &owed.received_id).await?;
+    let portion = owed.portion.clone();
+    if let Some(portion) = &portion {
         pages.retain(|page| (portion.first..=portion.last).contains(&page.number));
     }
     let until_ms = now_ms() + inbox.retention.undelivered_ms();
@@ -122,12 +225,20 @@ async fn write(inbox: &Inner, draft: &Draft) -> anyhow::Result<()> {
             letter,
             pages,
             how,
-            portion: owed.portion,
+            portion,
             until_ms,
         }
         .write()
     })
-    .await??;
+    .await;
+    let written = match written {
+        // It is made of what is in memory, so it would fail again.
+        Ok(written) => written.context(ForGood(Unable::Form))?,
+        Err(error) if error.is_panic() => {
+            return Err(anyhow::Error::from(error).context(ForGood(Unable::Form)));
+        }
+        Err(error) => return Err(error.into()),
+    };
     keep(inbox, draft, &owed.received_id, written).await
 }
 
@@ -244,15 +355,26 @@ async fn keep(
     Ok(())
 }
 
-/// How a recipient gets this fax.
-struct How {
-    form: Form,
-    large: Large,
-    password: Option<Clear>,
-    /// They are no recipient any more: what they had set is gone, and a password might have been.
-    gone: bool,
-    /// Octets of a mail.
-    limit: Option<u64>,
+/// Puts the letter that says that the pages can't be had in the place of the mail that was to have them.
+async fn keep_unable(inbox: &Inner, draft: &Draft, mail: Vec<u8>) -> anyhow::Result<()> {
+    let item = NewItem {
+        tenant_id: draft.tenant_id.clone(),
+        what: What::Mail,
+        bytes: mail,
+    };
+    let kept = inbox.custody.keep_one(item).await?;
+    let mut tx = inbox.store.begin().await?;
+    inbox.custody.record(&mut tx, &kept).await?;
+    let part = Part {
+        purpose: owed::purpose_unable(&draft.purpose),
+        message_id: draft.message_id.clone(),
+        custody_id: kept.custody_id.clone(),
+    };
+    if relay::divide(&mut tx, &draft.mail_id, &[part]).await? {
+        tx.commit().await?;
+        inbox.store.wake(Topic::Outbox);
+    }
+    Ok(())
 }
 
 async fn how(inbox: &Inner, draft: &Draft, owed: &Owed) -> anyhow::Result<How> {
@@ -266,157 +388,43 @@ async fn how(inbox: &Inner, draft: &Draft, owed: &Owed) -> anyhow::Result<How> {
     .await?;
     let limit = [draft.limit, inbox.max_size].into_iter().flatten().min();
     let found = numbers::recipient(&inbox.store, tenant_id, &number_id, &draft.recipient).await?;
-    Ok(match found {
-        Some(recipient) => How {
-            form: recipient.form_of(owed.form.unwrap_or(recipient.form)),
-            large: recipient.large,
-            password: recipient.open_password(&inbox.custody.vault())?,
-            gone: false,
-            limit,
-        },
-        None => How {
+    let Some(recipient) = found else {
+        return Ok(How {
             form: Form::Notice,
             large: Large::Notice,
             password: None,
             gone: true,
             limit,
-        },
+        });
+    };
+    let password = match recipient.open_password(&inbox.custody.vault()) {
+        Ok(password) => password,
+        Err(error) if error.trouble() == Trouble::Permanent => {
+            return Err(anyhow::Error::from(error).context(ForGood(Unable::Password)));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    Ok(How {
+        form: recipient.form_of(owed.form.unwrap_or(recipient.form)),
+        large: recipient.large,
+        password,
+        gone: false,
+        limit,
     })
 }
 
-/// What the mails of one draft are made of.
-struct Composition {
-    letter: ReceivedLetter,
-    pages: Vec<Page>,
-    how: How,
-    /// The draft's own part of the fax.
-    portion: Option<Portion>,
-    /// How long pages that are not sent are kept at least.
-    until_ms: Millis,
-}
-
-/// Mails, and which part of the fax each has where it is parted here.
-struct Written {
-    mails: Vec<(Option<Portion>, Vec<u8>)>,
-    /// One is a notice: the pages must be kept.
-    announced: bool,
-}
-
-impl Composition {
-    fn write(mut self) -> anyhow::Result<Written> {
-        let (Some(first), Some(last)) = (self.pages.first(), self.pages.last()) else {
-            anyhow::bail!("a fax without its pages");
-        };
-        let span = (first.number, last.number);
-        if self.how.form == Form::Notice {
-            let why = if self.how.gone {
-                Withheld::NotSet
-            } else {
-                Withheld::Chosen
-            };
-            return self.notice(why);
-        }
-        // A try to part the fax gives the letter another id.
-        let message_id = self.letter.message_id.clone();
-        let whole_pages = u32::try_from(self.pages.len()).unwrap_or(u32::MAX);
-        let bounds = Bounds {
-            octets: self.how.limit.map_or(usize::MAX, |limit| {
-                usize::try_from(limit).unwrap_or(usize::MAX)
-            }),
-            pages: form::most_pages(self.how.form),
-        };
-        let refuse = self.how.large == Large::Notice;
-        let within = self.portion.take();
-        let written = split::mails(span, within.as_ref(), bounds, |first, last, portion| {
-            // A notice was asked for instead of parts: no other cut is tried.
-            self.mail(first, last, portion)
-        })?;
-        let limit = self.how.limit.unwrap_or_default();
-        match written {
-            Mails::Whole(mail) => Ok(Written {
-                mails: vec![(None, mail)],
-                announced: false,
-            }),
-            Mails::Parts(_) if refuse && bounds.pages >= whole_pages as usize => {
-                self.letter.message_id = message_id;
-                self.portion = within;
-                self.notice(Withheld::TooLarge(limit))
-            }
-            Mails::Parts(parts) => Ok(Written {
-                mails: parts
-                    .into_iter()
-                    .map(|(portion, mail)| (Some(portion), mail))
-                    .collect(),
-                announced: false,
-            }),
-            Mails::TooLarge => {
-                self.letter.message_id = message_id;
-                self.portion = within;
-                self.notice(Withheld::TooLarge(limit))
-            }
-        }
-    }
-
-    /// The mail of some of the pages.
-    fn mail(
-        &mut self,
-        first: u32,
-        last: u32,
-        portion: Option<&Portion>,
-    ) -> anyhow::Result<Vec<u8>> {
-        let some: Vec<Page> = self
-            .pages
-            .iter()
-            .filter(|page| (first..=last).contains(&page.number))
-            .cloned()
-            .collect();
-        let title = Title {
-            title: letter::title(&self.letter),
-            author: match self.letter.remote_number.trim() {
-                "" => self
-                    .letter
-                    .tsi
-                    .clone()
-                    .unwrap_or_default()
-                    .trim()
-                    .to_owned(),
-                number => number.to_owned(),
-            },
-            subject: format!("{} {}", self.letter.number, self.letter.received_id),
-            created: Some(self.letter.started_ms.div_euclid(1000)),
-        };
-        let password = self.how.password.as_ref().map(|clear| clear.as_slice());
-        let files = form::files(self.how.form, &some, &title, password)?;
-        self.letter.turned = some
-            .iter()
-            .filter(|page| page.turn != Turn::None)
-            .map(|page| page.number)
-            .collect();
-        if let Some(portion) = portion {
-            // A part of a part has that of the whole with its own label.
-            self.letter.message_id = owed::message_id_of_part(&self.letter.message_id, portion);
-        }
-        self.letter.portion = portion.cloned();
-        self.letter.content = Content::Files {
-            files,
-            protected: password.is_some(),
-            searchable: matches!(self.how.form, Form::Pdf | Form::PdfA)
-                && some.iter().any(|page| !page.words.is_empty()),
-        };
-        Ok(letter::received(&self.letter)?)
-    }
-
-    fn notice(mut self, why: Withheld) -> anyhow::Result<Written> {
-        self.letter.portion = self.portion.take();
-        self.letter.turned = Vec::new();
-        self.letter.content = Content::Notice {
-            why,
-            until_ms: self.until_ms,
-        };
-        Ok(Written {
-            mails: vec![(None, letter::received(&self.letter)?)],
-            announced: true,
-        })
+/// What was kept of a page that no other try brings back.
+fn lost(error: CustodyError) -> anyhow::Error {
+    let trouble = match &error {
+        CustodyError::Missing(_) => Trouble::Permanent,
+        CustodyError::Vault(error) => error.trouble(),
+        CustodyError::Blob(error) => error.trouble(),
+        CustodyError::Store(_) | CustodyError::Folder(_) => Trouble::Temporary,
+    };
+    let error = anyhow::Error::from(error);
+    match trouble {
+        Trouble::Permanent => error.context(ForGood(Unable::Pages)),
+        Trouble::Temporary => error,
     }
 }
 
@@ -435,8 +443,9 @@ async fn pages(inbox: &Inner, tenant_id: &str, received_id: &str) -> anyhow::Res
         let bytes = inbox
             .custody
             .open(&inbox.store, tenant_id, &custody_id)
-            .await?;
-        for page in tiff::read(&bytes)? {
+            .await
+            .map_err(lost)?;
+        for page in tiff::read(&bytes).context(ForGood(Unable::Pages))? {
             pages.push(Page {
                 number: u32::try_from(pages.len() + 1)?,
                 page,
@@ -449,15 +458,10 @@ async fn pages(inbox: &Inner, tenant_id: &str, received_id: &str) -> anyhow::Res
     Ok(pages)
 }
 
-async fn facts(
-    inbox: &Inner,
-    draft: &Draft,
-    received_id: &str,
-    pages: &[Page],
-) -> anyhow::Result<ReceivedLetter> {
+async fn facts(inbox: &Inner, draft: &Draft, received_id: &str) -> anyhow::Result<ReceivedLetter> {
     let tenant_id = &draft.tenant_id;
     let row = sqlx::query(
-        "SELECT fax.remote_number, fax.tsi, fax.sub_address, fax.incomplete, fax.outcome, fax.started_at, number.e164, number.title
+        "SELECT fax.pages, fax.remote_number, fax.tsi, fax.sub_address, fax.incomplete, fax.outcome, fax.started_at, number.e164, number.title
          FROM received_fax AS fax JOIN number ON number.number_id = fax.number_id AND number.tenant_id = fax.tenant_id
          WHERE fax.tenant_id = $1 AND fax.received_id = $2",
     )
@@ -496,7 +500,7 @@ async fn facts(
         remote_number: row.try_get("remote_number")?,
         tsi: row.try_get("tsi")?,
         sub_address: row.try_get("sub_address")?,
-        pages: u32::try_from(pages.len())?,
+        pages: u32::try_from(row.try_get::<i64, _>("pages")?)?,
         started_ms: row.try_get("started_at")?,
         duration_ms: duration.and_then(|ms| u32::try_from(ms).ok()),
         incomplete: row.try_get::<i64, _>("incomplete")? != 0,

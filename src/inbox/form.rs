@@ -22,8 +22,9 @@ const PNG_DPI: u16 = 204;
 const JPEG_DPI: u16 = 153;
 /// JPEG's quality: letters have no rings around them yet.
 const JPEG_QUALITY: u8 = 80;
-/// Pages of one mail where each is a file of its own: more go in several mails.
-const PICTURES: usize = 40;
+/// Pixels of one mail's pictures: 40 pages of A4 as PNG. More go in several mails, as drawing and opening them takes
+/// as long as they are large.
+const PICTURES: u64 = 40 * 1728 * 2387;
 
 /// A page of the fax.
 #[derive(Clone, Debug)]
@@ -51,12 +52,29 @@ pub(super) struct Title {
     pub created: Option<i64>,
 }
 
-/// The most pages of one mail.
-pub(super) fn most_pages(form: Form) -> usize {
-    match form {
-        Form::Png | Form::Jpeg => PICTURES,
-        Form::Pdf | Form::PdfA | Form::Tiff | Form::Notice => usize::MAX,
+/// Whether each page is a picture, which takes a processor longer than all else.
+pub(super) fn is_pictures(form: Form) -> bool {
+    matches!(form, Form::Png | Form::Jpeg)
+}
+
+/// The most pixels of one mail.
+pub(super) fn most_pixels(form: Form) -> u64 {
+    if is_pictures(form) {
+        PICTURES
+    } else {
+        u64::MAX
     }
+}
+
+/// The pixels of a page's picture, before it is made; of other forms none.
+pub(super) fn pixels(form: Form, page: &Page) -> u64 {
+    if !is_pictures(form) {
+        return 0;
+    }
+    // The fax's columns, with as many rows to the inch. A JPEG is made of the same pixels.
+    let down = f64::from(page.page.resolution.dpi().1);
+    let rows = (page.page.height as f64 * f64::from(PNG_DPI) / down).ceil();
+    (page.page.width as f64 * rows) as u64
 }
 
 /// The pages in a form; a notice has none.
@@ -78,9 +96,25 @@ pub(super) fn files(
             vec![one("application/pdf", "pdf", bytes)]
         }
         Form::Tiff => vec![one("image/tiff", "tif", fax_file(pages, title)?)],
-        Form::Png => pictures(pages, "image/png", "png", png)?,
-        Form::Jpeg => pictures(pages, "image/jpeg", "jpg", jpeg)?,
+        Form::Png | Form::Jpeg => pages
+            .iter()
+            .map(|page| picture(form, page))
+            .collect::<anyhow::Result<_>>()?,
         Form::Notice => Vec::new(),
+    })
+}
+
+/// The picture of one page.
+pub(super) fn picture(form: Form, page: &Page) -> anyhow::Result<File> {
+    let (media_type, ending, bytes) = match form {
+        Form::Png => ("image/png", "png", png(page)?),
+        _ => ("image/jpeg", "jpg", jpeg(page)?),
+    };
+    Ok(File {
+        media_type,
+        ending,
+        page: Some(page.number),
+        bytes,
     })
 }
 
@@ -165,26 +199,6 @@ fn fax_file(pages: &[Page], title: &Title) -> anyhow::Result<Vec<u8>> {
         profile: true,
     };
     Ok(tiff::write_sheets(&sheets, &info)?)
-}
-
-fn pictures(
-    pages: &[Page],
-    media_type: &'static str,
-    ending: &'static str,
-    draw: impl Fn(&Page) -> anyhow::Result<Vec<u8>>,
-) -> anyhow::Result<Vec<File>> {
-    pages
-        .iter()
-        .map(|page| {
-            let bytes = draw(page)?;
-            Ok(File {
-                media_type,
-                ending,
-                page: Some(page.number),
-                bytes,
-            })
-        })
-        .collect()
 }
 
 /// The page's pixels; rows that can't be decoded are as the row above.

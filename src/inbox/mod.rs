@@ -2,14 +2,17 @@
 //!
 //! [`Inbox`] answers for the line. Each page is in custody, flushed and on record before it is
 //! confirmed; when the call is over, however it ended, the outbox holds one mail for each recipient,
-//! and `delivery` writes it, once its pages were read where that is wanted (`reading`): in the recipient's `form`, and
-//! in several mails where one is too large (`split`).
+//! and `delivery` writes it, once its pages were read where that is wanted (`reading`): as a `composition` in the
+//! recipient's `form`, and in several mails where one is too large (`split`); pictures beside all others (`easel`). `settlement` ends it.
 
+mod composition;
 mod delivery;
+mod easel;
 mod form;
 mod owed;
 mod reading;
 mod records;
+mod settlement;
 mod split;
 
 pub use reading::Ocr;

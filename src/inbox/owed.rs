@@ -1,12 +1,16 @@
 //! What a mail of the outbox is to bring: written in its purpose, which the relay does not read.
 //!
 //! `fax:ID:ADDRESS`, and with spaces between what sets it apart: `again-FORM-KEY` when it was asked for,
-//! `part-LABEL/OF/FIRST-LAST` when it is one of several.
+//! `part-LABEL/OF/FIRST-LAST` when it is one of several; `unable` in the end when it says that the pages can't be had.
 
 use crate::{letter::Portion, numbers::Form};
 
 /// What the purpose of a delivery begins with.
 pub(super) const PREFIX: &str = "fax:";
+
+/// The last word of the purpose of a letter that went in the place of pages that could not be written. How the fax
+/// ends depends on it (`settlement`).
+const UNABLE: &str = " unable";
 
 /// A mail that is owed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +33,7 @@ impl Owed {
                 form = Some(again.split_once('-')?.0.parse().ok()?);
             } else if let Some(part) = word.strip_prefix("part-") {
                 portion = Some(read_portion(part)?);
-            } else {
+            } else if word != UNABLE.trim_start() {
                 return None;
             }
         }
@@ -59,7 +63,7 @@ pub(super) fn purpose_again(received_id: &str, address: &str, form: Form, key: &
 
 /// The purpose of a part of another.
 pub(super) fn purpose_of_part(whole: &str, portion: &Portion) -> String {
-    let whole = whole.split(" part-").next().unwrap_or_default();
+    let whole = able(whole).split(" part-").next().unwrap_or_default();
     let Portion {
         label,
         of,
@@ -67,6 +71,15 @@ pub(super) fn purpose_of_part(whole: &str, portion: &Portion) -> String {
         last,
     } = portion;
     format!("{whole} part-{label}/{of}/{first}-{last}")
+}
+
+/// The purpose of the letter that goes in the place of another mail whose pages can't be written.
+pub(super) fn purpose_unable(of: &str) -> String {
+    format!("{}{UNABLE}", able(of))
+}
+
+fn able(purpose: &str) -> &str {
+    purpose.strip_suffix(UNABLE).unwrap_or(purpose)
 }
 
 /// The Message-ID of a part: that of the whole with its label.
@@ -129,6 +142,12 @@ mod tests {
             Some(owed(Some(Form::Jpeg), Some(less.clone())))
         );
         assert_eq!(third.matches("part-").count(), 1);
+        // A letter in a part's place is that part's.
+        let unable = purpose_unable(&third);
+        assert!(unable.ends_with(" unable"), "{unable}");
+        assert_eq!(Owed::read(&unable), Owed::read(&third));
+        assert_eq!(purpose_unable(&unable), unable);
+        assert_eq!(purpose_of_part(&unable, &less), third);
         let id = message_id_of_part("01K.1a2b@gw.example", &less);
         assert_eq!(id, "01K.1a2b.part2.1@gw.example");
         assert_eq!(message_id_of_part(&id, &less), id);

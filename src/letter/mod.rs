@@ -21,7 +21,7 @@ pub use covers::CoverSaid;
 pub use details::{Detail, DocumentNote, Said};
 pub use notice::{Notice, notice};
 pub use picture::{PictureError, page_picture, page_png, png_of, square_png};
-pub use received::{Content, File, Portion, ReceivedLetter, Withheld, received, title};
+pub use received::{Content, File, Portion, ReceivedLetter, Unable, Withheld, received, title};
 pub use refusal::{Part, Refusal, Refused, refusal};
 pub use report::{Attempt, Report, ReportJob, report};
 

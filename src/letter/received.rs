@@ -50,8 +50,23 @@ pub enum Withheld {
     Chosen,
     /// The relay takes no mail of that size, octets.
     TooLarge(u64),
+    /// As pictures they are too many for one mail.
+    TooMany,
     /// The recipient was taken off the number while it came.
     NotSet,
+    /// They can't be written, now or later.
+    Unable(Unable),
+}
+
+/// Why pages can't be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unable {
+    /// What was kept of them can't be read.
+    Pages,
+    /// The recipient's password can't be read.
+    Password,
+    /// They can't be made files of the recipient's form.
+    Form,
 }
 
 /// The part of a fax that one of several mails brings.
@@ -157,45 +172,9 @@ fn brings(letter: &ReceivedLetter) -> Vec<String> {
             said.push(attached);
         }
         Content::Notice { why, until_ms } => {
-            let size = |octets: u64| octets / 1_000_000;
-            said.push(match (why, language) {
-                (Withheld::Chosen, _) => words::ONLY_NOTICE.to(language).to_owned(),
-                (Withheld::NotSet, Language::En) => {
-                    "Its pages are not attached: your address was taken off the number while it came.".to_owned()
-                }
-                (Withheld::NotSet, Language::Fr) => {
-                    "Ses pages ne sont pas jointes\u{a0}: votre adresse a été retirée du numéro pendant sa réception."
-                        .to_owned()
-                }
-                (Withheld::TooLarge(octets), Language::En) if size(*octets) > 0 => format!(
-                    "Its pages are not attached: they are too large for the mail server, which takes {} MB.",
-                    size(*octets)
-                ),
-                (Withheld::TooLarge(octets), Language::En) => format!(
-                    "Its pages are not attached: they are too large for the mail server, which takes {} kB.",
-                    octets / 1000
-                ),
-                (Withheld::TooLarge(octets), Language::Fr) if size(*octets) > 0 => format!(
-                    "Ses pages ne sont pas jointes\u{a0}: elles sont trop volumineuses pour le serveur de messagerie, \
-                     qui accepte {}\u{a0}Mo.",
-                    size(*octets)
-                ),
-                (Withheld::TooLarge(octets), Language::Fr) => format!(
-                    "Ses pages ne sont pas jointes\u{a0}: elles sont trop volumineuses pour le serveur de messagerie, \
-                     qui accepte {}\u{a0}ko.",
-                    octets / 1000
-                ),
-            });
             let until = local::time(*until_ms, &letter.time_zone, language);
-            said.push(match language {
-                Language::En => format!(
-                    "They are kept until {until}. Your administrator can have them sent to you, by the id below."
-                ),
-                Language::Fr => format!(
-                    "Elles sont conservées jusqu'au {until}. Votre administrateur peut vous les faire envoyer, avec \
-                     l'identifiant ci-dessous."
-                ),
-            });
+            said.push(withheld(*why, language));
+            said.push(to_be_had(*why, &until, language));
         }
     }
     if let Some(Portion {
@@ -224,6 +203,70 @@ fn brings(letter: &ReceivedLetter) -> Vec<String> {
     }
     said.extend(turned(letter));
     said
+}
+
+/// Why the pages are not here.
+fn withheld(why: Withheld, language: Language) -> String {
+    let size = |octets: u64| octets / 1_000_000;
+    match (why, language) {
+        (Withheld::Chosen, _) => words::ONLY_NOTICE.to(language).to_owned(),
+        (Withheld::TooMany, _) => words::TOO_MANY.to(language).to_owned(),
+        (Withheld::NotSet, _) => words::NOT_SET.to(language).to_owned(),
+        (Withheld::Unable(Unable::Pages), _) => words::LOST_PAGES.to(language).to_owned(),
+        (Withheld::Unable(Unable::Password), _) => words::LOST_PASSWORD.to(language).to_owned(),
+        (Withheld::Unable(Unable::Form), _) => words::NO_FILES.to(language).to_owned(),
+        (Withheld::TooLarge(octets), Language::En) if size(octets) > 0 => format!(
+            "Its pages are not attached: they are too large for the mail server, which takes {} MB.",
+            size(octets)
+        ),
+        (Withheld::TooLarge(octets), Language::En) => format!(
+            "Its pages are not attached: they are too large for the mail server, which takes {} kB.",
+            octets / 1000
+        ),
+        (Withheld::TooLarge(octets), Language::Fr) if size(octets) > 0 => format!(
+            "Ses pages ne sont pas jointes\u{a0}: elles sont trop volumineuses pour le serveur de messagerie, qui \
+             accepte {}\u{a0}Mo.",
+            size(octets)
+        ),
+        (Withheld::TooLarge(octets), Language::Fr) => format!(
+            "Ses pages ne sont pas jointes\u{a0}: elles sont trop volumineuses pour le serveur de messagerie, qui \
+             accepte {}\u{a0}ko.",
+            octets / 1000
+        ),
+    }
+}
+
+/// How the pages can be had, as far as they can.
+fn to_be_had(why: Withheld, until: &str, language: Language) -> String {
+    match (why, language) {
+        // `deliver` refuses an address that the number does not have.
+        (Withheld::NotSet, _) => words::ASK_FOR_NUMBER.to(language).to_owned(),
+        (Withheld::Unable(Unable::Pages), _) => words::ASK_SENDER.to(language).to_owned(),
+        (Withheld::Unable(Unable::Password), Language::En) => format!(
+            "They are kept until {until}. Your administrator can set a new password for your address and then have them \
+             sent to you, by the id below."
+        ),
+        (Withheld::Unable(Unable::Password), Language::Fr) => format!(
+            "Elles sont conservées jusqu'au {until}. Votre administrateur peut fixer un nouveau mot de passe pour votre \
+             adresse, puis vous les faire envoyer, avec l'identifiant ci-dessous."
+        ),
+        (Withheld::Unable(Unable::Form), Language::En) => format!(
+            "They are kept until {until}. Your administrator can have them sent to you in another form, by the id below."
+        ),
+        (Withheld::Unable(Unable::Form), Language::Fr) => format!(
+            "Elles sont conservées jusqu'au {until}. Votre administrateur peut vous les faire envoyer sous une autre \
+             forme, avec l'identifiant ci-dessous."
+        ),
+        (_, Language::En) => {
+            format!(
+                "They are kept until {until}. Your administrator can have them sent to you, by the id below."
+            )
+        }
+        (_, Language::Fr) => format!(
+            "Elles sont conservées jusqu'au {until}. Votre administrateur peut vous les faire envoyer, avec \
+             l'identifiant ci-dessous."
+        ),
+    }
 }
 
 /// Which pages were turned.
@@ -267,7 +310,14 @@ pub fn received(letter: &ReceivedLetter) -> Result<Vec<u8>, LetterError> {
         }
     }
     let mut facts = Block::new(subject.clone());
-    facts.tone = Some(if letter.incomplete {
+    let unable = matches!(
+        letter.content,
+        Content::Notice {
+            why: Withheld::Unable(_),
+            ..
+        }
+    );
+    facts.tone = Some(if letter.incomplete || unable {
         Tone::Doubtful
     } else {
         Tone::Good

@@ -313,6 +313,25 @@ fn received_faxes_in_each_form_and_both_languages() {
                 vec![],
             ),
             ("removed", notice(Withheld::NotSet), None, vec![]),
+            ("too-many", notice(Withheld::TooMany), None, vec![]),
+            (
+                "lost",
+                notice(Withheld::Unable(Unable::Pages)),
+                None,
+                vec![],
+            ),
+            (
+                "lost-password",
+                notice(Withheld::Unable(Unable::Password)),
+                None,
+                vec![],
+            ),
+            (
+                "no-files",
+                notice(Withheld::Unable(Unable::Form)),
+                None,
+                vec![],
+            ),
             ("part", pdf(false, false), Some(part.clone()), vec![]),
             ("part-again", pdf(false, false), Some(one.clone()), vec![]),
         ];

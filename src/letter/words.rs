@@ -83,6 +83,37 @@ pub(super) const ONLY_NOTICE: Say = say(
     "Its pages are not attached: for your address, faxes are only announced.",
     "Ses pages ne sont pas jointes\u{a0}: pour votre adresse, les fax sont seulement annoncés.",
 );
+pub(super) const TOO_MANY: Say = say(
+    "Its pages are not attached: as pictures they are too many for one message.",
+    "Ses pages ne sont pas jointes\u{a0}: sous forme d'images, elles sont trop nombreuses pour un seul message.",
+);
+pub(super) const NOT_SET: Say = say(
+    "Its pages are not attached: your address was taken off the number while it came.",
+    "Ses pages ne sont pas jointes\u{a0}: votre adresse a été retirée du numéro pendant sa réception.",
+);
+pub(super) const ASK_FOR_NUMBER: Say = say(
+    "Faxes of this number are not sent to your address any more. If you should have them, ask your administrator.",
+    "Les fax de ce numéro ne sont plus envoyés à votre adresse. Si vous devez les recevoir, adressez-vous à votre \
+     administrateur.",
+);
+pub(super) const LOST_PAGES: Say = say(
+    "Its pages are not attached: what was stored of them can't be read any more.",
+    "Ses pages ne sont pas jointes\u{a0}: ce qui en a été conservé ne peut plus être lu.",
+);
+pub(super) const ASK_SENDER: Say = say(
+    "Please ask the sender to send the fax again, and tell your administrator the id below: the gateway's log has the \
+     reason.",
+    "Veuillez demander à l'expéditeur d'envoyer le fax à nouveau, et indiquez l'identifiant ci-dessous à votre \
+     administrateur\u{a0}: le journal de la passerelle donne la raison.",
+);
+pub(super) const LOST_PASSWORD: Say = say(
+    "Its pages are not attached: the password that closes them for you can't be read any more.",
+    "Ses pages ne sont pas jointes\u{a0}: le mot de passe qui les protège pour vous ne peut plus être lu.",
+);
+pub(super) const NO_FILES: Say = say(
+    "Its pages are not attached: they could not be made files of the form that is set for your address.",
+    "Ses pages ne sont pas jointes\u{a0}: elles n'ont pas pu être converties dans la forme choisie pour votre adresse.",
+);
 pub(super) const INCOMPLETE: Say = say(
     "This fax is incomplete: the call ended before the sender had sent all pages. The attached \
      pages are all that were confirmed to the sender.",

@@ -1,11 +1,11 @@
 //! Mail out: what we owe to mailboxes, until the next MTA has taken it.
 //!
 //! The outbox holds one row for each mail: `compose` (promised, not yet written), `ready`, `sending`,
-//! `sent`, `failed`, `dropped`. A row is made in the transaction that owes it ([`enqueue`]), gets its bytes
+//! `sent`, `failed`, `dropped`, `replaced`. A row is made in the transaction that owes it ([`enqueue`]), gets its bytes
 //! with [`ready`], and [`Relay`] hands it to the next MTA, one recipient a transaction. A repeat after
 //! a crash or a lost answer has the same Message-ID. A mail that is refused or given
 //! up stays in custody and in [`status`] for as long as `retention.toml` says; then its content is ended and
-//! counted as `dropped`: nothing is lost in silence. A mail that is too large for the relay goes back to
+//! counted as `dropped`: nothing is lost in silence. One that was sent anew is `replaced` ([`set_aside`]). A mail that is too large for the relay goes back to
 //! `compose` where its writer can make it smaller, and has the size that it may have with it.
 
 mod outbox;
@@ -16,8 +16,8 @@ mod wire;
 
 pub use outbox::{
     Draft, NewMail, OutboxStatus, Part, divide, drop_unwritten, enqueue, enqueue_divisible,
-    enqueue_written, has_unwritten, put_off_draft, ready, rest_draft, rouse_drafts, status,
-    take_up_drafts, to_compose,
+    enqueue_written, has_unwritten, put_off_draft, ready, rest_draft, rouse_drafts, set_aside,
+    status, take_up_drafts, to_compose,
 };
 pub use sender::{Relay, Setup};
 pub use session::submit;

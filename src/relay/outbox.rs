@@ -324,6 +324,43 @@ pub async fn ready(tx: &mut Tx, mail_id: &str, custody_id: &str) -> Result<bool,
     Ok(done.rows_affected() == 1)
 }
 
+/// Sets the mails about something aside that failed, but whose recipient was sent a later one about it, with all its
+/// parts: they count as failed no more, and their content is done. How many there were.
+///
+/// # Errors
+/// What the database says.
+pub async fn set_aside(
+    tx: &mut Tx,
+    custody: &Custody,
+    tenant_id: &str,
+    about: &str,
+) -> Result<usize, StoreError> {
+    // Parts have the time of the mail that they were.
+    let rows = sqlx::query(
+        "UPDATE outbox SET state = 'replaced'
+         WHERE tenant_id = $1 AND about = $2 AND state IN ('failed', 'dropped') AND EXISTS (
+             SELECT 1 FROM outbox AS later
+             WHERE later.tenant_id = outbox.tenant_id AND later.about = outbox.about
+               AND later.recipient = outbox.recipient AND later.created_at > outbox.created_at
+               AND later.state = 'sent' AND NOT EXISTS (
+                   SELECT 1 FROM outbox AS part
+                   WHERE part.tenant_id = later.tenant_id AND part.about = later.about
+                     AND part.recipient = later.recipient AND part.created_at = later.created_at
+                     AND part.state <> 'sent'))
+         RETURNING custody_id",
+    )
+    .bind(tenant_id)
+    .bind(about)
+    .fetch_all(tx.conn())
+    .await?;
+    for row in &rows {
+        if let Some(custody_id) = row.try_get::<Option<String>, _>("custody_id")? {
+            custody.done(tx, tenant_id, &custody_id).await?;
+        }
+    }
+    Ok(rows.len())
+}
+
 /// How the outbox stands.
 ///
 /// # Errors
@@ -334,12 +371,12 @@ pub async fn status(store: &Store) -> Result<OutboxStatus, StoreError> {
                 CAST(COALESCE(SUM(CASE WHEN state = 'failed' THEN 1 ELSE 0 END), 0) AS BIGINT) AS failed,
                 CAST(COALESCE(SUM(CASE WHEN state = 'dropped' THEN 1 ELSE 0 END), 0) AS BIGINT) AS dropped,
                 CAST(MIN(CASE WHEN state IN ('failed', 'dropped') THEN NULL ELSE created_at END) AS BIGINT) AS oldest
-         FROM outbox WHERE state <> 'sent'",
+         FROM outbox WHERE state NOT IN ('sent', 'replaced')",
     )
     .fetch_one(store.reader())
     .await?;
     let last_error: Option<String> = sqlx::query_scalar(
-        "SELECT last_answer FROM outbox WHERE state NOT IN ('sent', 'dropped') AND last_answer IS NOT NULL
+        "SELECT last_answer FROM outbox WHERE state NOT IN ('sent', 'dropped', 'replaced') AND last_answer IS NOT NULL
          ORDER BY run_at DESC, mail_id DESC LIMIT 1",
     )
     .fetch_optional(store.reader())
@@ -569,10 +606,10 @@ async fn is_any(
     Ok(one.is_some())
 }
 
-/// Forgets mails that were due before `before` and sent, or dropped before it, at most `limit`: their content
+/// Forgets mails that were due before `before` and sent or replaced, or dropped before it, at most `limit`: their content
 /// is gone already, and who owed them has settled. How many there were.
 pub(super) async fn forget(store: &Store, before: Millis, limit: i64) -> Result<usize, StoreError> {
-    const OVER: &str = "state IN ('sent', 'dropped') AND run_at <= $1";
+    const OVER: &str = "state IN ('sent', 'dropped', 'replaced') AND run_at <= $1";
     if !is_any(store, OVER, before).await? {
         return Ok(0);
     }

@@ -169,6 +169,13 @@ impl StatusPage {
             "No trunk is on: faxes wait. Add one with faxpost admin add trunk …"
         } else if let Some(down) = self.down() {
             down
+        } else if self
+            .status
+            .inbox
+            .iter()
+            .any(|row| row.state == "unreadable")
+        {
+            "A received fax could not be written as a mail: its recipient was told, the log says why."
         } else if self.status.outbox.failed > 0 {
             "Some of our mail was refused by the relay: see below."
         } else if self.status.outbox.dropped > 0 {
