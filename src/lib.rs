@@ -5,7 +5,7 @@
 //! `tests/rooms.rs` holds.
 //!
 //! A mail becomes a fax: [`front`] takes the mail, [`sender`] and [`dial`] say who sent it and where
-//! to, [`submission`] commits it before the answer, [`documents`] takes it apart, [`queue`] renders it
+//! to, [`options`] what is asked of its fax, [`submission`] commits it before the answer, [`documents`] takes it apart, [`queue`] renders it
 //! in a [`worker`] and places the call through [`mod@line`], [`ledger`] settles, [`letter`] writes the report and [`relay`] mails it.
 //! A fax becomes a mail: [`mod@line`] answers, [`inbox`] keeps each page before it is confirmed and mails
 //! the whole, its words read by [`recognition`]. `docs/flow.md` walks both, function by function.
@@ -39,6 +39,8 @@ pub mod recognition;
 
 pub mod conversion;
 pub mod documents;
+
+pub mod options;
 
 pub mod dial;
 pub mod sender;

@@ -22,6 +22,7 @@
 //! MAIL has text                the last one kept must hold this
 //! MAIL lacks text              or must not
 //! SUBJECT text                 the subject of that one, and
+//! ASKS {"cover":"none"}        what is asked of its first fax, as it is kept; nothing: "-"
 //! GIVEN address                its first recipient as kept
 //! NOTES <a@b> <>               what was kept for postmaster, and from whom
 //! NOTE lacks text              the last of it must not hold this
@@ -50,7 +51,7 @@ use faxpost::{
         smtp::{Door, Limits, Role},
     },
     language::Told,
-    people::Verifier,
+    people::{Codes, Terms, Verifier},
     sender::{Directory, DirectoryDown, Dns, Person, Prover, Secret, SenderRules},
     trouble::Trouble,
 };
@@ -145,6 +146,20 @@ impl House for Town {
             en: "your profile does not allow it".to_owned(),
             fr: "votre profil ne le permet pas".to_owned(),
         }))
+    }
+
+    async fn terms(&self, _: &str, user: &str) -> Result<Terms, DirectoryDown> {
+        Ok(Terms {
+            time_zone: "Europe/Paris".into(),
+            codes: match user {
+                "bob" => Codes::Of(vec!["47##".into()]),
+                _ => Codes::Free,
+            },
+        })
+    }
+
+    async fn callers(&self, _: &str, _: &str) -> Result<Vec<String>, DirectoryDown> {
+        Ok(vec!["+33199001122".into()])
     }
 
     async fn login(&self, login: &str, password: &str) -> Result<Option<Person>, DirectoryDown> {
@@ -622,6 +637,15 @@ impl Run {
                 let words = kept.last().ok_or("no mail was kept")?.sender.proof_words();
                 if words != rest {
                     return Err(format!("it is {words:?}"));
+                }
+            }
+            "ASKS" => {
+                let kept = self.town.kept.lock().unwrap();
+                let mail = kept.last().ok_or("no mail was kept")?;
+                let asked = mail.recipients[0].options.to_column();
+                let found = asked.as_deref().unwrap_or("-");
+                if found != rest {
+                    return Err(format!("it is {found}"));
                 }
             }
             "SUBJECT" | "GIVEN" => {

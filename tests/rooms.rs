@@ -20,6 +20,7 @@ const FLOORS: &[&[&str]] = &[
     &["recognition"],
     &["conversion"],
     &["documents"],
+    &["options"],
     &["sender", "dial"],
     &["tokens"],
     &["vault"],

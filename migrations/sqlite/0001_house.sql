@@ -37,6 +37,7 @@ CREATE TABLE profile (
     body        TEXT,                     -- the mail's text: 'cover', 'page', 'ignore'; NULL inherits
     priority    BIGINT,                   -- 0 first, 9 last; NULL inherits, as all below
     unreadable  TEXT,                     -- 'stop', 'leave-out': an attachment that can't be drawn
+    codes       TEXT,                     -- billing codes: 'any', 'needed', or those that there are with spaces between
     ocr         TEXT,                     -- 'off', or languages as 'eng+fra' in which received pages are read
     max_calls   BIGINT,                   -- calls that one fax may cost
     max_tries   BIGINT,                   -- of these, with page data
@@ -201,6 +202,7 @@ CREATE TABLE submission (
     report_to   TEXT NOT NULL,            -- the mapped user's address
     envid       TEXT,                     -- DSN ENVID (RFC 3461 §4.4)
     ret         TEXT,                     -- DSN RET
+    options     TEXT,                     -- JSON, what it asks of its faxes as a whole; NULL: nothing
     accepted_at BIGINT NOT NULL,
     closed_at   BIGINT                    -- all jobs final: its report is in the outbox
 );
@@ -227,6 +229,11 @@ CREATE TABLE job (
     recipient   TEXT NOT NULL,            -- the envelope recipient as it was given
     notify      TEXT,                     -- DSN NOTIFY
     orcpt       TEXT,                     -- DSN ORCPT
+    options     TEXT,                     -- JSON, what is asked of it, wherever it was written; NULL: nothing
+    send_at     BIGINT,                   -- of these: not called before
+    not_after   BIGINT,                   -- not called after
+    code        TEXT,                     -- whom it is billed to
+    caller      TEXT,                     -- the number that calls, E.164; NULL: the sender's own
     state       TEXT NOT NULL,            -- see queue/state.rs: the one table of states
     state_since BIGINT NOT NULL,
     deadline    BIGINT NOT NULL,          -- when the watchdog acts on this state

@@ -231,6 +231,7 @@ fn inherited(sending: &Sending, key: &str) -> String {
         "quiet" => return "never  (built in)".to_owned(),
         "allow" => return "all  (built in)".to_owned(),
         "deny" => return "none  (built in)".to_owned(),
+        "code" => return "any  (built in)".to_owned(),
         "ocr" => return "off  (built in)".to_owned(),
         "landscape" => match sending.landscape {
             Landscape::Turn => "turn".to_owned(),

@@ -157,7 +157,7 @@ fn elements(local_part: &str) -> Result<(String, Option<&str>), NotANumber> {
     Ok((telephone.to_owned(), sub_address))
 }
 
-fn sub_address(text: &str) -> Result<SubAddress, NotANumber> {
+pub(super) fn sub_address(text: &str) -> Result<SubAddress, NotANumber> {
     // RFC 3192 §2 has digits; T.30 Table 3 for SUB # and * as well.
     let sound = |octet: u8| octet.is_ascii_digit() || matches!(octet, b'#' | b'*');
     match text.len() {

@@ -68,6 +68,12 @@ impl fmt::Display for Address {
 pub struct SubAddress(String);
 
 impl SubAddress {
+    /// A sub-address that was stored, or read elsewhere: its form is checked.
+    #[must_use]
+    pub fn from_record(text: &str) -> Option<Self> {
+        grammar::sub_address(text).ok()
+    }
+
     /// Its characters.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -44,6 +44,8 @@ pub(super) struct Sorter<'a> {
     pub words: Vec<Words>,
     pub left_out: Vec<LeftOut>,
     pub depth: usize,
+    /// Files and mails within the mail are passed over.
+    pub words_alone: bool,
     files: usize,
     parts: usize,
     unpacked: u64,
@@ -57,9 +59,18 @@ impl<'a> Sorter<'a> {
             words: Vec::new(),
             left_out: Vec::new(),
             depth: 0,
+            words_alone: false,
             files: 0,
             parts: 0,
             unpacked: 0,
+        }
+    }
+
+    /// Looks at the mail's own text alone.
+    pub fn of_words(options: &'a Options) -> Self {
+        Self {
+            words_alone: true,
+            ..Self::new(options)
         }
     }
 
@@ -80,6 +91,9 @@ impl<'a> Sorter<'a> {
     }
 
     pub fn file(&mut self, file: File<'_>) {
+        if self.words_alone {
+            return;
+        }
         self.files += 1;
         if self.files > MOST_FILES {
             // Once is enough of it.

@@ -16,12 +16,16 @@ mod tnef;
 mod words;
 
 use faxpost_paper::{Enclosed, ZipFault};
+use mail_parser::Message;
 use serde::{Deserialize, Serialize};
 
 pub use kinds::Conversion;
 pub use password::{Password, password};
 
-use crate::language::Language;
+use crate::{
+    language::Language,
+    options::{self, Fault, Place, Wishes},
+};
 
 /// What the sender and this gateway say of a mail's documents.
 #[derive(Clone, Debug, Default)]
@@ -194,6 +198,19 @@ impl std::fmt::Debug for Document {
 #[must_use]
 pub fn read(message: &[u8], options: &Options) -> Option<Contents> {
     parts::read(message, options)
+}
+
+/// What the mail's own text asks of its fax, in the lines that it begins with. The plain form counts where both have
+/// such lines.
+///
+/// # Errors
+/// [`Fault`].
+pub fn wishes(mail: &Message<'_>) -> Result<Wishes, Fault> {
+    let words = parts::own_words(mail);
+    let in_plain = words.plain.as_deref().map(|text| options::of_text(text).0);
+    let in_html = || words.html.as_deref().map(|html| options::of_html(html).0);
+    let lists = in_plain.filter(|lists| !lists.is_empty()).or_else(in_html);
+    options::of_list(&lists.unwrap_or_default().join(","), Place::Body)
 }
 
 /// For the fuzz targets: the reader of `winmail.dat`.

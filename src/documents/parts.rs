@@ -20,6 +20,8 @@ pub(super) fn read(message: &[u8], options: &Options) -> Option<Contents> {
     let mail = MessageParser::default().parse(message)?;
     let mut sorter = Sorter::new(options);
     part(&mut sorter, &mail, 0, Within::default());
+    let own = words::together(std::mem::take(&mut sorter.words));
+    sorter.words.push(words::without_options(own));
     let mut documents = settled(&mut sorter, None);
     if let Some(first) = documents.first_mut()
         && first.name.is_empty()
@@ -27,12 +29,26 @@ pub(super) fn read(message: &[u8], options: &Options) -> Option<Contents> {
         first.own_text = true;
     }
     Some(Contents {
-        subject: mail.subject().unwrap_or_default().trim().to_owned(),
+        subject: subject(&mail),
         named: named(&mail),
         documents,
         left_out: sorter.left_out,
         ..Contents::default()
     })
+}
+
+/// The subject without what was for us.
+fn subject(mail: &Message<'_>) -> String {
+    let subject = mail.subject().unwrap_or_default().trim();
+    crate::options::of_subject(subject).map_or_else(|_| subject.to_owned(), |found| found.left)
+}
+
+/// The text that the sender wrote, in the forms that it comes in. Nothing else of the mail is looked at.
+pub(super) fn own_words(mail: &Message<'_>) -> Words {
+    let options = Options::default();
+    let mut sorter = Sorter::of_words(&options);
+    part(&mut sorter, mail, 0, Within::default());
+    words::together(sorter.words)
 }
 
 /// Names that are looked at: a mail goes to fewer numbers.
@@ -82,6 +98,7 @@ fn part(sorter: &mut Sorter<'_>, mail: &Message<'_>, id: u32, within: Within) {
                 .collect();
             multipart(sorter, mail, part, &children, inner);
         }
+        PartType::Message(_) if sorter.words_alone => {}
         PartType::Message(message) => match sorter.depth >= DEEPEST_MAIL {
             true => sorter.leave_out(&name_of(part, id), Reason::TooDeep),
             false => {

@@ -2,6 +2,8 @@
 
 use mail_parser::MessageParser;
 
+use crate::options;
+
 /// The header line of a mail that gives it.
 const HEADER: &str = "X-Fax-Document-Password";
 
@@ -27,6 +29,21 @@ impl std::fmt::Debug for Password {
 /// The password that a mail gives.
 #[must_use]
 pub fn password(message: &[u8]) -> Option<Password> {
+    in_header(message).or_else(|| in_words(message))
+}
+
+/// In the subject's brackets, or the lines that the text begins with.
+fn in_words(message: &[u8]) -> Option<Password> {
+    let mail = MessageParser::default().parse(message)?;
+    let subject = options::of_subject(mail.subject().unwrap_or_default());
+    let in_subject = subject
+        .ok()
+        .and_then(|found| found.wishes.document_password);
+    let in_text = || super::wishes(&mail).ok()?.document_password;
+    Some(Password(in_subject.or_else(in_text)?.0))
+}
+
+fn in_header(message: &[u8]) -> Option<Password> {
     // A parser that is told so decodes the RFC 2047 words of a line that no standard knows, and then of no other.
     let mail = MessageParser::new()
         .header_text(HEADER)

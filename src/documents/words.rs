@@ -7,6 +7,8 @@
 
 use faxpost_paper::Enclosed;
 
+use crate::options;
+
 /// The text of a mail, or of a part of it, in the forms that it comes in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Words {
@@ -50,6 +52,15 @@ pub(super) fn together(all: Vec<Words>) -> Words {
                     .join("\n\n")
             })
             .filter(|text| !text.is_empty()),
+    }
+}
+
+/// The text without the option lines that it begins with.
+pub(super) fn without_options(words: Words) -> Words {
+    let plain = words.plain.map(|text| options::of_text(&text).1);
+    Words {
+        plain: plain.filter(|text| !text.trim().is_empty()),
+        html: words.html.map(|html| options::of_html(&html).1),
     }
 }
 

@@ -6,7 +6,8 @@ use crate::{
     dial::{Destination, SubAddress},
     language::Told,
     letter::Refused,
-    people::Verifier,
+    options::{Options, Wishes},
+    people::{Terms, Verifier},
     sender::{Directory, DirectoryDown, Person, VerifiedSender},
     trouble::Trouble,
 };
@@ -31,6 +32,26 @@ pub trait House: Directory {
         _number: &Destination,
     ) -> Result<Option<Told>, DirectoryDown> {
         Ok(None)
+    }
+
+    /// What holds for the options of a user's mail.
+    ///
+    /// # Errors
+    /// [`DirectoryDown`].
+    async fn terms(&self, _tenant_id: &str, _user_id: &str) -> Result<Terms, DirectoryDown> {
+        Ok(Terms::default())
+    }
+
+    /// The numbers that a user may call from, E.164.
+    ///
+    /// # Errors
+    /// [`DirectoryDown`].
+    async fn callers(
+        &self,
+        _tenant_id: &str,
+        _user_id: &str,
+    ) -> Result<Vec<String>, DirectoryDown> {
+        Ok(Vec::new())
     }
 
     /// The user whose address is `login` and whose mail password is `password`.
@@ -104,8 +125,10 @@ pub struct Mail {
     pub refused: Vec<Refused>,
     /// The mail's own Message-ID, without brackets.
     pub message_id: Option<String>,
-    /// The subject, decoded; empty without one.
+    /// The subject, decoded, without options; empty without one.
     pub subject: String,
+    /// What it asks of its faxes as a whole.
+    pub options: Options,
     /// It gives a password for the far machines.
     pub password: bool,
     /// The message as it came, below our Received line.
@@ -121,6 +144,10 @@ pub struct FaxRecipient {
     pub sub_address: Option<SubAddress>,
     /// The address in RCPT, as it was given.
     pub address: String,
+    /// What the address asks.
+    pub wishes: Wishes,
+    /// What is asked of this fax, wherever it is written; known when the mail is kept.
+    pub options: Options,
     /// DSN NOTIFY as on the wire: `SUCCESS,FAILURE` (RFC 3461 §4.1).
     pub notify: Option<String>,
     /// DSN ORCPT, decoded: `rfc822;bob@example.com` (RFC 3461 §4.2).

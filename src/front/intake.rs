@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::{
-    Answer,
+    Answer, asked,
     house::{FaxRecipient, House, Kept, Mail, NotTaken, PostmasterMail},
     message,
     reading::{Read, Scrub, apart, examined},
@@ -16,6 +16,7 @@ use crate::{
     dial::{self, DialPlan},
     language::Told,
     letter::{Part, Refused},
+    options::{self, Wishes},
     people::Verifier,
     sender::{Claim, DirectoryDown, Peer, Person, Prover, Refusal, Secret, Shown, secret},
     trouble::Trouble,
@@ -57,7 +58,7 @@ pub struct Envelope {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recipient {
     /// A fax number.
-    Number(Numbered),
+    Number(Box<Numbered>),
     /// Who runs this.
     Postmaster,
 }
@@ -73,6 +74,8 @@ pub struct Numbered {
     pub given: String,
     /// The secret that was in it.
     pub secret: Option<Secret>,
+    /// The options that were in it.
+    pub wishes: Wishes,
 }
 
 impl Intake {
@@ -189,17 +192,25 @@ impl Intake {
         if secret.is_some() && envelope.secrets.len() >= SECRETS {
             return Err(too_many_secrets());
         }
-        let number = self.number(local_part)?;
+        let (plain, wishes) = options::of_address(local_part).map_err(unfit_address)?;
+        let number = self.number(&plain)?;
+        let before = envelope.recipients.iter().find(|before| {
+            (&before.destination, &before.sub_address) == (&number.destination, &number.sub_address)
+        });
+        if before.is_some_and(|before| before.wishes != wishes) {
+            return Err(asked_otherwise(&number));
+        }
         if let Some(person) = claim.person() {
             let allowed = self.allowed(person, &number.destination).await;
             allowed.map_err(|denied| denied.answer)?;
         }
-        Ok(Recipient::Number(Numbered {
+        Ok(Recipient::Number(Box::new(Numbered {
             address: number,
             tenant,
             given: given.clone(),
             secret,
-        }))
+            wishes,
+        })))
     }
 
     fn number(&self, local_part: &str) -> Result<dial::Address, Answer> {
@@ -314,28 +325,34 @@ impl Intake {
     /// The numbers that no address in To or Cc is. Both are read by the dial plan, so that a number may be written
     /// in one way there and in another in the envelope; the domain must be the same.
     fn unnamed(&self, recipients: &[FaxRecipient], to: &[String]) -> Vec<String> {
-        let named: Vec<(dial::Address, String)> = to
+        let named: Vec<(dial::Address, Wishes, String)> = to
             .iter()
             .filter_map(|address| {
                 let (address, _) = secret::of_address(address).ok()?;
                 let (local_part, domain) = parts(&address);
                 // RFC 5322 §3.4.1: a number with spaces or brackets stands in quotes there.
                 let local_part = local_part.trim_matches('"').replace('\\', "");
-                let number = dial::parse_address(&local_part, &self.plan).ok()?;
-                Some((number, domain?))
+                let (plain, wishes) = options::of_address(&local_part).ok()?;
+                let number = dial::parse_address(&plain, &self.plan).ok()?;
+                Some((number, wishes, domain?))
             })
             .collect();
         let is_named = |recipient: &&FaxRecipient| {
             let (_, domain) = parts(&recipient.address);
-            named.iter().any(|(number, at)| {
+            named.iter().any(|(number, wishes, at)| {
                 number.destination == recipient.destination
                     && number.sub_address == recipient.sub_address
+                    // Who proves the line proves what it asks, and nothing more.
+                    && *wishes == recipient.wishes
                     && domain.as_ref() == Some(at)
             })
         };
         let unnamed = recipients.iter().filter(|recipient| !is_named(recipient));
         unnamed
-            .map(|recipient| recipient.destination.to_string())
+            .map(|recipient| match recipient.wishes.is_empty() {
+                true => recipient.destination.to_string(),
+                false => format!("{} with what it asks", recipient.address),
+            })
             .collect()
     }
 
@@ -385,6 +402,9 @@ impl Intake {
         if said.iter().all(Result::is_err) {
             return Ok(refusals(said));
         }
+        let wishes = read
+            .wishes
+            .map_err(|fault| unfit(message::Unfit::Options(fault)))?;
         let mut refused = Vec::new();
         let mut recipients = Vec::new();
         for (recipient, said) in std::iter::zip(envelope.recipients, &said) {
@@ -398,6 +418,14 @@ impl Intake {
                 Err(_) => {}
             }
         }
+        let options = asked::settle(
+            &*self.house,
+            &self.plan,
+            sender.user(),
+            wishes,
+            &mut recipients,
+        )
+        .await?;
         // Nothing that is kept has them: not the message, its subject or its recipients.
         let (message, scrub) = (Arc::unwrap_or_clone(read.message), read.scrub);
         let message = apart(message, move |message| scrub.of(message)).await?;
@@ -410,6 +438,7 @@ impl Intake {
             refused,
             message_id: heading.message_id,
             subject: read.subject,
+            options,
             password: heading.password,
             message,
         });
@@ -485,6 +514,16 @@ fn too_many_secrets() -> Answer {
     Answer::new(550, "5.7.1", words)
 }
 
+fn unfit_address(fault: options::Fault) -> Answer {
+    Answer::new(550, "5.1.3", fault.to_string())
+}
+
+fn asked_otherwise(number: &dial::Address) -> Answer {
+    let words =
+        format!("{number} is a recipient already, with other options: it is faxed once a mail");
+    Answer::new(550, "5.1.3", words)
+}
+
 fn unsound_secret() -> Answer {
     let words = "the [secret …] in the subject is not as it was given: 26 letters and digits from 2 to 7, in brackets behind \
                  the word and a space; put it right, or take it out";
@@ -529,6 +568,6 @@ fn not_taken(error: NotTaken) -> Answer {
     }
 }
 
-fn later(what: &dyn std::fmt::Display) -> Answer {
+pub(super) fn later(what: &dyn std::fmt::Display) -> Answer {
     Answer::new(451, "4.3.0", format!("{what}: try again in a few minutes"))
 }

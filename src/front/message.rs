@@ -8,6 +8,8 @@ use memchr::{memchr, memchr_iter, memmem};
 
 use crate::{
     dial::{NotAPassword, password_of},
+    documents,
+    options::{self, Fault, Wishes},
     sender::FromLine,
 };
 
@@ -41,6 +43,10 @@ pub struct Heading {
     pub subject: String,
     /// It gives a password for the far machines.
     pub password: bool,
+    /// What its X-Fax- lines ask.
+    pub in_header: Wishes,
+    /// What the lines ask that its text begins with.
+    pub in_text: Wishes,
 }
 
 /// Why a message can't be taken.
@@ -83,6 +89,9 @@ pub enum Unfit {
     /// The password for the far machines can't be used.
     #[error(transparent)]
     Password(#[from] NotAPassword),
+    /// What it asks of its fax can't be done.
+    #[error(transparent)]
+    Options(#[from] Fault),
 }
 
 /// Reads a message.
@@ -129,6 +138,8 @@ pub fn read(message: &[u8]) -> Result<Heading, Unfit> {
         .iter()
         .filter(|header| matches!(header.name, HeaderName::To | HeaderName::Cc));
     Ok(Heading {
+        in_header: options::of_headers(headers, message)?,
+        in_text: documents::wishes(&parsed)?,
         password,
         from: headers
             .iter()

@@ -4,6 +4,7 @@
 //! [`House`] behind them keeps what was accepted: [`Rooms`], or a test's.
 
 mod answer;
+mod asked;
 mod house;
 mod intake;
 mod message;

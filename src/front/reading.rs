@@ -5,7 +5,10 @@ use std::sync::Arc;
 use mail_parser::MessageParser;
 
 use super::{Answer, message};
-use crate::sender::{Secret, secret};
+use crate::{
+    options::{self, Fault, Wishes},
+    sender::{Secret, secret},
+};
 
 /// Messages above this many octets are read on a thread of their own, so that no session waits.
 const READ_APART: usize = 1 << 20;
@@ -14,8 +17,11 @@ const READ_APART: usize = 1 << 20;
 pub(super) struct Read {
     pub message: Arc<Vec<u8>>,
     pub heading: Result<message::Heading, message::Unfit>,
-    /// Without secrets.
+    /// Without secrets and options.
     pub subject: String,
+    /// What the mail asks of its fax, wherever it says so; what its X-Fax- lines and its text say wrong stands in
+    /// `heading`.
+    pub wishes: Result<Wishes, Fault>,
     /// The subject names a secret and holds none.
     pub unsound: bool,
     pub scrub: Scrub,
@@ -54,10 +60,21 @@ pub(super) fn examined(message: Vec<u8>, mut secrets: Vec<Secret>) -> Read {
             secrets.push(secret);
         }
     }
+    let (subject, in_subject) = match options::of_subject(&found.left) {
+        Ok(subject) => (subject.left, Ok(subject.wishes)),
+        Err(fault) => (found.left, Err(fault)),
+    };
+    let elsewhere = heading.as_ref().map(|heading| {
+        let in_text = heading.in_text.clone();
+        (heading.in_header.clone(), in_text)
+    });
+    // The nearest to the number counts: each address's own come before these.
+    let (in_header, in_text) = elsewhere.unwrap_or_default();
     Read {
         message: Arc::new(message),
         heading,
-        subject: found.left,
+        subject,
+        wishes: in_subject.map(|in_subject| in_header.or(in_subject).or(in_text)),
         unsound: found.unsound,
         scrub: Scrub {
             secrets,

@@ -16,7 +16,8 @@ use crate::{
     clock::{Millis, now_ms},
     dial::Destination,
     language::Told,
-    letter, people,
+    letter,
+    people::{self, Terms},
     relay::NewMail,
     sender::{Directory, DirectoryDown, Person, Secret},
     store::{Store, StoreError, new_id},
@@ -159,6 +160,18 @@ impl House for Rooms {
         }
     }
 
+    async fn terms(&self, tenant_id: &str, user_id: &str) -> Result<Terms, DirectoryDown> {
+        people::terms_for(&self.store, tenant_id, user_id)
+            .await
+            .map_err(down)
+    }
+
+    async fn callers(&self, tenant_id: &str, user_id: &str) -> Result<Vec<String>, DirectoryDown> {
+        people::callers_for(&self.store, tenant_id, user_id)
+            .await
+            .map_err(down)
+    }
+
     async fn login(&self, login: &str, password: &str) -> Result<Option<Person>, DirectoryDown> {
         let user = people::check_mail_password(&self.store, login, password).await;
         Ok(user.map_err(down)?.map(person))
@@ -236,6 +249,7 @@ fn submission(mail: Mail) -> NewSubmission {
         message_id: mail.message_id,
         subject: mail.subject,
         password: mail.password,
+        options: mail.options,
         recipients: mail
             .recipients
             .into_iter()
@@ -243,6 +257,7 @@ fn submission(mail: Mail) -> NewSubmission {
                 destination: recipient.destination.to_string(),
                 sub_address: recipient.sub_address.map(|sub| sub.to_string()),
                 given: recipient.address,
+                options: recipient.options,
                 notify: recipient.notify,
                 orcpt: recipient.orcpt,
             })
@@ -436,6 +451,8 @@ mod tests {
                 destination: number.address.destination,
                 sub_address: number.address.sub_address,
                 address: address.into(),
+                wishes: number.wishes,
+                options: crate::options::Options::default(),
                 notify: Some("NEVER".into()),
                 orcpt: None,
             };

@@ -56,6 +56,8 @@ pub struct ReportJob {
     pub destination: String,
     /// Who behind it (T.33).
     pub sub_address: Option<String>,
+    /// Whom it is billed to.
+    pub code: Option<String>,
     /// The final state: `sent`, `partly`, `failed`, `cancelled`, `expired` or `unknown`.
     pub state: String,
     /// The key of its last outcome.
@@ -245,6 +247,9 @@ fn block(job: &ReportJob, language: Language) -> Block {
     }
     if let Some(sub_address) = &job.sub_address {
         block.row(words::SUB_ADDRESS.to(language), sub_address);
+    }
+    if let Some(code) = &job.code {
+        block.row(words::BILLING_CODE.to(language), code);
     }
     if let Some(note) = &job.note {
         block.row(words::DETAIL.to(language), note.to(language));

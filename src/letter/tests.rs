@@ -28,6 +28,7 @@ fn sent_job() -> ReportJob {
     ReportJob {
         destination: "+33123456789".into(),
         sub_address: None,
+        code: None,
         state: "sent".into(),
         outcome: "sent".into(),
         note: None,
@@ -72,6 +73,7 @@ fn busy_job() -> ReportJob {
     ReportJob {
         destination: "+4930123456".into(),
         sub_address: Some("1234".into()),
+        code: Some("4711".into()),
         state: "failed".into(),
         outcome: "busy".into(),
         confirmed: 0,

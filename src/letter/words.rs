@@ -44,6 +44,7 @@ pub(super) const DETAIL: Say = say("Detail", "Précision");
 pub(super) const CALLER: Say = say("From", "De");
 pub(super) const CALLED: Say = say("To", "À");
 pub(super) const SUB_ADDRESS: Say = say("Sub-address", "Sous-adresse");
+pub(super) const BILLING_CODE: Say = say("Billing code", "Code de facturation");
 pub(super) const CALLER_IDENT: Say = say("Sender's machine", "Appareil de l'expéditeur");
 pub(super) const ARRIVED: Say = say("Received", "Reçu");
 

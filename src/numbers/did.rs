@@ -63,6 +63,25 @@ pub async fn number_by_e164(store: &Store, e164: &str) -> Result<Option<Number>,
     .transpose()
 }
 
+/// The numbers of a group, E.164, the oldest first.
+///
+/// # Errors
+/// What the database says.
+pub async fn of_group(
+    store: &Store,
+    tenant_id: &str,
+    group_id: &str,
+) -> Result<Vec<String>, StoreError> {
+    let numbers = sqlx::query_scalar(
+        "SELECT e164 FROM number WHERE tenant_id = $1 AND group_id = $2 ORDER BY created_at, number_id",
+    )
+    .bind(tenant_id)
+    .bind(group_id)
+    .fetch_all(store.reader())
+    .await?;
+    Ok(numbers)
+}
+
 /// The oldest number of a group: what its users call as unless they say otherwise.
 ///
 /// # Errors

@@ -12,7 +12,7 @@ mod trunk_state;
 
 pub use did::{
     NewNumber, Number, add_number, add_recipient, all_numbers, first_of_group, number_by_e164,
-    recipients_of,
+    of_group, recipients_of,
 };
 pub use recipient::{
     Form, Large, Recipient, change_recipient, recipient, recipients, remove_recipient,

@@ -49,7 +49,7 @@ const fn number(key: &'static str, column: &'static str, expected: &'static str)
 const SECONDS: &str = "none, or seconds as 60,120,300";
 const COUNT: &str = "a whole number from 1 to 100";
 
-const VALUES: [Value; 25] = [
+const VALUES: [Value; 26] = [
     text("resolution", "resolution", "standard, fine or superfine"),
     text("paper", "paper", "a4, letter or legal"),
     text("landscape", "landscape", "turn or shrink"),
@@ -99,6 +99,11 @@ const VALUES: [Value; 25] = [
     ),
     text("unreadable", "unreadable", "stop or leave-out"),
     text("ocr", "ocr", "off, or languages as eng or eng+fra"),
+    text(
+        "code",
+        "codes",
+        "any, needed, or billing codes as 4711,47##,AB-* (# is a digit, * at the end anything)",
+    ),
 ];
 
 /// The most waits of a row, and the longest, seconds: a day is all the time that a fax has.
@@ -136,6 +141,11 @@ impl Profile {
         })
     }
 
+    /// What it says itself of a value, as it is stored.
+    pub(super) fn said(&self, key: &str) -> Option<&str> {
+        self.values.get(key).map(String::as_str)
+    }
+
     /// Sets a value as people write it; `inherit` takes it away.
     ///
     /// # Errors
@@ -162,6 +172,7 @@ fn is_list(key: &str) -> bool {
         "interrupted",
         "allow",
         "deny",
+        "code",
     ]
     .contains(&key)
 }
@@ -185,6 +196,7 @@ fn stored(key: &str, written: &str) -> Option<String> {
         "blank" => one_of(&["keep", "drop"]),
         "unreadable" => one_of(&["stop", "leave-out"]),
         "ocr" => (written == "off" || are_languages(written)).then(|| written.to_owned()),
+        "code" => codes(written),
         "tone" => one_of(&["auto", "text", "photo"]),
         "dots" => one_of(&["diffused", "clustered"]),
         "cover" => match written {
@@ -218,6 +230,18 @@ fn list<'a>(written: &'a str, none: &str) -> Vec<&'a str> {
         return Vec::new();
     }
     written.split(',').map(str::trim).collect()
+}
+
+/// Billing codes with spaces between, or a word in their place.
+fn codes(written: &str) -> Option<String> {
+    let all = list(written, "");
+    let fits = |code: &&str| {
+        (1..=40).contains(&code.chars().count())
+            && !code.contains(|c: char| c.is_whitespace() || c.is_control())
+            && !["any", "needed"].contains(code)
+    };
+    let sound = ["any", "needed"].contains(&written) || all.len() <= 1000 && all.iter().all(fits);
+    (sound && !written.is_empty()).then(|| all.join(" "))
 }
 
 /// Languages as tesseract has them: `eng`, `chi_sim`, with a plus sign between.
@@ -467,7 +491,7 @@ fn profile_of(row: &AnyRow) -> Result<Profile, StoreError> {
 }
 
 /// The profiles that apply to a user, the nearest first, and the tenant's time zone.
-async fn of_user(
+pub(super) async fn of_user(
     store: &Store,
     tenant_id: &str,
     user_id: &str,

@@ -40,7 +40,7 @@ impl std::str::FromStr for Unreadable {
 }
 
 /// Where the text of a mail goes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Body {
     /// On the cover; where there is none, or it can't hold it (tables, pictures), it has pages of its own.

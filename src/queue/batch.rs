@@ -1,8 +1,8 @@
 //! Which waiting faxes share a call, where a profile lets them (`batch`).
 //!
 //! Those of one user to one number and one sub-address, whose pages are of the same kind: the same set-up (width,
-//! paper, resolution), and all with a cover of their own or all without. Who sends and what the header line says
-//! are the user's, and so the same. They must be ready, and be offered the same. A fax with a password goes alone.
+//! paper, resolution), and all with a cover of their own or all without. Who sends is the user, and they call from the
+//! same number. They must be ready, and be offered the same. A fax with a password goes alone.
 
 use super::{
     Inner,

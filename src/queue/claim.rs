@@ -5,6 +5,7 @@ use sqlx::Row;
 use super::{fair::Head, records::page_number, state::State};
 use crate::{
     clock::now_ms,
+    options::Options,
     store::{Kind, Store, StoreError, Tx},
 };
 
@@ -24,6 +25,8 @@ pub(super) struct Job {
     pub sub_address: Option<String>,
     /// Its mail gives a password for the far machine.
     pub password: bool,
+    /// What is asked of it.
+    pub options: Options,
     pub state: State,
     pub tries: u32,
     pub rendition_id: Option<String>,
@@ -47,6 +50,7 @@ impl Job {
             recipient: "+33123456789@fax.example".into(),
             sub_address: None,
             password: false,
+            options: Options::default(),
             state: State::Dialling,
             tries: 1,
             rendition_id: None,
@@ -60,7 +64,7 @@ impl Job {
 }
 
 const COLUMNS: &str =
-    "tenant_id, job_id, submission_id, user_id, destination, recipient, sub_address, password, state, tries,
+    "tenant_id, job_id, submission_id, user_id, destination, recipient, sub_address, password, options, state, tries,
      rendition_id, cover_custody_id, pages_total, lease_owner, lease_until, deadline";
 
 /// Which rows another claim has now are passed over on PostgreSQL; SQLite has one writer, so there are none.
@@ -82,6 +86,7 @@ fn job(row: &sqlx::any::AnyRow) -> Result<Job, StoreError> {
         recipient: row.try_get("recipient")?,
         sub_address: row.try_get("sub_address")?,
         password: row.try_get::<i64, _>("password")? != 0,
+        options: Options::from_column(row.try_get::<Option<String>, _>("options")?.as_deref()),
         state: state
             .parse()
             .map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
@@ -154,7 +159,7 @@ pub(super) async fn to_dial(
         "UPDATE job SET state = $1, state_since = $2, deadline = $3, lease_owner = $4, lease_until = $5,
                 tries = tries + 1
          WHERE tenant_id = $6 AND job_id = $7 AND state IN ($8, $9) AND run_at <= $2 AND opens_at <= $2
-           AND cancelled_at IS NULL
+           AND cancelled_at IS NULL AND (not_after IS NULL OR not_after > $2)
            AND NOT EXISTS (SELECT 1 FROM job AS busy WHERE busy.destination = job.destination
                            AND busy.state IN ('{}', '{}') AND busy.carried_by IS NULL)
          RETURNING {COLUMNS}",
@@ -186,7 +191,7 @@ pub(super) async fn to_dial(
 const SOON_MS: i64 = 2000;
 
 /// The waiting jobs that are like this one for the far end: of the same user, to the same number and
-/// sub-address, in the same set-up, with a cover or without as it is, without a password; in the order of their
+/// sub-address, from the same number, in the same set-up, with a cover or without as it is, without a password; in the order of their
 /// lane.
 pub(super) async fn alike(store: &Store, job: &Job, most: u32) -> Result<Vec<Job>, StoreError> {
     let setup = |rendition: &str| {
@@ -199,7 +204,8 @@ pub(super) async fn alike(store: &Store, job: &Job, most: u32) -> Result<Vec<Job
         "SELECT {COLUMNS} FROM job
          WHERE tenant_id = $1 AND user_id = $2 AND destination = $3 AND COALESCE(sub_address, '') = $4
            AND state IN ('{}', '{}') AND run_at <= $10 AND opens_at <= $5 AND cancelled_at IS NULL
-           AND job_id <> $6 AND password = 0 AND CASE WHEN cover_custody_id IS NULL THEN 0 ELSE 1 END = $7 AND {} = {}
+           AND job_id <> $6 AND password = 0 AND COALESCE(caller, '') = $11
+           AND (not_after IS NULL OR not_after > $5) AND CASE WHEN cover_custody_id IS NULL THEN 0 ELSE 1 END = $7 AND {} = {}
          ORDER BY place, job_id LIMIT $9",
         State::Ready,
         State::Waiting,
@@ -216,6 +222,7 @@ pub(super) async fn alike(store: &Store, job: &Job, most: u32) -> Result<Vec<Job
     .bind(job.rendition_id.as_deref().unwrap_or_default())
     .bind(i64::from(most))
     .bind(now_ms() + SOON_MS)
+    .bind(job.options.caller.as_deref().unwrap_or_default())
     .fetch_all(store.reader())
     .await?;
     rows.iter().map(self::job).collect()

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Inner,
+    Inner, asked,
     attempt::{self, Carrier},
     batch,
     claim::{self, Job},
@@ -213,7 +213,7 @@ fn carriers(usable: &[String], routes: &[Trunk]) -> Vec<Carrier> {
 async fn put_off(queue: &Inner, (job, sending): (&Job, &Sending)) -> Result<(), StoreError> {
     let mut tx = queue.store.begin().await?;
     // One that was called off in this moment is ended by `cancel::carry_out`.
-    if job.tries < sending.max_calls {
+    if job.tries < asked::sending(sending, &job.options).max_calls {
         moves::advance_at(
             &mut tx,
             &job.tenant_id,

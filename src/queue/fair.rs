@@ -22,6 +22,7 @@ pub(super) struct Head {
     pub destination: String,
     /// 0 first.
     pub priority: i64,
+    /// Or since when it was to go.
     pub accepted_at: Millis,
     /// What its turn costs.
     pub pages: u32,

@@ -92,7 +92,7 @@ fn sql(kind: Kind, states: &str, fit: &str) -> String {
              SELECT (SELECT MIN(job.lane) FROM job WHERE job.state IN ({states}) AND job.lane > lanes.lane)
              FROM lanes WHERE lanes.lane IS NOT NULL)
          SELECT job.tenant_id, job.user_id, job.job_id, job.submission_id, job.state, job.destination,
-                job.priority, job.accepted_at, job.pages_total
+                job.priority, COALESCE(job.send_at, job.accepted_at) AS accepted_at, job.pages_total
          FROM lanes {heads}
          WHERE lanes.lane IS NOT NULL"
     )

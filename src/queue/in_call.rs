@@ -8,7 +8,7 @@ use std::{
 use tokio::sync::mpsc;
 
 use super::{
-    Inner,
+    Inner, asked,
     attempt::{Attempt, Offer},
     cancel,
     claim::{self, Job},
@@ -351,7 +351,8 @@ pub(super) async fn after_leg(
                 || outcome::by_key(&leg.outcome).is_some_and(|outcome| outcome.retry == class)
         })),
     };
-    let mut next = ladder::after_call(&verdicts, class, calls, sending);
+    let sending = asked::sending(sending, &job.options);
+    let mut next = ladder::after_call(&verdicts, class, calls, &sending);
     let mut outcome = outcome;
     // What the far end has confirmed stands; a fax that is all there is sent, whoever called it off.
     if next != Next::End(State::Sent) && cancel::is_marked(tx, &job.tenant_id, &job.job_id).await? {

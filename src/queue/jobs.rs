@@ -3,6 +3,7 @@
 use super::State;
 use crate::{
     clock::{Millis, now_ms},
+    options::Options,
     store::{Cell, Insert, StoreError, Tx},
 };
 
@@ -31,6 +32,8 @@ pub struct NewJob {
     pub notify: Option<String>,
     /// DSN ORCPT (RFC 3461 §4.2).
     pub orcpt: Option<String>,
+    /// What is asked of it.
+    pub options: Options,
     /// The latest time: it is not begun after, nor tried again.
     pub deadline: Millis,
     /// Not begun before.
@@ -61,8 +64,9 @@ pub async fn enqueue_all(tx: &mut Tx, jobs: &[NewJob]) -> Result<(), StoreError>
     static ROWS: Insert = Insert::new(
         "INSERT INTO job (job_id, tenant_id, submission_id, user_id, group_id, destination, sub_address,
                           password, recipient, notify, orcpt, state, state_since, deadline, expires_at, run_at,
-                          opens_at, accepted_at, priority, lane, place, tries, pages_confirmed)",
-        23,
+                          opens_at, accepted_at, priority, lane, place, tries, pages_confirmed, options, send_at,
+                          not_after, code, caller)",
+        28,
     );
     let now = now_ms();
     let rows = jobs.iter().map(|job| {
@@ -90,6 +94,11 @@ pub async fn enqueue_all(tx: &mut Tx, jobs: &[NewJob]) -> Result<(), StoreError>
             now.into(),
             Cell::Int(0),
             Cell::Int(0),
+            job.options.to_column().into(),
+            job.options.send_at.into(),
+            job.options.not_after.into(),
+            job.options.code.clone().into(),
+            job.options.caller.clone().into(),
         ]
     });
     ROWS.rows(tx, rows.collect()).await

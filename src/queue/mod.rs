@@ -4,6 +4,7 @@
 //! channel, the call's task follows it on the line, and its end settles the units and, with the
 //! submission's last job, puts the report into the outbox. The watchdog walks behind.
 
+mod asked;
 mod attempt;
 mod batch;
 mod cancel;

@@ -9,7 +9,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use mail_parser::MessageParser;
 use sqlx::Row;
 
-use super::claim::Job;
+use super::{asked, claim::Job};
 use crate::{
     clock::Millis,
     dial::{self, Password},
@@ -95,15 +95,17 @@ pub(super) async fn for_call(
         kept.push(custody.open(store, &job.tenant_id, &custody_id).await?);
     }
     let settings = people::settings_for(store, &job.tenant_id, &job.user_id).await?;
+    let settings = asked::settings(&settings, &job.options);
     let user = people::user(store, &job.tenant_id, &job.user_id)
         .await?
         .ok_or_else(|| anyhow::anyhow!("the job's user is gone"))?;
+    let sender = job.options.header.clone().unwrap_or(user.name);
     let from = settings.caller_number.clone().unwrap_or_default();
     let tsi = from.clone();
     let verdicts = verdicts.to_vec();
     // Tens of milliseconds a page: not on a thread that others wait for.
     let pages = tokio::task::spawn_blocking(move || {
-        stamped(&kept, &settings, user.name, tsi, &verdicts, at)
+        stamped(&kept, &settings, sender, tsi, &verdicts, at)
     })
     .await??;
     Ok(CallPages {

@@ -60,7 +60,8 @@ pub(super) async fn may_call(
     }
 }
 
-/// All waiting faxes of a user wait for their hours: in their state, with a deadline that counts from then.
+/// All waiting faxes of a user wait for their hours: in their state, with a deadline that counts from then, unless it
+/// was asked for.
 /// Those that would wait too long are left, to be looked at one by one.
 async fn wait_until(
     tx: &mut Tx,
@@ -71,10 +72,10 @@ async fn wait_until(
     let latest = opens + AFTER_OPENING;
     sqlx::query(
         "UPDATE job SET opens_at = $1,
-                expires_at = CASE WHEN expires_at < $2 THEN $2 ELSE expires_at END,
-                deadline = CASE WHEN deadline < $2 THEN $2 ELSE deadline END
+                expires_at = CASE WHEN not_after IS NULL AND expires_at < $2 THEN $2 ELSE expires_at END,
+                deadline = CASE WHEN not_after IS NULL AND deadline < $2 THEN $2 ELSE deadline END
          WHERE tenant_id = $3 AND user_id = $4 AND state IN ($5, $6) AND opens_at < $1
-           AND accepted_at >= $7",
+           AND COALESCE(send_at, accepted_at) >= $7",
     )
     .bind(opens)
     .bind(latest)

@@ -11,7 +11,7 @@ use sqlx::Row;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Inner, claim,
+    Inner, asked, claim,
     claim::Job,
     closing::{self, Closing},
     covers,
@@ -96,11 +96,20 @@ async fn render(queue: &Inner, mut jobs: Vec<Job>) {
     if jobs.is_empty() {
         return;
     }
-    let result = leased(queue, &jobs, prepare(queue, &jobs)).await;
-    for job in &jobs {
+    let all = jobs.clone();
+    for kind in asked::kinds(jobs) {
+        render_kind(queue, &all, &kind).await;
+    }
+    queue.store.wake(Topic::Queue);
+}
+
+/// Renders jobs that share their pages, and keeps all that were claimed ours meanwhile.
+async fn render_kind(queue: &Inner, all: &[Job], jobs: &[Job]) {
+    let result = leased(queue, all, prepare(queue, jobs)).await;
+    for job in jobs {
         let ended = match &result {
             Ok((rendition, contents)) => {
-                match leased(queue, &jobs, finish(queue, job, rendition, contents)).await {
+                match leased(queue, all, finish(queue, job, rendition, contents)).await {
                     Ok(()) => Ok(()),
                     Err(failure) => fail(queue, job, &failure).await,
                 }
@@ -111,7 +120,6 @@ async fn render(queue: &Inner, mut jobs: Vec<Job>) {
             tracing::warn!(job = job.job_id, %error, "a rendered job can't be moved on; the watchdog will");
         }
     }
-    queue.store.wake(Topic::Queue);
 }
 
 /// Ends the jobs that will not be called, before any page is drawn for them.
@@ -192,7 +200,7 @@ struct Rendition {
     look: Option<covers::Look>,
     /// Where the mail's text went.
     body: Body,
-    /// Of the user's faxes.
+    /// Of the user's faxes, where nothing else is asked.
     priority: i64,
 }
 
@@ -209,8 +217,10 @@ async fn prepare(queue: &Inner, jobs: &[Job]) -> Result<(Rendition, Contents), F
     let custody_id: String = row.try_get("custody_id").map_err(StoreError::from)?;
     let accepted_at: i64 = row.try_get("accepted_at").map_err(StoreError::from)?;
     let settings = people::settings_for(&queue.store, &job.tenant_id, &job.user_id).await?;
+    let settings = asked::settings(&settings, &job.options);
     let rules = profiles::rules(queue, &job.tenant_id, &job.user_id).await?;
     let priority = rules.sending.priority;
+    let sending = asked::sending(&rules.sending, &job.options);
     let user = people::user(&queue.store, &job.tenant_id, &job.user_id).await?;
     let tenant = people::tenant(&queue.store, &job.tenant_id).await?;
     let (Some(user), Some(tenant)) = (user, tenant) else {
@@ -237,17 +247,17 @@ async fn prepare(queue: &Inner, jobs: &[Job]) -> Result<(Rendition, Contents), F
     let (contents, password) = tokio::task::spawn_blocking(read)
         .await
         .map_err(|error| Failure::Ours(error.to_string()))?;
-    let unreadable = rules.sending.unreadable;
-    let look = covers::look(queue, &job.tenant_id, &rules.sending.cover).await?;
+    let unreadable = sending.unreadable;
+    let look = covers::look(queue, &job.tenant_id, &sending.cover).await?;
     let (contents, body) = placed(
         fit(contents, unreadable)?,
-        rules.sending.body,
+        sending.body,
         look.is_some(),
     )?;
     let setup = PageSetup {
-        fit: rules.sending.fit(),
-        tone: rules.sending.tone,
-        dots: rules.sending.dots,
+        fit: sending.fit(),
+        tone: sending.tone,
+        dots: sending.dots,
         ..pages::setup(&settings)
     };
     let key = serde_json::to_string(&setup).map_err(|error| Failure::Ours(error.to_string()))?;
@@ -456,7 +466,7 @@ async fn finish(
             let cover = covers::content(
                 job,
                 &rendition.sender,
-                &rendition.settings,
+                &asked::settings(&rendition.settings, &job.options),
                 contents,
                 rendition.body,
                 rendition.pages,
@@ -516,16 +526,19 @@ async fn finish(
         &job.tenant_id,
         &job.job_id,
         State::Rendering,
-        rendition.priority,
+        job.options.priority.unwrap_or(rendition.priority),
         queue.policy.age_ms(),
     )
     .await?;
-    let moved = moves::advance(
+    // Pages are made at once, so that what is wrong with them is told at once; the call has its time.
+    let moved = moves::advance_at(
         &mut tx,
         &job.tenant_id,
         &job.job_id,
         State::Rendering,
         State::Ready,
+        None,
+        job.options.send_at.unwrap_or(0),
     )
     .await?;
     if moved {

@@ -150,7 +150,7 @@ async fn facts(queue: &Inner, draft: &Draft, submission_id: &str) -> anyhow::Res
     let user_id: String = submission.try_get("user_id")?;
     let settings = people::settings_for(&queue.store, &draft.tenant_id, &user_id).await?;
     let rows = sqlx::query(
-        "SELECT job_id, destination, sub_address, state, tries, rendition_id, cover_custody_id, cover_notes,
+        "SELECT job_id, destination, sub_address, code, state, tries, rendition_id, cover_custody_id, cover_notes,
                 pages_total, pages_confirmed, outcome, outcome_note, finished_at
          FROM job WHERE tenant_id = $1 AND submission_id = $2 ORDER BY job_id",
     )
@@ -181,6 +181,7 @@ async fn facts(queue: &Inner, draft: &Draft, submission_id: &str) -> anyhow::Res
         jobs.push(ReportJob {
             destination: row.try_get("destination")?,
             sub_address: row.try_get("sub_address")?,
+            code: row.try_get("code")?,
             state: row
                 .try_get::<String, _>("state")?
                 .parse::<super::State>()?

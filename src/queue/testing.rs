@@ -58,6 +58,7 @@ pub async fn submit(store: &Store, fax: &Fax<'_>) -> Made {
         recipient: format!("{to}@x"),
         notify: None,
         orcpt: None,
+        options: crate::options::Options::default(),
         deadline: now_ms() + 3_600_000,
         run_at: 0,
     };

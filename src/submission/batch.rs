@@ -4,6 +4,7 @@ use super::{Accepted, NewSubmission, repeats};
 use crate::{
     clock::{Millis, now_ms},
     ledger::{NewHold, Tariffs},
+    options::Options,
     policy::SameMail,
     queue::NewJob,
     relay::NewMail,
@@ -28,6 +29,7 @@ pub(super) struct SubmissionRow {
     pub custody_id: String,
     pub envid: Option<String>,
     pub ret: Option<String>,
+    pub options: Options,
     pub accepted_at: Millis,
 }
 
@@ -49,6 +51,12 @@ pub(super) struct Rows {
     pub holds: Vec<NewHold>,
     /// In the order in which they were sealed.
     pub letters: Vec<NewMail>,
+}
+
+/// Until when a fax may wait for its call.
+fn latest(options: &Options, now: Millis) -> Millis {
+    let from = options.send_at.unwrap_or(now).max(now);
+    options.not_after.unwrap_or(from + JOB_LASTS)
 }
 
 impl Prepared {
@@ -86,8 +94,9 @@ impl Prepared {
                 recipient: recipient.given,
                 notify: recipient.notify,
                 orcpt: recipient.orcpt,
-                deadline: now + JOB_LASTS,
+                deadline: latest(&recipient.options, now),
                 run_at: now,
+                options: recipient.options,
             })
             .collect();
         let holds = jobs
@@ -138,6 +147,7 @@ impl Prepared {
             custody_id: sealed.custody_id().to_owned(),
             envid: new.envid,
             ret: new.ret,
+            options: new.options,
             accepted_at: now,
             sender: new.sender,
         };

@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     ledger::Tariffs,
+    options::Options,
     policy::SameMail,
     relay::NewMail,
     sender::VerifiedSender,
@@ -87,6 +88,8 @@ pub struct NewSubmission {
     pub message_id: Option<String>,
     /// Its subject.
     pub subject: String,
+    /// What it asks of its faxes as a whole.
+    pub options: Options,
     /// It gives a password for the far machines (see [`crate::dial::password_of`]).
     pub password: bool,
     /// Where it goes; one at least.
@@ -102,6 +105,8 @@ pub struct NewRecipient {
     pub sub_address: Option<String>,
     /// The envelope recipient as it was given.
     pub given: String,
+    /// What is asked of this fax, wherever it is written.
+    pub options: Options,
     /// DSN NOTIFY (RFC 3461 §4.1).
     pub notify: Option<String>,
     /// DSN ORCPT (RFC 3461 §4.2).

@@ -18,8 +18,8 @@ pub(super) async fn write(
     static ROWS: Insert = Insert::new(
         "INSERT INTO submission (submission_id, tenant_id, user_id, door, proof, reverse_path,
                                  message_id, subject, digest, custody_id, report_to, envid, ret,
-                                 accepted_at)",
-        14,
+                                 options, accepted_at)",
+        15,
     );
     let claimed = repeats::claim(tx, all).await?;
     let (mut submissions, mut jobs, mut holds, mut items) = (vec![], vec![], vec![], vec![]);
@@ -53,6 +53,7 @@ pub(super) async fn write(
             row.sender.user().address.as_str().into(),
             row.envid.as_deref().map(storable).into(),
             row.ret.clone().into(),
+            row.options.to_column().into(),
             row.accepted_at.into(),
         ]);
         for job in rows.own_jobs(owners) {

@@ -160,12 +160,14 @@ async fn mail(tenant_id: &str, text: &str, to: &[&str]) -> NewSubmission {
         message_id: None,
         subject: text.to_owned(),
         password: false,
+        options: crate::options::Options::default(),
         recipients: to
             .iter()
             .map(|to| NewRecipient {
                 destination: (*to).to_owned(),
                 sub_address: None,
                 given: format!("{to}@fax.example"),
+                options: crate::options::Options::default(),
                 notify: Some("SUCCESS".to_owned()),
                 orcpt: None,
             })

@@ -19,6 +19,7 @@ use crate::{
             replies,
         },
     },
+    options::Options,
     sender::{Claim, Peer, secret},
 };
 
@@ -125,12 +126,14 @@ impl Session {
                 open.taken.push(Taken::Postmaster);
                 replies::postmaster_ok()
             }
-            Ok(Recipient::Number(Numbered {
-                address: number,
-                tenant,
-                given,
-                secret,
-            })) => {
+            Ok(Recipient::Number(number)) => {
+                let Numbered {
+                    address: number,
+                    tenant,
+                    given,
+                    secret,
+                    wishes,
+                } = *number;
                 envelope.tenant = Some(tenant);
                 envelope.secrets.extend(secret);
                 let shown = number.to_string();
@@ -150,6 +153,8 @@ impl Session {
                         destination,
                         sub_address,
                         address: given,
+                        wishes,
+                        options: Options::default(),
                         notify: notify(to.flags),
                         // The parser takes no other address type and drops this one's name.
                         orcpt: to.orcpt.map(|address| without_secret(&address)),
