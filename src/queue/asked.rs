@@ -113,13 +113,11 @@ mod tests {
 
     #[test]
     fn jobs_share_pages_that_are_asked_for_alike() {
-        let job = |resolution: Option<Resolution>, code: &str| Job {
-            options: Options {
-                resolution,
-                code: Some(code.into()),
-                ..Options::default()
-            },
-            ..Job::for_testing()
+        let job = |resolution: Option<Resolution>, code: &str| {
+            let mut job = Job::for_testing();
+            job.options.resolution = resolution;
+            job.options.code = Some(code.into());
+            job
         };
         let fine = Some(Resolution::Fine);
         let all = kinds(vec![job(fine, "1"), job(None, "1"), job(fine, "2")]);
