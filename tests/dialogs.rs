@@ -5,6 +5,7 @@
 //! ```text
 //! # a comment
 //! set max_errors = 3           a limit, before the first line of talk
+//! set user.mails_per_minute = 2 of policies/limits.toml
 //! set door = lmtp              smtp, unless told: submission, submissions, lmtp, or socket (LMTP over one)
 //! C: NOOP                      a line to send, with CRLF
 //! C= a\nb                      octets to send, with \r \n \0 \t \\ \xNN
@@ -12,7 +13,8 @@
 //! C+ NOOP                      a line that is sent in one write with the next C
 //! S: 250 2.0.0 *               the next line must match; * is any text
 //! S~ 250 *                     lines "250-…" are passed over until the last line, which must match
-//! TLS                          begins TLS; "TLS cert" shows a certificate, whose SHA-256 a rule writes as FINGERPRINT
+//! TLS                          begins TLS; "TLS cert" shows a certificate, whose SHA-256 a rule writes as FINGERPRINT,
+//!                              "TLS scanner" one of testdata/tls/clients, where a rule finds their AUTHORITY
 //! CONNECT                      opens another connection and leaves the old one open
 //! SWITCH                       goes back to the connection before
 //! CLOSE                        the client goes without a word
@@ -47,13 +49,16 @@ use faxpost::{
     config::{Config, LmtpAddress},
     dial::{Destination, DialPlan},
     front::{
-        House, Intake, Kept, Mail, NotTaken, PostmasterMail,
+        House, Intake, Kept, Limited, Mail, NotTaken, PostmasterMail,
         smtp::{Door, Limits, Role},
     },
     language::Told,
+    ledger::Subject,
     people::{Codes, Terms, Verifier},
+    policy::Limits as Policy,
     sender::{Directory, DirectoryDown, Dns, Person, Prover, Secret, SenderRules},
     trouble::Trouble,
+    vault::SpoolDir,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
 use sha2::{Digest as _, Sha256};
@@ -81,6 +86,8 @@ struct Town {
     postmaster: Option<String>,
     directory_down: bool,
     house_full: bool,
+    /// Whose limit of the day is used up.
+    used_up: Option<Subject>,
 }
 
 fn person(tenant_id: &str, user_id: &str, address: &str) -> Person {
@@ -178,9 +185,17 @@ impl House for Town {
 
     async fn accept(&self, mail: Mail) -> Result<Kept, NotTaken> {
         if self.house_full {
+            let sentence = "the store is busy: try again in a few minutes";
+            return Err(NotTaken::new(Trouble::Temporary, sentence));
+        }
+        if let Some(subject) = &self.used_up {
             return Err(NotTaken {
-                trouble: Trouble::Temporary,
-                sentence: "the store is busy: try again in a few minutes".into(),
+                limited: Some(Limited {
+                    subject: subject.clone(),
+                    used_up: true,
+                    wait: Duration::from_secs(18_001),
+                }),
+                ..NotTaken::new(Trouble::Temporary, "you may send 3 faxes a day")
             });
         }
         let mut kept = self.kept.lock().unwrap();
@@ -306,7 +321,7 @@ impl Client {
         }
     }
 
-    async fn begin_tls(&mut self, shows: bool) {
+    async fn begin_tls(&mut self, shows: &str) {
         let certificate = CertificateDer::from_pem_file(testdata("tls/localhost.pem")).unwrap();
         let mut roots = rustls::RootCertStore::empty();
         roots.add(certificate).unwrap();
@@ -315,13 +330,20 @@ impl Client {
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_root_certificates(roots);
-        let config = if shows {
-            let key = PrivateKeyDer::from_pem_file(testdata("tls/localhost-key.pem")).unwrap();
-            config
-                .with_client_auth_cert(vec![shown_certificate()], key)
-                .unwrap()
-        } else {
-            config.with_no_client_auth()
+        let config = match shows {
+            "" => config.with_no_client_auth(),
+            "cert" => {
+                let key = PrivateKeyDer::from_pem_file(testdata("tls/localhost-key.pem")).unwrap();
+                config
+                    .with_client_auth_cert(vec![shown_certificate()], key)
+                    .unwrap()
+            }
+            name => {
+                let file = |end| testdata(&format!("tls/clients/{name}.{end}"));
+                let chain = vec![CertificateDer::from_pem_file(file("pem")).unwrap()];
+                let key = PrivateKeyDer::from_pem_file(file("key")).unwrap();
+                config.with_client_auth_cert(chain, key).unwrap()
+            }
         };
         let plain = std::mem::replace(&mut self.stream, Box::new(tokio::io::empty()));
         let stream = TlsConnector::from(Arc::new(config))
@@ -421,8 +443,10 @@ impl Run {
         let mut town = Town::default();
         let mut rules = SenderRules::load(None).unwrap();
         let (mut zone, mut clock) = (zone(), None);
+        let mut policy = Policy::default();
         for (name, value) in &dialog.settings {
             let number = || value.parse::<u64>().expect("a number");
+            let small = || value.parse::<u32>().expect("a number");
             let size = || value.parse::<usize>().expect("a number");
             let duration = || Duration::from_millis(number());
             match (name.as_str(), value.as_str()) {
@@ -432,6 +456,11 @@ impl Run {
                 ("max_sessions", _) => limits.max_sessions = size(),
                 ("max_sessions_per_address", _) => limits.max_sessions_per_address = size(),
                 ("data_budget", _) => limits.data_budget = size(),
+                ("spool_from", _) => {
+                    limits.spool_from = size();
+                    limits.spool = Some(SpoolDir::open(folder.path()).unwrap());
+                }
+                ("read_patience_ms", _) => limits.read_patience = duration(),
                 ("command_timeout_ms", _) => limits.command_timeout = duration(),
                 ("data_timeout_ms", _) => limits.data_timeout = duration(),
                 ("rate_window_ms", _) => limits.rate_window = duration(),
@@ -441,6 +470,8 @@ impl Run {
                 ("rules", _) => {
                     let text = String::from_utf8(unescape(value)).unwrap();
                     let text = text.replace("FINGERPRINT", &fingerprint());
+                    let ca = testdata("tls/clients/ca.pem");
+                    let text = text.replace("AUTHORITY", &ca.display().to_string());
                     rules = SenderRules::parse(&format!("fresh_s = 86400\n{text}\n")).unwrap();
                     limits.ask_certificates = rules.asks_certificates();
                 }
@@ -450,6 +481,20 @@ impl Run {
                 ("postmaster", _) => town.postmaster = Some(value.clone()),
                 ("directory", "down") => town.directory_down = true,
                 ("house", "full") => town.house_full = true,
+                ("used_up", "user") => town.used_up = Some(Subject::User("ada".into())),
+                ("used_up", "tenant") => town.used_up = Some(Subject::Tenant),
+                ("used_up", _) => town.used_up = Some(Subject::Number(value.clone())),
+                ("source.connections_per_minute", _) => {
+                    policy.source.connections_per_minute = small();
+                }
+                ("source.mails_per_minute", _) => policy.source.mails_per_minute = small(),
+                ("source.failed_logins_per_hour", _) => {
+                    policy.source.failed_logins_per_hour = small();
+                }
+                ("source.postmaster_per_hour", _) => policy.source.postmaster_per_hour = small(),
+                ("source.postmaster_octets", _) => policy.source.postmaster_octets = size(),
+                ("user.mails_per_minute", _) => policy.user.mails_per_minute = small(),
+                ("tenant.mails_per_minute", _) => policy.tenant.mails_per_minute = small(),
                 ("door", "submission") => {
                     role = Role::Submission;
                     config.smtp.submission = vec![any];
@@ -486,7 +531,8 @@ impl Run {
             Arc::clone(&town) as _,
             prover,
             DialPlan::load(None).unwrap(),
-        );
+        )
+        .with_limits(policy);
         let door = Door::open(&config, limits).await.unwrap();
         let (_, address) = door.addresses().find(|(at, _)| *at == role).unwrap();
         let address = address.clone();
@@ -560,7 +606,7 @@ impl Run {
                     return Err(format!("heard {line:?}"));
                 }
             }
-            "TLS" => self.client().begin_tls(rest == "cert").await,
+            "TLS" => self.client().begin_tls(rest).await,
             "CONNECT" => {}
             "SWITCH" => self.current -= 1,
             "CLOSE" => self.client().stream = Box::new(tokio::io::empty()),
@@ -828,4 +874,69 @@ async fn real_clients_mails_are_taken() {
         seen += 1;
     }
     assert!(seen >= 4, "only {seen} mails");
+}
+
+/// Whoever holds connections without bringing mail keeps nobody else waiting.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn idle_and_dripping_crowds_hold_up_nobody() {
+    let dialog = Dialog {
+        path: "a crowd".into(),
+        settings: vec![
+            ("max_sessions".into(), "600".into()),
+            ("max_sessions_per_address".into(), "600".into()),
+        ],
+        steps: VecDeque::new(),
+    };
+    let run = Run::start(&dialog).await;
+    let mail = async |client: &mut Client| {
+        let begin = std::time::Instant::now();
+        for line in [
+            "MAIL FROM:<ada@example.com>",
+            "RCPT TO:<+33123456789@fax.example.com>",
+            "DATA",
+            "From: ada@example.com\r\n\r\nhello\r\n.",
+        ] {
+            client.send(format!("{line}\r\n").as_bytes()).await;
+            let answer = client.line().await.expect("an answer");
+            assert!(answer.starts_with(['2', '3']), "{answer}");
+        }
+        begin.elapsed()
+    };
+    let mut one = Client::connect(&run.address).await;
+    one.line().await.expect("a greeting");
+    one.send(b"HELO one\r\n").await;
+    one.line().await.expect("an answer");
+    let mut crowd = Vec::new();
+    for index in 0..500 {
+        let mut client = Client::connect(&run.address).await;
+        client.line().await.expect("a greeting");
+        if index % 2 == 0 {
+            let begin = b"HELO drip\r\nMAIL FROM:<ada@example.com>\r\nRCPT TO:<+33123456789@fax.example.com>\r\n";
+            // HELO must be the last before the answer; the others may follow at once.
+            client.send(&begin[..11]).await;
+            client.line().await.expect("an answer");
+            client.send(&begin[11..]).await;
+            client.line().await.expect("an answer");
+            client.line().await.expect("an answer");
+            client.send(b"DATA\r\n").await;
+            client.line().await.expect("an answer");
+        }
+        crowd.push(client);
+    }
+    let mut times = Vec::new();
+    for _ in 0..20 {
+        for client in crowd.iter_mut().step_by(2) {
+            client.send(b"x").await;
+        }
+        times.push(mail(&mut one).await);
+    }
+    times.sort_unstable();
+    assert!(times[10] < Duration::from_secs(2), "{times:?}");
+    assert_eq!(run.town.kept.lock().unwrap().len(), 20);
+    // The crowd is there yet: nobody was thrown out for another.
+    for client in &mut crowd {
+        client.send(b"\r\n.\r\nNOOP\r\n").await;
+    }
+    let last = crowd.last_mut().expect("a crowd");
+    assert!(last.line().await.is_some());
 }

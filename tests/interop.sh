@@ -27,7 +27,8 @@ suites() {
     suite "tesseract: received pages are read, turned and searched" --test interop_ocr
     suite "swaks, gsasl, HAProxy: mail with a password by STARTTLS, under TLS and by LMTP, SCRAM, a proxy" \
         --test interop_swaks
-    suite "Postfix: before the gateway, by LMTP and by SMTP, and behind it" --test interop_postfix -- --test-threads=1
+    suite "Postfix: before the gateway, by LMTP and by SMTP, with opendkim and opendmarc, and behind it" \
+        --test interop_postfix -- --test-threads=1
     suite "HylaFAX: faxes out and in by its modems over G.711 and through a T.38 gateway, a busy number, a call cut off" \
         --test interop_hylafax -- --test-threads=1
     suite "efax: three pages each way over G.711 and through a T.38 gateway, and a late flush" --test efax -- --test-threads=8
@@ -50,8 +51,8 @@ fail() {
 }
 
 # A user's PATH may lack HylaFAX's folder.
-for peer in bwrap efax /usr/sbin/faxgetty gs gsasl /usr/sbin/haproxy /usr/sbin/postfix python3 sipp soffice tesseract \
-    tshark swaks; do
+for peer in bwrap efax /usr/sbin/faxgetty gs gsasl /usr/sbin/haproxy /usr/sbin/opendkim /usr/sbin/opendmarc /usr/sbin/postfix \
+    python3 sipp soffice tesseract tshark swaks; do
     command -v "$peer" >/dev/null 2>&1 ||
         fail "$peer is missing: deploy/deps.sh interop installs it"
 done

@@ -1,15 +1,17 @@
-//! Debian's Postfix before the gateway and behind it, by the files of `deploy/postfix`.
+//! Debian's Postfix before the gateway and behind it, by the files of `deploy/postfix`; with its milters opendkim and
+//! opendmarc, whose word the gateway takes.
 
 #![allow(clippy::unwrap_used)]
 
 mod support;
 
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Child, Command, Stdio},
 };
 
-use support::{ALICE, FAR_NUMBER, Rig, letters, ports, smtp};
+use support::{ALICE, FAR_NUMBER, Rig, dns, letters, ports, smtp};
 use tempfile::TempDir;
 
 /// A private Postfix: its folders are its own, and it is stopped when dropped.
@@ -38,6 +40,11 @@ impl Postfix {
 
     /// Starts it: the fax domain goes to `service`, people's mail to the sink.
     fn start(&self, service: &str, sink: u16) {
+        self.start_with(service, sink, "");
+    }
+
+    /// The same with more settings.
+    fn start_with(&self, service: &str, sink: u16, more: &str) {
         let etc = self.path("etc");
         std::fs::create_dir(&etc).unwrap();
         // Its daemons are user postfix.
@@ -61,14 +68,15 @@ impl Postfix {
              inet_interfaces = 127.0.0.1\ninet_protocols = ipv4\nmynetworks = 127.0.0.0/8\n\
              myhostname = mx.localhost\nmydestination =\nalias_maps =\nalias_database =\n\
              maillog_file = {place}/log\nmaillog_file_prefixes = {place}\n\
-             {}",
+             {}\n{more}\n",
             say("command_directory"),
             say("daemon_directory"),
             ours("main.cf").replace("/etc/postfix", &etc.display().to_string()),
         );
         std::fs::write(etc.join("main.cf"), main).unwrap();
-        let transport =
-            format!("fax.localhost {service}\nexample.localhost smtp:[127.0.0.1]:{sink}\n");
+        let to_sink = |domain| format!("{domain} smtp:[127.0.0.1]:{sink}\n");
+        let people = ["example.localhost", "elsewhere.localhost"].map(to_sink);
+        let transport = format!("fax.localhost {service}\n{}", people.concat());
         std::fs::write(etc.join("transport"), transport).unwrap();
         // Debian's services without their chroots, which would want copies of /etc.
         let debian = std::fs::read_to_string("/etc/postfix/master.cf").unwrap();
@@ -233,5 +241,120 @@ async fn promise_4_nothing_is_smuggled_through_postfix() {
     assert_eq!(job.destination, FAR_NUMBER);
     assert_eq!(rig.jobs().await.len(), 1);
     assert_eq!(postfix.log().matches("(queue active)").count(), 1);
+    rig.stop().await;
+}
+
+/// A milter, for as long as the test runs.
+struct Milter(Child);
+
+impl Drop for Milter {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// opendkim and then opendmarc, as they are set up before Postfix; they ask `resolver` and nobody else.
+fn milters(postfix: &Postfix, resolver: &str) -> (String, [Milter; 2]) {
+    let place = postfix.folder.path().display();
+    let write = |name: &str, text: String| std::fs::write(postfix.path(name), text).unwrap();
+    let (dkim, dmarc) = (ports::free(), ports::free());
+    write(
+        "resolv.conf",
+        format!("nameserver {resolver}\noptions timeout:2\n"),
+    );
+    // By default both pass over mails from this machine.
+    write("nobody", "192.0.2.1\n".to_owned());
+    write(
+        "opendkim.conf",
+        format!(
+            "Mode v\nSocket inet:{dkim}@127.0.0.1\nSyslog no\nAlwaysAddARHeader yes\nAuthservID mx.localhost\n\
+             RequireSafeKeys no\nInternalHosts {place}/nobody\nExternalIgnoreList {place}/nobody\nUserID opendkim\n"
+        ),
+    );
+    write(
+        "opendmarc.conf",
+        format!(
+            "Socket inet:{dmarc}@127.0.0.1\nSyslog false\nAuthservID mx.localhost\nTrustedAuthservIDs mx.localhost\n\
+             SPFSelfValidate true\nIgnoreHosts {place}/nobody\nRejectFailures false\n"
+        ),
+    );
+    let start = |program: &str, flag: &str| {
+        let mut command = Command::new("bwrap");
+        command.args(["--die-with-parent", "--dev-bind", "/", "/", "--ro-bind"]);
+        command.args([postfix.path("resolv.conf"), "/etc/resolv.conf".into()]);
+        command.args([program, "-f", flag]);
+        command.arg(postfix.path(&format!("{program}.conf")));
+        let log = std::fs::File::create(postfix.path(&format!("{program}.log"))).unwrap();
+        command.stdin(Stdio::null()).stderr(log);
+        Milter(command.spawn().expect("deploy/deps.sh interop installs it"))
+    };
+    let running = [start("opendkim", "-x"), start("opendmarc", "-c")];
+    // One that is not there yet makes Postfix put mails off, and the test sends again.
+    let settings = format!(
+        "smtpd_milters = inet:127.0.0.1:{dkim}, inet:127.0.0.1:{dmarc}\nmilter_default_action = tempfail"
+    );
+    (settings, running)
+}
+
+/// The milters' lines stand above Postfix' own Received line, the last milter's first: that one is believed. What the
+/// sender wrote stands below it and is not, whatever it says.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_4_a_real_milters_word_is_taken_and_a_forged_one_is_not() {
+    // Port 53 is the only one that the milters' resolver asks.
+    let resolver = SocketAddr::from(([127, 0, 0, 77], 53));
+    let zone = dns::Zone::default()
+        .txt(
+            "_dmarc.example.localhost",
+            "v=DMARC1; p=none; aspf=s; adkim=s",
+        )
+        .txt("example.localhost", "v=spf1 ip4:127.0.0.1 -all")
+        .txt("elsewhere.localhost", "v=spf1 ip4:127.0.0.1 -all");
+    let _dns = dns::Stub::serve_at(zone, resolver);
+    let postfix = Postfix::new();
+    let (settings, _milters) = milters(&postfix, "127.0.0.77");
+    let mut rig = Rig::builder()
+        .policy(
+            "senders.toml",
+            "fresh_s = 86400\n[[relay]]\nnetworks = ['127.0.0.0/8']\nauthserv_id = 'mx.localhost'\n\
+             [[rule]]\nwho = ['*']\nproof = ['relay']\n",
+        )
+        .start()
+        .await;
+    let gateway = rig.smtp_address().port();
+    let service = format!("faxsmtp:[127.0.0.1]:{gateway}");
+    postfix.start_with(&service, rig.sink_port(), &settings);
+    let server = ports::local(postfix.port);
+    let to = [format!("{FAR_NUMBER}@fax.localhost")];
+    let post = async |rig: &mut Rig, from: &str, message: &[u8]| {
+        rig.until("Postfix and its milters take the mail", async || {
+            let answers = smtp::send(server, from, &to, message).await.ok()?;
+            answers.data.filter(|answer| answer.starts_with("250"))
+        })
+        .await
+    };
+
+    let forged = "Authentication-Results: mx.localhost; dmarc=pass header.from=example.localhost\r\n\
+         Authentication-Results: mx.localhost; auth=pass smtp.auth=alice@example.localhost\r\n\
+         Received: by mx.localhost (Postfix); Thu, 1 Jan 2026 00:00:00 +0000\r\n";
+    let message = letters::message("As Alice", "Hello", &[]);
+    let message = [forged.as_bytes(), &message].concat();
+    post(&mut rig, "mallory@elsewhere.localhost", &message).await;
+    let bounce = rig
+        .mails()
+        .wait_for(|mail| String::from_utf8_lossy(mail).contains("mallory@elsewhere.localhost"))
+        .await;
+    let bounce = String::from_utf8_lossy(&bounce).replace("\r\n    ", " ");
+    assert!(
+        bounce.contains("nothing proves that alice@example.localhost"),
+        "{bounce}"
+    );
+    assert!(bounce.contains("dmarc=fail"), "{bounce}");
+
+    let message = letters::message("By DMARC", "Hello", &[]);
+    post(&mut rig, ALICE, &message).await;
+    let report = rig.wait_report("By DMARC").await;
+    report.assert_says("mx.localhost");
+    assert_eq!(rig.jobs().await.len(), 1);
     rig.stop().await;
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! load mail NAME                                       a mail of 49 KB with a PDF of 36 KB, to stdout; its
 //!                                                      Message-ID has NAME in it
+//! load large NAME                                      one of 20 MB
 //! load port                                            a TCP port of 127.0.0.1 that is free now
 //! load send ADDRESS SESSIONS MAILS FILE FROM TO        MAILS a session, all sessions at once
 //! ```
@@ -24,13 +25,16 @@ use std::{
 };
 
 /// Nothing is waited for longer than this.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// RFC 5321 §4.5.3.2.6: the answer to the dot may take ten minutes.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
-        ["mail", name] => io::stdout().write_all(mail(name).as_bytes()),
+        ["mail", name] => io::stdout().write_all(mail(name, 1).as_bytes()),
+        // A picture of 36 KB is 49 KB in base64.
+        ["large", name] => io::stdout().write_all(mail(name, 20_000 / 49).as_bytes()),
         ["port"] => port(),
         ["send", address, sessions, mails, file, from, to] => {
             match (sessions.parse(), mails.parse()) {
@@ -39,7 +43,7 @@ fn main() -> ExitCode {
             }
         }
         _ => Err(io::Error::other(
-            "use: load mail NAME | load port | load send ADDRESS SESSIONS MAILS FILE FROM TO",
+            "use: load mail NAME | load large NAME | load port | load send ADDRESS SESSIONS MAILS FILE FROM TO",
         )),
     };
     match done {
@@ -60,7 +64,7 @@ fn port() -> io::Result<()> {
 // The mail ---------------------------------------------------------------
 
 /// Lines end with LF: `smtp-source` and [`on_the_wire`] make CRLF of it.
-fn mail(name: &str) -> String {
+fn mail(name: &str, pictures: usize) -> String {
     let mut mail = format!(
         "From: Alice Martin <alice@example.localhost>\n\
          To: +33123456789@fax.localhost\n\
@@ -77,7 +81,7 @@ fn mail(name: &str) -> String {
          Content-Disposition: attachment; filename=\"offer.pdf\"\n\
          Content-Transfer-Encoding: base64\n\n",
     );
-    let text = base64(&pdf());
+    let text = base64(&pdf().repeat(pictures));
     for line in text.as_bytes().chunks(76) {
         mail.push_str(&String::from_utf8_lossy(line));
         mail.push('\n');

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Accepting mail, beside Debian's Postfix in the same minutes on the same disk.
 #
-#   make bench-smtp                               all of it, about five minutes after the release build
+#   make bench-smtp                               all of it, about ten minutes after the release build
 #   BENCH_ROUNDS=1 BENCH_MAILS=500 make bench-smtp      a quick look
 #   BENCH_FAXPOST=path/to/faxpost                 another build than target/release
 #
@@ -28,7 +28,7 @@ fail() {
     exit 1
 }
 [ "$(id -u)" -eq 0 ] || fail "Postfix starts as root only: run this as root"
-for tool in postfix smtp-source cc rustc awk; do
+for tool in postfix smtp-source cc rustc awk python3; do
     command -v "$tool" >/dev/null || fail "$tool is missing: run deploy/deps.sh interop"
 done
 
@@ -144,11 +144,14 @@ mkdir "$work/gateway" "$work/policies"
 # mail again: its recipients are bare numbers with their country codes.
 sed 's/^bare_numbers = .*/bare_numbers = "international"/; /^\[\[refused\]\]/,$d' policies/dial.toml \
     >"$work/policies/dial.toml"
+# Every limit is kept to and counted, but none is reached.
+sed -E 's/^([a-z_]+ = )[0-9]+$/\11000000000/' policies/limits.toml >"$work/policies/limits.toml"
 cat >"$work/faxpost.toml" <<END
 data_dir = "$work/gateway"
 policies_dir = "$work/policies"
 [smtp]
 listen = ["127.0.0.1:$smtp_port"]
+max_sessions = 12000
 max_sessions_per_address = 1000
 [sip]
 listen = "127.0.0.1:$sip_port"
@@ -305,6 +308,44 @@ start_gateway
 single faxpost 256 20 "256 sessions at once"
 peak=$(awk '/^VmHWM:/ { printf "%.1f", $2 / 1024 }' "/proc/$gateway/status")
 
+# Large ones: 256 at once in the middle of a message of 20 MB each, 5 GB on the disk.
+stop_gateway
+start_gateway
+"$work/load" large 0 >"$work/large.eml"
+mv "$work/mail.eml" "$work/small.eml"
+mv "$work/large.eml" "$work/mail.eml"
+single faxpost "${BENCH_LARGE:-256}" 1 "mails of 20 MB, all at once"
+mv "$work/small.eml" "$work/mail.eml"
+peak_large=$(awk '/^VmHWM:/ { printf "%.1f", $2 / 1024 }' "/proc/$gateway/status")
+
+# Others' times beside 10,000 connections that bring nothing, and beside those that bring an octet a second.
+stop_gateway
+start_gateway
+crowd_pid=""
+crowd() {
+    mkfifo "$work/crowd.in"
+    python3 benches/smtp/crowd.py "$1" 127.0.0.1 "$smtp_port" "${BENCH_CROWD:-10000}" "$from" "$to" \
+        <"$work/crowd.in" >"$work/crowd.out" 2>"$work/crowd.err" &
+    crowd_pid=$!
+    exec 7>"$work/crowd.in"
+    wait_until "the crowd didn't come: $(tail -n 1 "$work/crowd.err")" grep -q there "$work/crowd.out"
+}
+disperse() {
+    exec 7>&-
+    wait "$crowd_pid" || true
+    rm -f "$work/crowd.in" "$work/crowd.out"
+}
+declare -A beside
+single faxpost "$sessions" 10 "warm-up" >/dev/null
+for _ in $(seq "$rounds"); do
+    for kind in alone idle drip; do
+        [ "$kind" = alone ] || crowd "$kind"
+        single faxpost "$sessions" $((mails / sessions)) "beside ${BENCH_CROWD:-10000}: $kind"
+        beside[$kind]+=" $p99"
+        [ "$kind" = alone ] || disperse
+    done
+done
+
 # Nothing that was answered 250 may be missing, also after the process was killed.
 stop_gateway KILL
 start_gateway
@@ -329,4 +370,12 @@ echo
 echo "FIGURE smtp_rate_vs_postfix $(printf '%s\n' "${ratio[@]}" | sort -g | head -n 1) x"
 echo "FIGURE smtp_cpu_ms_per_mail $(median ${cpus[faxpost]}) ms"
 echo "FIGURE smtp_peak_mb_256 $peak MB"
+echo "FIGURE smtp_peak_mb_256_large $peak_large MB"
 echo "FIGURE smtp_p99_ms_flush5 ${slow[faxpost]} ms"
+# The worse of both crowds.
+alone=$(median ${beside[alone]})
+for kind in idle drip; do
+    ratio[$kind]=$(calc %.2f "$(median ${beside[$kind]}) / $alone")
+done
+echo "beside 10,000 idle connections p99 is ${ratio[idle]} of $alone ms, beside dripping ones ${ratio[drip]}"
+echo "FIGURE idle10k_latency_ratio $(printf '%s\n' "${ratio[idle]}" "${ratio[drip]}" | sort -g | tail -n 1) x"

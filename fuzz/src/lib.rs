@@ -28,6 +28,7 @@ pub const TARGETS: &[Target] = &[
     ("audio_sender", engine::audio_sender),
     ("audio_receiver", engine::audio_receiver),
     ("smtp_data", mail::smtp_data),
+    ("smtp_lines", mail::smtp_lines),
     ("mail", mail::mail),
     ("tnef", mail::tnef),
     ("number", mail::number),

@@ -387,6 +387,15 @@ CREATE TABLE hold (
     settled_at  BIGINT
 );
 CREATE INDEX hold_open ON hold (tenant_id) WHERE settled IS NULL;
+CREATE INDEX hold_settled ON hold (tenant_id, settled_at, user_id) WHERE settled_at IS NOT NULL;
+CREATE TABLE day_count (
+    tenant_id   TEXT NOT NULL,
+    subject     TEXT NOT NULL,            -- 'user ID', 'tenant', 'number +…'
+    day         BIGINT NOT NULL,          -- days since 1970 in the tenant's time zone
+    faxes       BIGINT NOT NULL,          -- accepted that day
+    PRIMARY KEY (tenant_id, subject, day)
+);
+CREATE INDEX day_count_day ON day_count (day);
 
 -- relay ----------------------------------------------------------------
 CREATE TABLE outbox (

@@ -26,7 +26,7 @@ use crate::{
     store::{Node, Store, Topic},
     submission::Submitter,
     tokens,
-    vault::Custody,
+    vault::{Custody, SpoolDir},
     web,
     worker::{Fonts, Program, paper::PaperPool},
 };
@@ -223,6 +223,7 @@ async fn start(
         custody.clone(),
         policies.tariffs.clone(),
         policies.accepting.same_mail,
+        policies.limits.daily(),
     );
     let house = Arc::new(front::Rooms::new(
         store.clone(),
@@ -244,12 +245,12 @@ async fn start(
         notices.run(token).await;
         Ok(())
     });
-    let intake = Arc::new(front::Intake::new(
-        house,
-        prover(&config, &policies),
-        policies.dial.clone(),
-    ));
+    let intake = Arc::new(
+        front::Intake::new(house, prover(&config, &policies), policies.dial.clone())
+            .with_limits(policies.limits),
+    );
     let mut limits = front::smtp::Limits::of(&config);
+    limits.spool = Some(spool_dir(&config)?);
     limits.ask_certificates = policies.senders.asks_certificates();
     let door = front::smtp::Door::open(&config, limits).await?;
     for (role, address) in door.addresses() {
@@ -263,6 +264,13 @@ async fn start(
     store.wake(Topic::Queue);
     store.wake(Topic::Outbox);
     Ok(tasks)
+}
+
+/// Where large mails wait until they are judged.
+fn spool_dir(config: &Config) -> anyhow::Result<SpoolDir> {
+    let folder = config.data_dir.join("spool");
+    SpoolDir::open(&folder)
+        .with_context(|| format!("{}: can't be made, read or cleared", folder.display()))
 }
 
 /// Who says who sent a mail. Without DNS what needs it is put off, not refused.

@@ -1,10 +1,13 @@
 //! What a mail door asks of the rooms behind it, small enough to be played in a test.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use crate::{
     dial::{Destination, SubAddress},
     language::Told,
+    ledger::Subject,
     letter::Refused,
     options::{Options, Wishes},
     people::{Terms, Verifier},
@@ -162,4 +165,29 @@ pub struct NotTaken {
     pub trouble: Trouble,
     /// What the user reads.
     pub sentence: String,
+    /// It goes beyond what a day may hold.
+    pub limited: Option<Limited>,
+}
+
+impl NotTaken {
+    /// For another reason than a limit.
+    #[must_use]
+    pub fn new(trouble: Trouble, sentence: impl Into<String>) -> Self {
+        Self {
+            trouble,
+            sentence: sentence.into(),
+            limited: None,
+        }
+    }
+}
+
+/// A day's limit that a mail goes beyond.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limited {
+    /// Whose it is.
+    pub subject: Subject,
+    /// Nothing is left of it: every mail is refused until the next day.
+    pub used_up: bool,
+    /// Until the next day.
+    pub wait: Duration,
 }

@@ -2,12 +2,13 @@
 //!
 //! Every refusal is an [`Answer`] that names the rule and what to do (promise 2).
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use super::{
     Answer, asked,
     house::{FaxRecipient, House, Kept, Mail, NotTaken, PostmasterMail},
     message,
+    rates::Rates,
     reading::{Read, Scrub, apart, examined},
     smtp,
     verdict::Verdict,
@@ -18,6 +19,7 @@ use crate::{
     letter::{Part, Refused},
     options::{self, Wishes},
     people::Verifier,
+    policy::{ClientCertificate, Limits},
     sender::{Claim, DirectoryDown, Peer, Person, Prover, Refusal, Secret, Shown, secret},
     trouble::Trouble,
 };
@@ -30,6 +32,7 @@ pub struct Intake {
     house: Arc<dyn House>,
     prover: Prover,
     plan: DialPlan,
+    rates: Rates,
 }
 
 /// A mail whose envelope is complete.
@@ -86,12 +89,32 @@ impl Intake {
             house,
             prover,
             plan,
+            rates: Rates::new(Limits::default()),
         }
     }
 
-    /// Whether a client's certificate (its SHA-256) is in some rule.
+    /// The same with other limits than the built-in ones.
     #[must_use]
-    pub fn lists(&self, certificate: &[u8; 32]) -> bool {
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.rates = Rates::new(limits);
+        self
+    }
+
+    /// Who may bring how much.
+    #[must_use]
+    pub fn rates(&self) -> &Rates {
+        &self.rates
+    }
+
+    /// Whether some rule lists this address: such a host is not counted as a source.
+    #[must_use]
+    pub fn is_listed(&self, peer: IpAddr) -> bool {
+        self.prover.knows(peer)
+    }
+
+    /// Whether a client's certificate is enough for some rule.
+    #[must_use]
+    pub fn lists(&self, certificate: &ClientCertificate) -> bool {
         self.prover.lists(certificate)
     }
 
@@ -126,7 +149,21 @@ impl Intake {
         peer: Peer<'_>,
         reverse_path: &str,
     ) -> Result<Result<Claim, Answer>, Answer> {
+        let address = peer.address;
         let claim = self.prover.claim(peer, reverse_path, &*self.house).await;
+        match &claim {
+            Ok(claim) if !claim.is_open() => {
+                if let Some(person) = claim.person() {
+                    self.rates.known(person)?;
+                }
+            }
+            // Of a client behind a proxy that does not say where it is, nobody knows whose share it is.
+            _ => {
+                if let Some(address) = address.filter(|address| !self.is_listed(*address)) {
+                    self.rates.stranger(address)?;
+                }
+            }
+        }
         match claim {
             Ok(claim) => Ok(Ok(claim)),
             Err(refusal) if refusal.trouble() == Trouble::Permanent => {
@@ -203,6 +240,7 @@ impl Intake {
         if let Some(person) = claim.person() {
             let allowed = self.allowed(person, &number.destination).await;
             allowed.map_err(|denied| denied.answer)?;
+            self.rates.number(&tenant, number.destination.as_str())?;
         }
         Ok(Recipient::Number(Box::new(Numbered {
             address: number,
@@ -386,6 +424,8 @@ impl Intake {
             .prove(envelope.claim?, shown, &*self.house)
             .await;
         let sender = sender.map_err(refused_sender)?;
+        self.rates.proven(&sender)?;
+        let tenant_id = sender.tenant_id().to_owned();
         let mut said: Vec<Result<(), Denied>> =
             envelope.recipients.iter().map(|_| Ok(())).collect();
         if !settled {
@@ -442,7 +482,12 @@ impl Intake {
             password: heading.password,
             message,
         });
-        let kept = kept.await.map_err(not_taken);
+        let kept = kept.await.map_err(|error| match &error.limited {
+            Some(limited) if error.trouble == Trouble::Temporary => {
+                self.rates.beyond(&tenant_id, limited, &error.sentence)
+            }
+            _ => not_taken(error),
+        });
         let each = said.into_iter().map(told);
         Ok(each.map(|said| said.and_then(|()| kept.clone())).collect())
     }
@@ -564,6 +609,7 @@ fn unfit(fault: message::Unfit) -> Answer {
 fn not_taken(error: NotTaken) -> Answer {
     match error.trouble {
         Trouble::Temporary => Answer::new(451, "4.3.0", error.sentence),
+        Trouble::Permanent if error.limited.is_some() => Answer::new(550, "5.7.1", error.sentence),
         Trouble::Permanent => Answer::new(554, "5.3.0", error.sentence),
     }
 }

@@ -9,6 +9,7 @@ mod house;
 mod intake;
 mod message;
 mod postmaster;
+mod rates;
 mod reading;
 mod rooms;
 mod secrets;
@@ -16,9 +17,10 @@ pub mod smtp;
 mod verdict;
 
 pub use answer::Answer;
-pub use house::{FaxRecipient, House, Kept, Mail, NotTaken, PostmasterMail};
+pub use house::{FaxRecipient, House, Kept, Limited, Mail, NotTaken, PostmasterMail};
 pub use intake::{Envelope, Intake, Numbered, Recipient};
 pub use postmaster::Postmaster;
+pub use rates::Rates;
 pub use rooms::{Rooms, Writes};
 pub use secrets::SecretNotices;
 pub use verdict::Verdict;
@@ -26,7 +28,7 @@ pub use verdict::Verdict;
 /// For the fuzz targets: the readers of what a client sends.
 #[doc(hidden)]
 pub mod fuzzing {
-    pub use super::smtp::scan;
+    pub use super::smtp::{lines, scan};
 
     /// Reads a message's header as the door does.
     pub fn heading(message: &[u8]) -> bool {

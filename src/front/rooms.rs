@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 
 use super::{
-    house::{House, Kept, Mail, NotTaken, PostmasterMail},
+    house::{House, Kept, Limited, Mail, NotTaken, PostmasterMail},
     postmaster::Postmaster,
 };
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
     relay::NewMail,
     sender::{Directory, DirectoryDown, Person, Secret},
     store::{Store, StoreError, new_id},
-    submission::{AcceptError, Door, Letter, NewRecipient, NewSubmission, Submitter},
+    submission::{AcceptError, Door, Letter, NewRecipient, NewSubmission, OverLimit, Submitter},
     trouble::Trouble,
 };
 
@@ -228,10 +228,8 @@ impl House for Rooms {
                     error = format!("{error:#}"),
                     "a mail to postmaster could not be kept"
                 );
-                NotTaken {
-                    trouble: Trouble::Temporary,
-                    sentence: "the mail can't be kept just now: try again in a few minutes".into(),
-                }
+                let sentence = "the mail can't be kept just now: try again in a few minutes";
+                NotTaken::new(Trouble::Temporary, sentence)
             })
     }
 }
@@ -294,6 +292,7 @@ async fn refusal(
         NotTaken {
             trouble: Trouble::Temporary,
             sentence: "the mail can't be kept just now: try again in a few minutes".into(),
+            limited: None,
         }
     })?;
     let mail = NewMail {
@@ -311,6 +310,10 @@ async fn refusal(
 /// The client hears what to do; what failed inside is for the log.
 fn not_taken(error: AcceptError) -> NotTaken {
     let trouble = error.trouble();
+    if let AcceptError::OverLimit(over) = error {
+        tracing::info!(limit = over.limit, unit = ?over.unit, "a mail is beyond a day's limit");
+        return over_limit(&over);
+    }
     tracing::error!(%error, ?trouble, "a mail could not be kept");
     let sentence = match (&error, trouble) {
         (AcceptError::Stopping, _) => "the server is stopping: try again in a few minutes",
@@ -320,9 +323,17 @@ fn not_taken(error: AcceptError) -> NotTaken {
              has the reason"
         }
     };
+    NotTaken::new(trouble, sentence)
+}
+
+fn over_limit(over: &OverLimit) -> NotTaken {
     NotTaken {
-        trouble,
-        sentence: sentence.into(),
+        limited: Some(Limited {
+            subject: over.subject.clone(),
+            used_up: over.left == 0 && over.trouble() == Trouble::Temporary,
+            wait: over.wait(),
+        }),
+        ..NotTaken::new(over.trouble(), over.to_string())
     }
 }
 
@@ -337,6 +348,7 @@ mod tests {
         dial::DialPlan,
         front::{Envelope, FaxRecipient, Intake, Recipient},
         people::{Language, NewTenant, NewUser},
+        policy::Daily,
         sender::{Peer, Prover, SenderRules},
         store::{blobs::Blobs, testing::on_each_database},
         vault::{Custody, Vault},
@@ -397,7 +409,13 @@ mod tests {
         )
         .unwrap();
         let rules = crate::policy::Accepting::load(None).unwrap();
-        let submitter = Submitter::start(store.clone(), custody.clone(), tariffs, rules.same_mail);
+        let submitter = Submitter::start(
+            store.clone(),
+            custody.clone(),
+            tariffs,
+            rules.same_mail,
+            Daily::default(),
+        );
         let postmaster = Postmaster::new(custody, &crate::config::Relay::default());
         let writes = Writes {
             from: "fax@fax.example.com".into(),

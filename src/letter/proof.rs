@@ -27,6 +27,10 @@ pub(super) fn words(record: &str, language: Language) -> Option<String> {
             format!("sent by a machine with the certificate {of}…"),
             format!("envoyé par un appareil muni du certificat {of}…"),
         ),
+        "authority" => (
+            format!("sent by a machine with a certificate for {of}"),
+            format!("envoyé par un appareil muni d'un certificat pour {of}"),
+        ),
         "secret" => (
             "sent with a secret of yours".to_owned(),
             "envoyé avec un secret qui est à vous".to_owned(),
@@ -54,6 +58,7 @@ mod tests {
             "password",
             "secret",
             "certificate abababababababab",
+            "authority scanner.example.com",
             "dkim example.com",
             "spf example.com 192.0.2.1",
             "relay mx.example.com",

@@ -16,6 +16,7 @@ mod profile;
 mod scram;
 mod secrets;
 mod settings;
+mod standing;
 mod terms;
 
 pub use crate::language::Language;
@@ -43,6 +44,7 @@ pub use secrets::{
     secrets_of, user_by_secret,
 };
 pub use settings::{BASIC, Paper, Settings, settings_for};
+pub use standing::{Standing, standing};
 pub use terms::{CodeFault, Codes, Terms, callers_for, terms_for};
 
 /// A mail address or domain as the tables have it.

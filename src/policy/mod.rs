@@ -4,8 +4,10 @@
 //! it holds.
 
 pub mod accepting;
+mod authority;
 pub mod covers;
 pub mod dial;
+pub mod limits;
 pub mod retention;
 pub mod senders;
 pub mod sending;
@@ -17,7 +19,9 @@ use std::{
 };
 
 pub use accepting::{Accepting, SameMail};
+pub use authority::ClientCertificate;
 pub use covers::Covers;
+pub use limits::{Daily, Limits};
 pub use retention::Retention;
 pub use sending::{Body, Sending, Unreadable};
 
@@ -30,6 +34,8 @@ pub struct Policies {
     pub covers: Covers,
     /// How numbers are read.
     pub dial: dial::DialPlan,
+    /// How much may come and go.
+    pub limits: Limits,
     /// How long what could not be delivered is kept.
     pub retention: Retention,
     /// Who may send, and what proves that it is them.
@@ -50,6 +56,7 @@ impl Policies {
             accepting: Accepting::load(folder)?,
             covers: Covers::load(folder)?,
             dial: dial::DialPlan::load(folder)?,
+            limits: Limits::load(folder)?,
             retention: Retention::load(folder)?,
             senders: senders::SenderRules::load(folder)?,
             sending: Sending::load(folder)?,
@@ -65,6 +72,7 @@ pub fn look(folder: &Path) -> Vec<String> {
     let results = [
         (accepting::FILE, Accepting::load(some).err()),
         (dial::FILE, dial::DialPlan::load(some).err()),
+        (limits::FILE, Limits::load(some).err()),
         (retention::FILE, Retention::load(some).err()),
         (senders::FILE, senders::SenderRules::load(some).err()),
         (sending::FILE, Sending::load(some).err()),

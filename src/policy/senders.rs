@@ -5,8 +5,11 @@ use std::{net::IpAddr, path::Path};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::PolicyError;
-use crate::config::Network;
+use super::{
+    ClientCertificate, PolicyError,
+    authority::{self, Authority},
+};
+use crate::{clock::Millis, config::Network};
 
 pub(super) const FILE: &str = "senders.toml";
 const BUILT_IN: &str = include_str!("../../policies/senders.toml");
@@ -30,6 +33,7 @@ pub struct Rule {
     proof: Vec<ProofKind>,
     networks: Vec<Network>,
     certificates: Vec<Fingerprint>,
+    authority: Option<Authority>,
     /// Whom its senders become.
     pub becomes: Becomes,
 }
@@ -68,6 +72,15 @@ pub enum ProofKind {
     Spf,
     /// A secret of the user's, in the address or the subject.
     Secret,
+}
+
+/// By what a rule takes a certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listed {
+    /// It is listed itself, by its SHA-256.
+    Itself([u8; 32]),
+    /// The rule's authority made it for this name.
+    Name(String),
 }
 
 /// The SHA-256 of a certificate, as `openssl x509 -fingerprint -sha256` writes it.
@@ -129,6 +142,7 @@ struct Written {
     networks: Vec<Network>,
     #[serde(default)]
     certificates: Vec<Fingerprint>,
+    authority: Option<authority::Written>,
     as_user: Option<String>,
     as_guest_of: Option<String>,
 }
@@ -203,10 +217,18 @@ impl SenderRules {
         relay.map(|relay| relay.authserv_id.as_str())
     }
 
-    /// Whether a client that shows this certificate (its SHA-256) is in some rule.
+    /// Whether an address is listed, as a network of some rule or as a relay.
     #[must_use]
-    pub fn lists(&self, certificate: &[u8; 32]) -> bool {
-        self.rules.iter().any(|rule| rule.shown(certificate))
+    pub fn knows(&self, peer: IpAddr) -> bool {
+        self.rules.iter().any(|rule| rule.trusts(peer)) || self.relay_at(peer).is_some()
+    }
+
+    /// Whether a certificate that a client shows is enough for some rule.
+    #[must_use]
+    pub fn lists(&self, shown: &ClientCertificate, now: Millis) -> bool {
+        self.rules
+            .iter()
+            .any(|rule| rule.shown(shown, now).is_some())
     }
 
     /// Whether clients are to be asked for a certificate.
@@ -252,10 +274,15 @@ impl Rule {
         self.takes(ProofKind::Network) && holds(&self.networks, peer)
     }
 
-    /// Whether this certificate (its SHA-256) is enough.
+    /// What makes a certificate enough at `now`, if it is.
     #[must_use]
-    pub fn shown(&self, certificate: &[u8; 32]) -> bool {
-        self.certificates.contains(&Fingerprint(*certificate))
+    pub fn shown(&self, certificate: &ClientCertificate, now: Millis) -> Option<Listed> {
+        let digest = Fingerprint(*certificate.digest());
+        if self.certificates.contains(&digest) {
+            return Some(Listed::Itself(digest.0));
+        }
+        let name = self.authority.as_ref()?.name_of(certificate, now)?;
+        Some(Listed::Name(name.to_owned()))
     }
 
     fn matches(&self, address: &str) -> bool {
@@ -291,9 +318,16 @@ fn rule(written: Written, has_relays: bool) -> Result<Rule, String> {
                 .into(),
         );
     }
-    if takes(ProofKind::Certificate) == written.certificates.is_empty() {
-        return Err("the proof \"certificate\" and `certificates` go together in a rule".into());
+    let has_certificates = !written.certificates.is_empty() || written.authority.is_some();
+    if takes(ProofKind::Certificate) != has_certificates {
+        let what = "the proof \"certificate\" and `certificates`, or an `authority`, go together in a rule";
+        return Err(what.into());
     }
+    let authority = written
+        .authority
+        .as_ref()
+        .map(Authority::read)
+        .transpose()?;
     if takes(ProofKind::Relay) && !has_relays {
         return Err(
             "the proof \"relay\" needs a [[relay]] with networks and an authserv_id".into(),
@@ -316,6 +350,7 @@ fn rule(written: Written, has_relays: bool) -> Result<Rule, String> {
         proof: written.proof,
         networks: written.networks,
         certificates: written.certificates,
+        authority,
         becomes,
     })
 }
@@ -432,7 +467,12 @@ mod tests {
                 "[[rule]]\nwho = ['*']\nproof = ['certificate']\ncertificates = ['{text}']\n"
             ));
             assert!(rules.asks_certificates());
-            assert!(rules.lists(&[0xab; 32]) && !rules.lists(&[0xac; 32]));
+            let listed = |octet| {
+                rules.rules[0]
+                    .certificates
+                    .contains(&Fingerprint([octet; 32]))
+            };
+            assert!(listed(0xab) && !listed(0xac));
         }
         assert!(Fingerprint::try_from("é".repeat(64)).is_err());
         assert!(!SenderRules::load(None).unwrap().asks_certificates());

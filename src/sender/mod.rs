@@ -18,8 +18,8 @@ use std::{net::IpAddr, sync::Arc};
 
 use async_trait::async_trait;
 
-use crate::clock::Millis;
 pub use crate::policy::senders::SenderRules;
+use crate::{clock::Millis, policy::ClientCertificate};
 pub use dns::Dns;
 pub use prover::Prover;
 pub use refusal::{Refusal, Why};
@@ -102,6 +102,8 @@ pub enum Proof {
     Secret,
     /// A listed certificate, by its SHA-256.
     Certificate([u8; 32]),
+    /// A certificate that a listed authority made for this name.
+    Authority(String),
 }
 
 /// A user who was proven to have sent a message. Its fields are private so that only [`Prover::prove`] makes one.
@@ -159,6 +161,7 @@ impl VerifiedSender {
             Proof::Spf(peer, domain) => format!("spf {domain} {peer}"),
             Proof::Relay(name) => format!("relay {name}"),
             Proof::Secret => "secret".into(),
+            Proof::Authority(name) => format!("authority {name}"),
             Proof::Certificate(digest) => {
                 // As many as tell it from others by eye.
                 let start: String = digest[..8]
@@ -180,8 +183,8 @@ pub struct Peer<'a> {
     pub greeting: &'a str,
     /// Who gave a right password on this connection.
     pub login: Option<&'a Person>,
-    /// The SHA-256 of the certificate whose key the client has shown to have.
-    pub certificate: Option<[u8; 32]>,
+    /// The certificate whose key the client has shown to have.
+    pub certificate: Option<&'a ClientCertificate>,
 }
 
 /// Who says to send, as far as is known before the message.
@@ -201,6 +204,8 @@ struct Settled {
     /// None for a guest who was not here before: they are one when they have sent.
     person: Option<Person>,
     proof: Proof,
+    /// What the client showed, for the rule of another From address of theirs.
+    certificate: Option<ClientCertificate>,
     /// Lower case.
     reverse_path: String,
 }
@@ -222,6 +227,12 @@ impl Claim {
             State::Settled(settled) => settled.person.as_ref(),
             State::Open(_) => None,
         }
+    }
+
+    /// Whether the message has yet to prove who sends.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        matches!(self.0, State::Open(_))
     }
 }
 

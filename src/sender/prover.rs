@@ -15,7 +15,10 @@ use super::{
 };
 use crate::{
     clock::{Millis, now_ms},
-    policy::senders::{Becomes, ProofKind, Rule},
+    policy::{
+        ClientCertificate,
+        senders::{Becomes, Listed, ProofKind, Rule},
+    },
 };
 
 /// Messages above this many octets are hashed on a thread of their own, so that no session waits.
@@ -53,10 +56,16 @@ impl Prover {
         self
     }
 
-    /// Whether a certificate (its SHA-256) is in some rule.
+    /// Whether a certificate is enough for some rule.
     #[must_use]
-    pub fn lists(&self, certificate: &[u8; 32]) -> bool {
-        self.rules.lists(certificate)
+    pub fn lists(&self, certificate: &ClientCertificate) -> bool {
+        self.rules.lists(certificate, (self.clock)())
+    }
+
+    /// Whether some rule lists an address, as a network or a relay.
+    #[must_use]
+    pub fn knows(&self, peer: IpAddr) -> bool {
+        self.rules.knows(peer)
     }
 
     /// Judges the envelope sender: `reverse_path` is the address in MAIL, empty for `<>`. A peer that proves it must
@@ -107,10 +116,12 @@ impl Prover {
             .filter(|peer| rule.is_some_and(|rule| rule.trusts(*peer)));
         let shown = peer
             .certificate
-            .filter(|shown| rule.is_some_and(|rule| rule.shown(shown)));
+            .zip(rule)
+            .and_then(|(shown, rule)| rule.shown(shown, (self.clock)()));
         let proof = match (peer.login, shown, trusted) {
             (Some(_), ..) => Proof::Password,
-            (None, Some(shown), _) => Proof::Certificate(shown),
+            (None, Some(Listed::Itself(digest)), _) => Proof::Certificate(digest),
+            (None, Some(Listed::Name(name)), _) => Proof::Authority(name),
             (None, None, Some(peer)) => Proof::Network(peer.to_canonical()),
             (None, None, None) => return Err(Refusal::Unproven),
         };
@@ -133,6 +144,7 @@ impl Prover {
         Ok(Settled {
             person,
             proof,
+            certificate: peer.certificate.cloned(),
             reverse_path: reverse_path.to_owned(),
         })
     }
@@ -153,7 +165,8 @@ impl Prover {
         let rule = rule.ok_or_else(|| Refusal::NoRule(from.clone()))?;
         let (known, proof, replayable) = match claim.0 {
             State::Settled(settled) => {
-                let (person, proof) = by_settled(settled, rule, &from, directory).await?;
+                let now = (self.clock)();
+                let (person, proof) = by_settled(settled, rule, &from, directory, now).await?;
                 (person, proof, false)
             }
             State::Open(open) => {
@@ -304,6 +317,7 @@ async fn by_settled(
     rule: &Rule,
     from: &str,
     directory: &dyn Directory,
+    now: Millis,
 ) -> Result<(Option<Person>, Proof), Refusal> {
     if from != settled.reverse_path {
         match (known(rule, from, directory).await, &settled.person) {
@@ -313,7 +327,9 @@ async fn by_settled(
         }
         let enough = match &settled.proof {
             Proof::Network(peer) => rule.trusts(*peer),
-            Proof::Certificate(shown) => rule.shown(shown),
+            Proof::Certificate(_) | Proof::Authority(_) => {
+                (settled.certificate.as_ref()).is_some_and(|shown| rule.shown(shown, now).is_some())
+            }
             proof => rule.takes(kind_of(proof)),
         };
         if !enough {
@@ -384,7 +400,7 @@ fn kind_of(proof: &Proof) -> ProofKind {
         Proof::Spf(..) => ProofKind::Spf,
         Proof::Relay(_) => ProofKind::Relay,
         Proof::Secret => ProofKind::Secret,
-        Proof::Certificate(_) => ProofKind::Certificate,
+        Proof::Certificate(_) | Proof::Authority(_) => ProofKind::Certificate,
     }
 }
 

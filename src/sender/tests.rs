@@ -90,7 +90,7 @@ struct Try {
     now: Millis,
     peer: Option<&'static str>,
     login: Option<&'static str>,
-    certificate: Option<[u8; 32]>,
+    certificate: Option<ClientCertificate>,
     reverse_path: &'static str,
     mail: String,
     unnamed: Vec<String>,
@@ -133,7 +133,7 @@ impl Try {
             address: self.peer.map(|peer| peer.parse().unwrap()),
             greeting: "mail.example.net",
             login: login.as_ref(),
-            certificate: self.certificate,
+            certificate: self.certificate.as_ref(),
         };
         let claim = prover.claim(peer, self.reverse_path, &Town).await?;
         let parsed = mail_parser::MessageParser::default()

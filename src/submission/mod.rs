@@ -7,6 +7,7 @@
 //! is flushed.
 
 mod batch;
+mod quota;
 mod repeats;
 mod rows;
 mod writer;
@@ -17,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::{
     ledger::Tariffs,
     options::Options,
-    policy::SameMail,
+    policy::{Daily, SameMail},
     relay::NewMail,
     sender::VerifiedSender,
     store::{Store, StoreError},
@@ -25,6 +26,7 @@ use crate::{
     vault::{Custody, CustodyError, NewItem, What},
 };
 use batch::Prepared;
+pub use quota::{Left, OverLimit, Today, Unit, left_today};
 
 /// Which door a submission came through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -145,6 +147,9 @@ pub enum AcceptError {
         /// Whether trying again can help.
         trouble: Trouble,
     },
+    /// The day's limits.
+    #[error("{0}")]
+    OverLimit(Box<OverLimit>),
     /// The gateway is stopping.
     #[error("the gateway is stopping")]
     Stopping,
@@ -159,6 +164,7 @@ impl AcceptError {
             Self::Custody(error) => error.trouble(),
             Self::Store(error) => error.trouble(),
             Self::Batch { trouble, .. } => *trouble,
+            Self::OverLimit(over) => over.trouble(),
             Self::Stopping => Trouble::Temporary,
         }
     }
@@ -182,9 +188,15 @@ pub struct Submitter {
 impl Submitter {
     /// Starts the writer.
     #[must_use]
-    pub fn start(store: Store, custody: Custody, tariffs: Tariffs, same_mail: SameMail) -> Self {
+    pub fn start(
+        store: Store,
+        custody: Custody,
+        tariffs: Tariffs,
+        same_mail: SameMail,
+        daily: Daily,
+    ) -> Self {
         let (writer, waiting) = mpsc::channel(WAITING);
-        tokio::spawn(writer::run(store, custody.clone(), waiting));
+        tokio::spawn(writer::run(store, custody.clone(), daily, waiting));
         Self {
             custody,
             tariffs: tariffs.into(),

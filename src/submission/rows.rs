@@ -1,6 +1,6 @@
 //! The rows of submissions.
 
-use super::{Accepted, batch::Rows, repeats};
+use super::{Accepted, batch::Rows, repeats::Claimed};
 use crate::{
     ledger, queue, relay,
     store::{Insert, Store, StoreError, Tx},
@@ -13,6 +13,7 @@ pub(super) async fn write(
     tx: &mut Tx,
     custody: &Custody,
     all: &[&Rows],
+    claimed: &[Claimed],
     kept: &[&[KeptItem]],
 ) -> Result<Vec<Accepted>, StoreError> {
     static ROWS: Insert = Insert::new(
@@ -21,11 +22,10 @@ pub(super) async fn write(
                                  options, accepted_at)",
         15,
     );
-    let claimed = repeats::claim(tx, all).await?;
     let (mut submissions, mut jobs, mut holds, mut items) = (vec![], vec![], vec![], vec![]);
     let mut letters = Vec::new();
     let mut accepted = Vec::with_capacity(all.len());
-    for ((rows, claimed), kept) in all.iter().zip(&claimed).zip(kept) {
+    for ((rows, claimed), kept) in all.iter().zip(claimed).zip(kept) {
         let owners = claimed.owners.as_slice();
         accepted.push(rows.accepted_beside(owners));
         let row = &rows.submission;

@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::*;
+use crate::ledger::Subject;
 use crate::sender::{Directory, DirectoryDown, FromLine, Peer, Person, Prover, SenderRules, Shown};
 use crate::store::{
     Listener,
@@ -54,6 +55,10 @@ struct Post {
 }
 
 fn post(store: &Store) -> Post {
+    post_with(store, Daily::default())
+}
+
+fn post_with(store: &Store, daily: Daily) -> Post {
     let dir = tempfile::tempdir().unwrap();
     let seen = Arc::new(Seen::default());
     let disk = Box::new(WatchedDisk(seen.clone()));
@@ -63,7 +68,7 @@ fn post(store: &Store) -> Post {
         toml::from_str("held_pages = 10\n[[tariff]]\nname = 'all'\nprefix = ''\npage_price = 5")
             .unwrap();
     Post {
-        submitter: Submitter::start(store.clone(), custody.clone(), tariffs, SAME_MAIL),
+        submitter: Submitter::start(store.clone(), custody.clone(), tariffs, SAME_MAIL, daily),
         queue: store.listen(crate::store::Topic::Queue),
         custody,
         seen,
@@ -182,7 +187,138 @@ async fn count(store: &Store, sql: &'static str) -> i64 {
         .unwrap()
 }
 
+fn a_day(user: u32, tenant: u32, number: u32) -> Daily {
+    let of = |faxes_per_day| crate::policy::limits::Day {
+        faxes_per_day,
+        pages_per_day: 0,
+    };
+    Daily {
+        user: of(user),
+        guest: of(1),
+        tenant: of(tenant),
+        number,
+    }
+}
+
+/// The limit that a mail went beyond.
+fn over(accepted: Result<Accepted, AcceptError>) -> OverLimit {
+    match accepted {
+        Err(AcceptError::OverLimit(over)) => *over,
+        other => panic!("{other:?}"),
+    }
+}
+
 on_each_database! {
+    async fn a_day_holds_so_many_faxes_and_what_is_refused_counts_nothing(store) {
+        let post = post_with(&store, a_day(3, 0, 0));
+        let tenant = new_id();
+        let to = ["+33123456701", "+33123456702"];
+        let _ = post.submitter.accept(mail(&tenant, "one", &to).await).await.unwrap();
+        let refused = over(post.submitter.accept(mail(&tenant, "two", &to).await).await);
+        assert_eq!((refused.limit, refused.left, refused.wanted), (3, 1, 2));
+        assert_eq!(refused.trouble(), Trouble::Temporary);
+        assert!(refused.again_at > crate::clock::now_ms());
+        assert!(refused.to_string().contains("a user may send 3 faxes a day, and 1 is left"), "{refused}");
+        // Refused once more when it comes again: it is not known as kept.
+        let _ = over(post.submitter.accept(mail(&tenant, "two", &to).await).await);
+        // A copy of what was accepted is no fax, and counts nothing.
+        let again = post.submitter.accept(mail(&tenant, "one", &to).await).await.unwrap();
+        assert_eq!((again.jobs.len(), again.again.len()), (0, 2));
+        let _ = post.submitter.accept(mail(&tenant, "three", &to[..1]).await).await.unwrap();
+        let refused = over(post.submitter.accept(mail(&tenant, "four", &to[..1]).await).await);
+        assert_eq!(refused.left, 0);
+        // A mail that no day holds is refused for good.
+        let many = ["+331", "+332", "+333", "+334"];
+        let never = over(post.submitter.accept(mail(&tenant, "five", &many).await).await);
+        assert_eq!(never.trouble(), Trouble::Permanent);
+        assert_eq!(count(&store, "SELECT COUNT(*) FROM job").await, 3);
+        let today = left_today(&store, &a_day(3, 0, 0), &tenant, "user").await.unwrap();
+        assert_eq!(today.faxes, Left { limit: 3, used: 3 });
+        assert_eq!((today.tenant_faxes.used, today.again_at), (0, refused.again_at));
+        // Another user has their own share.
+        let mut other = mail(&tenant, "six", &to).await;
+        other.sender = sender(&tenant, "other").await;
+        let _ = post.submitter.accept(other).await.unwrap();
+    }
+
+    async fn tenants_and_numbers_have_their_day_too(store) {
+        let post = post_with(&store, a_day(0, 3, 2));
+        let (north, south) = (new_id(), new_id());
+        for text in ["one", "two"] {
+            let _ = post.submitter.accept(mail(&north, text, &["+331"]).await).await.unwrap();
+        }
+        let refused = over(post.submitter.accept(mail(&north, "three", &["+331"]).await).await);
+        assert_eq!(refused.subject, Subject::Number("+331".into()));
+        let _ = post.submitter.accept(mail(&north, "four", &["+332"]).await).await.unwrap();
+        let refused = over(post.submitter.accept(mail(&north, "five", &["+333"]).await).await);
+        assert_eq!((refused.subject, refused.left), (Subject::Tenant, 0));
+        let _ = post.submitter.accept(mail(&south, "one", &["+331"]).await).await.unwrap();
+    }
+
+    async fn many_at_once_do_not_pass_a_limit_together(store) {
+        let post = post_with(&store, a_day(10, 0, 0));
+        let tenant = new_id();
+        let tasks: Vec<_> = (0..60).map(|n| {
+            let (submitter, tenant) = (post.submitter.clone(), tenant.clone());
+            tokio::spawn(async move { submitter.accept(mail(&tenant, &format!("mail {n}"), &["+331"]).await).await })
+        }).collect();
+        let mut accepted = 0;
+        for task in tasks {
+            match task.await.unwrap() {
+                Ok(_) => accepted += 1,
+                Err(AcceptError::OverLimit(_)) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert_eq!(accepted, 10);
+        assert_eq!(count(&store, "SELECT COUNT(*) FROM job").await, 10);
+        assert_eq!(count(&store, "SELECT CAST(SUM(faxes) AS BIGINT) FROM day_count").await, 10);
+        assert_eq!(count(&store, "SELECT COUNT(*) FROM accepted_mail").await, 10);
+    }
+
+    async fn pages_of_a_day_stop_what_comes_after_them(store) {
+        let mut daily = a_day(0, 0, 0);
+        daily.user.pages_per_day = 5;
+        let post = post_with(&store, daily);
+        let tenant = new_id();
+        for (text, pages) in [("one", 3), ("two", 3)] {
+            let accepted = post.submitter.accept(mail(&tenant, text, &["+331"]).await).await.unwrap();
+            let mut tx = store.begin().await.unwrap();
+            let _ = crate::ledger::settle(&mut tx, &tenant, &accepted.jobs[0], pages).await.unwrap();
+            tx.commit().await.unwrap();
+        }
+        let refused = over(post.submitter.accept(mail(&tenant, "three", &["+331"]).await).await);
+        assert_eq!((refused.unit, refused.limit, refused.left), (Unit::Pages, 5, 0));
+        assert_eq!(refused.trouble(), Trouble::Temporary);
+        let today = left_today(&store, &daily, &tenant, "user").await.unwrap();
+        assert_eq!((today.pages.used, today.tenant_pages.used), (6, 6));
+    }
+
+    async fn a_guest_has_a_day_of_their_own(store) {
+        let post = post_with(&store, a_day(0, 0, 0));
+        let mut tx = store.begin().await.unwrap();
+        let tenant = crate::people::NewTenant {
+            name: "North".into(),
+            language: crate::people::Language::En,
+            time_zone: "Pacific/Auckland".into(),
+        };
+        let tenant = crate::people::create_tenant(&mut tx, &tenant).await.unwrap();
+        tx.commit().await.unwrap();
+        let group: String = sqlx::query_scalar("SELECT name FROM user_group WHERE tenant_id = $1")
+            .bind(&tenant).fetch_one(store.reader()).await.unwrap();
+        let guest = crate::people::guest(&store, "North", &group, "g@x.example").await.unwrap().unwrap();
+        let from_guest = async |text: &str| {
+            let mut mail = mail(&tenant, text, &["+331"]).await;
+            mail.sender = sender(&tenant, &guest.user_id).await;
+            mail
+        };
+        let _ = post.submitter.accept(from_guest("one").await).await.unwrap();
+        let refused = over(post.submitter.accept(from_guest("two").await).await);
+        assert!(refused.guest);
+        assert!(refused.to_string().starts_with("a guest may send 1 fax a day"), "{refused}");
+        assert_eq!(refused.time_zone, "Pacific/Auckland");
+    }
+
     async fn accepted_is_kept(store) {
         let mut post = post(&store);
         let tenant = new_id();
@@ -442,7 +578,8 @@ on_each_database! {
         let mut told = Vec::new();
         for _ in 0..2 {
             let mut tx = store.begin().await.unwrap();
-            told.push(rows::write(&mut tx, &post.custody, &rows, &kept).await.unwrap());
+            let claimed = repeats::claim(&mut tx, &rows).await.unwrap();
+            told.push(rows::write(&mut tx, &post.custody, &rows, &claimed, &kept).await.unwrap());
             tx.commit().await.unwrap();
         }
         assert_eq!(told[0], told[1]);

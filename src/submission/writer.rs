@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{AcceptError, Accepted, Waiting, batch::Rows, repeats, rows};
+use super::{AcceptError, Accepted, OverLimit, Waiting, batch::Rows, quota, repeats, rows};
 use crate::{
+    policy::Daily,
     store::{Store, StoreError, Topic, Tries},
     trouble::Trouble,
     vault::{Custody, CustodyError, KeptItem},
@@ -25,13 +26,32 @@ struct Flushed {
     answer: oneshot::Sender<Result<Accepted, AcceptError>>,
 }
 
+/// Where submissions are written, and by which limits.
+struct Books {
+    store: Store,
+    custody: Custody,
+    daily: Daily,
+    standings: quota::Standings,
+}
+
 /// Flushes and commits until all submitters are gone.
-pub(super) async fn run(store: Store, custody: Custody, mut waiting: mpsc::Receiver<Waiting>) {
+pub(super) async fn run(
+    store: Store,
+    custody: Custody,
+    daily: Daily,
+    mut waiting: mpsc::Receiver<Waiting>,
+) {
+    let books = Books {
+        store,
+        custody,
+        daily,
+        standings: quota::Standings::default(),
+    };
     let (flushed, mut to_commit) = mpsc::channel(BATCH);
     let flusher = async {
         let mut batch = Vec::with_capacity(BATCH);
         while waiting.recv_many(&mut batch, BATCH).await > 0 {
-            flush(&custody, batch.drain(..), &flushed).await;
+            flush(&books.custody, batch.drain(..), &flushed).await;
         }
         drop(flushed);
     };
@@ -43,9 +63,12 @@ pub(super) async fn run(store: Store, custody: Custody, mut waiting: mpsc::Recei
                 biased;
                 mails = to_commit.recv_many(&mut batch, BATCH) => match mails {
                     0 => return,
-                    _ => commit(&store, &custody, std::mem::take(&mut batch)).await,
+                    _ => commit(&books, std::mem::take(&mut batch)).await,
                 },
-                _ = tidy.tick() => repeats::tidy(&store).await,
+                _ = tidy.tick() => {
+                    repeats::tidy(&books.store).await;
+                    quota::tidy(&books.store).await;
+                }
             }
         }
     };
@@ -86,52 +109,80 @@ async fn flush(
 }
 
 /// Commits a batch and answers everybody in it.
-async fn commit(store: &Store, custody: &Custody, flushed: Vec<Flushed>) {
-    match record(store, custody, &flushed).await {
+async fn commit(books: &Books, flushed: Vec<Flushed>) {
+    match record(books, &flushed).await {
         Ok(accepted) => {
-            wake(store, &flushed);
+            wake(&books.store, &flushed);
             for (one, accepted) in flushed.into_iter().zip(accepted) {
-                let _ = one.answer.send(Ok(accepted));
+                let _ = one.answer.send(accepted);
             }
         }
         // A submission that the database won't have must not take the others with it.
         Err(error) if error.trouble() == Trouble::Permanent && flushed.len() > 1 => {
             tracing::warn!(%error, mails = flushed.len(), "a batch is committed one by one");
             for one in flushed {
-                alone(store, custody, one).await;
+                alone(books, one).await;
             }
         }
-        Err(error) => settle_doubt(store, custody, error, flushed).await,
+        Err(error) => settle_doubt(books, error, flushed).await,
     }
 }
 
-async fn record(
-    store: &Store,
-    custody: &Custody,
-    batch: &[Flushed],
-) -> Result<Vec<Accepted>, StoreError> {
+/// What became of one of a batch that was written.
+type Written = Result<Accepted, AcceptError>;
+
+/// Writes a batch. Those that the day's limits don't let in are left out of it, and it is written without them.
+async fn record(books: &Books, batch: &[Flushed]) -> Result<Vec<Written>, StoreError> {
+    let mut written: Vec<Option<Written>> = batch.iter().map(|_| None).collect();
     let mut tries = Tries::default();
     loop {
-        match try_record(store, custody, batch).await {
-            Err(error) if tries.again(&error).await => {}
-            done => return done,
+        let left = || (0..batch.len()).filter(|index| written[*index].is_none());
+        let (indices, part): (Vec<usize>, Vec<&Flushed>) =
+            left().map(|index| (index, &batch[index])).unzip();
+        let found = match try_record(books, &part).await {
+            Err(error) if tries.again(&error).await => continue,
+            found => found?,
+        };
+        let over = found.iter().any(Result::is_err);
+        for (index, found) in indices.into_iter().zip(found) {
+            match found {
+                Err(limit) => written[index] = Some(Err(AcceptError::OverLimit(limit))),
+                Ok(accepted) if !over => written[index] = Some(Ok(accepted)),
+                // Nothing was committed.
+                Ok(_) => {}
+            }
+        }
+        if written.iter().all(Option::is_some) {
+            return Ok(written.into_iter().flatten().collect());
         }
     }
 }
 
+/// Writes a batch as a whole. With one that is over a limit nothing is written.
 async fn try_record(
-    store: &Store,
-    custody: &Custody,
-    batch: &[Flushed],
-) -> Result<Vec<Accepted>, StoreError> {
-    let mut tx = store.begin().await?;
+    books: &Books,
+    batch: &[&Flushed],
+) -> Result<Vec<Result<Accepted, Box<OverLimit>>>, StoreError> {
     let (rows, kept): (Vec<_>, Vec<_>) = batch
         .iter()
         .map(|one| (&one.rows, one.kept.as_slice()))
         .unzip();
-    let accepted = rows::write(&mut tx, custody, &rows, &kept).await?;
+    let dated = quota::dated(&books.store, &books.standings, &rows).await?;
+    let mut tx = books.store.begin().await?;
+    let claimed = repeats::claim(&mut tx, &rows).await?;
+    let over = quota::count(&mut tx, &books.daily, &rows, &claimed, &dated).await?;
+    if over.iter().any(Option::is_some) {
+        // The keys of the mails that are refused go with it: else they would be known when they come again.
+        drop(tx);
+        let said = rows.iter().zip(over).map(|(rows, over)| match over {
+            Some(over) => Err(Box::new(over)),
+            None => Ok(rows.accepted()),
+        });
+        return Ok(said.collect());
+    }
+    let accepted = rows::write(&mut tx, &books.custody, &rows, &claimed, &kept).await?;
     tx.commit().await?;
-    Ok(accepted)
+    Ok(accepted.into_iter().map(Ok).collect())
 }
 
 fn wake(store: &Store, batch: &[Flushed]) {
@@ -141,14 +192,14 @@ fn wake(store: &Store, batch: &[Flushed]) {
     }
 }
 
-async fn alone(store: &Store, custody: &Custody, one: Flushed) {
-    match record(store, custody, std::slice::from_ref(&one)).await {
+async fn alone(books: &Books, one: Flushed) {
+    match record(books, std::slice::from_ref(&one)).await {
         Ok(mut accepted) => {
-            wake(store, std::slice::from_ref(&one));
-            let answer = accepted.pop().ok_or(AcceptError::Stopping);
+            wake(&books.store, std::slice::from_ref(&one));
+            let answer = accepted.pop().unwrap_or(Err(AcceptError::Stopping));
             let _ = one.answer.send(answer);
         }
-        Err(error) => settle_doubt(store, custody, error, vec![one]).await,
+        Err(error) => settle_doubt(books, error, vec![one]).await,
     }
 }
 
@@ -156,21 +207,21 @@ async fn alone(store: &Store, custody: &Custody, one: Flushed) {
 /// somebody whose mail was committed would send it twice. So the same rows are written once more:
 /// either they go in now, or their keys are there already, for which PostgreSQL waits until a commit
 /// that is still on its way has ended.
-async fn settle_doubt(store: &Store, custody: &Custody, error: StoreError, batch: Vec<Flushed>) {
+async fn settle_doubt(books: &Books, error: StoreError, batch: Vec<Flushed>) {
     tracing::error!(%error, mails = batch.len(), "mails could not be recorded");
     let again = match error {
-        StoreError::CommitUnknown(_) => record(store, custody, &batch).await,
+        StoreError::CommitUnknown(_) => record(books, &batch).await,
         _ => Err(error),
     };
     match again {
         Ok(accepted) => {
             for (one, accepted) in batch.into_iter().zip(accepted) {
-                let _ = one.answer.send(Ok(accepted));
+                let _ = one.answer.send(accepted);
             }
         }
         Err(error) if error.is_unique_violation() => {
             for one in batch {
-                settle_alone(store, custody, one).await;
+                settle_alone(books, one).await;
             }
         }
         Err(error) => {
@@ -179,14 +230,14 @@ async fn settle_doubt(store: &Store, custody: &Custody, error: StoreError, batch
             }
         }
     }
-    store.wake(Topic::Queue);
+    books.store.wake(Topic::Queue);
 }
 
 /// Answers one of a batch of which some rows are there already.
-async fn settle_alone(store: &Store, custody: &Custody, one: Flushed) {
-    let answer = match record(store, custody, std::slice::from_ref(&one)).await {
-        Ok(mut accepted) => accepted.pop().ok_or(AcceptError::Stopping),
-        Err(error) if error.is_unique_violation() && is_there(store, &one.rows).await => {
+async fn settle_alone(books: &Books, one: Flushed) {
+    let answer = match record(books, std::slice::from_ref(&one)).await {
+        Ok(mut accepted) => accepted.pop().unwrap_or(Err(AcceptError::Stopping)),
+        Err(error) if error.is_unique_violation() && is_there(&books.store, &one.rows).await => {
             Ok(one.rows.accepted())
         }
         Err(error) => Err(failed(&error)),

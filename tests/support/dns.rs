@@ -37,7 +37,11 @@ pub struct Stub {
 
 impl Stub {
     pub fn serve(zone: Zone) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        Self::serve_at(zone, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+    }
+
+    pub fn serve_at(zone: Zone, address: SocketAddr) -> Self {
+        let socket = UdpSocket::bind(address).expect("a port");
         let address = socket.local_addr().expect("an address");
         let asked = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&asked);

@@ -54,6 +54,13 @@ impl Share {
         }
         taken
     }
+
+    /// Gives back what is beyond `octets`.
+    pub fn shrink_to(&mut self, octets: usize) {
+        let back = self.taken.saturating_sub(octets);
+        self.budget.left.fetch_add(back, Ordering::Relaxed);
+        self.taken -= back;
+    }
 }
 
 impl Drop for Share {
@@ -73,6 +80,10 @@ mod tests {
         let mut second = Share::of(&budget);
         assert!(first.grow_to(60) && first.grow_to(10));
         assert!(!second.grow_to(41) && second.grow_to(40));
+        first.shrink_to(80);
+        assert!(!second.grow_to(41));
+        first.shrink_to(50);
+        assert!(second.grow_to(50));
         drop(first);
         assert!(second.grow_to(100));
     }

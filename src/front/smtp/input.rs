@@ -7,7 +7,7 @@ use memchr::memchr;
 use super::wire::Wire;
 
 /// Octets of the buffer: all that a session holds while it takes commands.
-const BUFFER: usize = 16 << 10;
+pub const BUFFER: usize = 16 << 10;
 /// The longest command line with its CRLF. RFC 5321 §4.5.3.1.4 wants 512; the parameters of DSN
 /// (RFC 3461 §5.4), SMTPUTF8 and AUTH add to that.
 const LINE: usize = 4096;
@@ -66,13 +66,27 @@ impl Input {
         }
     }
 
-    /// Reads once; 0 at the end of the connection.
-    pub async fn fill(&mut self, wire: &mut Wire) -> io::Result<usize> {
+    /// Puts octets in as if they had been read, as many as there is room for; for tests.
+    pub fn put(&mut self, octets: &[u8]) -> usize {
+        self.make_room();
+        let room = &mut self.buffer[self.end..];
+        let put = octets.len().min(room.len());
+        room[..put].copy_from_slice(&octets[..put]);
+        self.end += put;
+        put
+    }
+
+    fn make_room(&mut self) {
         if self.start > 0 {
             self.buffer.copy_within(self.start..self.end, 0);
             self.end -= self.start;
             self.start = 0;
         }
+    }
+
+    /// Reads once; 0 at the end of the connection.
+    pub async fn fill(&mut self, wire: &mut Wire) -> io::Result<usize> {
+        self.make_room();
         let read = wire.read(&mut self.buffer[self.end..]).await?;
         self.end += read;
         Ok(read)
@@ -117,8 +131,7 @@ mod tests {
 
     fn holding(octets: &[u8]) -> Input {
         let mut input = Input::new();
-        input.buffer[..octets.len()].copy_from_slice(octets);
-        input.end = octets.len();
+        assert_eq!(input.put(octets), octets.len());
         input
     }
 
@@ -138,8 +151,7 @@ mod tests {
         let mut input = holding(&[b'a'; LINE + 1]);
         assert_eq!(input.line(), Line::Partial);
         assert_eq!(input.unread(), b"");
-        input.buffer[..9].copy_from_slice(b"aa\r\nNOOP\n");
-        input.end = 9;
+        input.put(b"aa\r\nNOOP\n");
         assert_eq!(input.line(), Line::TooLong { chunk: false });
         assert_eq!(input.line(), Line::Malformed { chunk: false });
         assert_eq!(input.line(), Line::Partial);

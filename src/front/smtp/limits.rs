@@ -2,15 +2,27 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use crate::config::{Config, Network};
+use crate::{
+    config::{Config, Network},
+    vault::SpoolDir,
+};
 
 /// Every limit of the SMTP door.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// Octets of one message (RFC 1870).
     pub max_size: usize,
-    /// Octets of all messages that are being received: above it, mail is put off with 452.
+    /// Octets of all messages that are held in memory while they come: above it they go to the spool at once, and
+    /// without a spool mail is put off with 452.
     pub data_budget: usize,
+    /// Where large messages wait, sealed; None: in memory.
+    pub spool: Option<SpoolDir>,
+    /// Octets from which a message is spooled.
+    pub spool_from: usize,
+    /// Octets of spooled messages that are in memory at a time to be judged.
+    pub read_budget: usize,
+    /// How long one may wait for its turn.
+    pub read_patience: Duration,
     /// Recipients of one mail.
     pub max_recipients: usize,
     /// Sessions at a time.
@@ -56,8 +68,13 @@ impl Limits {
         let smtp = &config.smtp;
         Self {
             max_size: smtp.max_size,
-            // Eight of the largest messages, or some thousands of usual ones.
-            data_budget: smtp.max_size.saturating_mul(8).max(64 << 20),
+            data_budget: 32 << 20,
+            spool: None,
+            // Above a usual mail with a letter of some pages.
+            spool_from: 64 << 10,
+            read_budget: 24 << 20,
+            // RFC 5321 §4.5.3.2.6: clients wait ten minutes for the answer.
+            read_patience: Duration::from_secs(240),
             max_recipients: smtp.max_recipients,
             max_sessions: smtp.max_sessions,
             max_sessions_per_address: smtp.max_sessions_per_address,

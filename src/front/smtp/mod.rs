@@ -13,6 +13,7 @@ mod limits;
 mod line_ends;
 mod listen;
 mod proxy;
+mod readings;
 mod received;
 mod replies;
 mod scanner;
@@ -39,6 +40,29 @@ pub fn scan<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<u8>, Option<usiz
         read += piece.len();
     }
     (message, None, scanner.saw_bare_line_end())
+}
+
+/// Reads command lines that come in `pieces`, and has each parsed: what they were.
+#[doc(hidden)]
+pub fn lines<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Vec<String> {
+    let (mut input, mut said) = (input::Input::new(), Vec::new());
+    for mut piece in pieces {
+        while !piece.is_empty() {
+            piece = &piece[input.put(piece)..];
+            loop {
+                match input.line() {
+                    input::Line::Partial => break,
+                    input::Line::Whole(mut line) => {
+                        line.extend_from_slice(b"\r\n");
+                        let command = smtp_proto::Request::parse(&mut line.iter());
+                        said.push(format!("{line:?} {command:?}"));
+                    }
+                    other => said.push(format!("{other:?}")),
+                }
+            }
+        }
+    }
+    said
 }
 
 /// Whether the chain and the key for STARTTLS can be used.

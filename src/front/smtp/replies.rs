@@ -269,6 +269,14 @@ pub fn too_large(most: usize) -> Answer {
     )
 }
 
+pub fn too_large_for_postmaster(most: usize) -> Answer {
+    Answer::new(
+        552,
+        "5.3.4",
+        format!("mail to postmaster may have {most} octets: write without attachments"),
+    )
+}
+
 pub fn disk_low() -> Answer {
     Answer::new(
         452,
@@ -282,6 +290,22 @@ pub fn memory_low() -> Answer {
         452,
         "4.3.1",
         "too many large mails are coming in just now: try again in a few minutes",
+    )
+}
+
+pub fn many_large_mails() -> Answer {
+    Answer::new(
+        451,
+        "4.3.2",
+        "too many large mails are waiting to be read: try again in a few minutes",
+    )
+}
+
+pub fn unread() -> Answer {
+    Answer::new(
+        451,
+        "4.3.0",
+        "the message could not be read: try again in a few minutes",
     )
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -21,6 +21,7 @@ use super::{
     limits::Limits,
     listen::{Listener, Role, Stream},
     proxy::{self, Spoken},
+    readings::Readings,
     replies,
     session::{Arrival, Session, Shared},
     tls::Identity,
@@ -28,8 +29,11 @@ use super::{
 };
 use crate::{
     config::{Config, LmtpAddress},
-    front::{Answer, Intake},
+    front::{Answer, Intake, rates::network_of},
 };
+
+/// How often sources are forgotten that keep to their limits.
+const TIDY: Duration = Duration::from_secs(60);
 
 /// Why the door doesn't open.
 #[derive(Debug, thiserror::Error)]
@@ -126,6 +130,7 @@ impl Door {
         let shared = Arc::new(Shared {
             intake,
             budget: Budget::new(self.limits.data_budget),
+            readings: Readings::new(&self.limits),
             limits: self.limits,
             hostname: self.hostname,
             tls: self.tls,
@@ -136,8 +141,20 @@ impl Door {
             let (shared, census) = (Arc::clone(&shared), Arc::clone(&census));
             loops.spawn(accept(listener, shared, census));
         }
+        loops.spawn(keep_rates(Arc::clone(&shared)));
         loops.spawn(keep_certificate(shared));
         while loops.join_next().await.is_some() {}
+    }
+}
+
+/// Forgets sources that have come back within their limits, until the server stops.
+async fn keep_rates(shared: Arc<Shared>) {
+    let mut timer = tokio::time::interval(TIDY);
+    loop {
+        tokio::select! {
+            () = shared.stop.cancelled() => return,
+            _ = timer.tick() => shared.intake.rates().tidy(),
+        }
     }
 }
 
@@ -222,7 +239,8 @@ fn admit(
                         Spoken::For(client) => Some(client),
                         Spoken::Unknown => None,
                     };
-                    if let Some(seat) = seat(&mut stream, peer.unwrap_or(machine), &census).await {
+                    let client = peer.unwrap_or(machine);
+                    if let Some(seat) = seat(&mut stream, client, &shared, &census).await {
                         hold(stream, peer, role, shared, seat).await;
                     }
                 }
@@ -232,7 +250,7 @@ fn admit(
         });
         return;
     }
-    match Census::sit(&census, machine) {
+    match let_in(machine, &shared, &census) {
         Ok(seat) => {
             sessions.spawn(hold(stream, Some(machine), role, shared, seat));
         }
@@ -247,8 +265,24 @@ fn admit(
     }
 }
 
-async fn seat(stream: &mut Stream, peer: IpAddr, census: &Arc<Census>) -> Option<Seat> {
-    match Census::sit(census, peer) {
+/// A seat within the limits of how many at a time, and how often.
+fn let_in(peer: IpAddr, shared: &Shared, census: &Arc<Census>) -> Result<Seat, Answer> {
+    let seat = Census::sit(census, peer)?;
+    let proxies = (shared.limits.proxy_from.iter()).chain(&shared.limits.xclient_from);
+    let is_proxy = proxies.into_iter().any(|network| network.contains(peer));
+    if !is_proxy && !shared.intake.is_listed(peer) {
+        shared.intake.rates().connection(peer)?;
+    }
+    Ok(seat)
+}
+
+async fn seat(
+    stream: &mut Stream,
+    peer: IpAddr,
+    shared: &Shared,
+    census: &Arc<Census>,
+) -> Option<Seat> {
+    match let_in(peer, shared, census) {
         Ok(seat) => Some(seat),
         Err(answer) => {
             let _ = timeout(Duration::from_secs(1), stream.write_all(&written(&answer))).await;
@@ -336,17 +370,6 @@ impl Drop for Seat {
                 seated.by_address.remove(&self.address);
             }
         }
-    }
-}
-
-/// One customer's address: an IPv4 address, or an IPv6 /64 (RFC 6177: a site has one at least).
-fn network_of(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V6(address) => {
-            let network = u128::from(address) & !u128::from(u64::MAX);
-            IpAddr::V6(Ipv6Addr::from(network))
-        }
-        v4 => v4,
     }
 }
 

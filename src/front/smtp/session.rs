@@ -21,12 +21,14 @@ use super::{
     input::{Input, Line, begins_a_chunk},
     limits::Limits,
     listen::Role,
+    readings::Readings,
     replies,
     tls::Identity,
     wire::Wire,
 };
 use crate::{
     front::{Answer, Envelope, Intake},
+    policy::ClientCertificate,
     sender::Person,
 };
 
@@ -40,6 +42,7 @@ pub struct Shared {
     pub hostname: String,
     pub tls: Option<Identity>,
     pub budget: Arc<Budget>,
+    pub readings: Readings,
     pub stop: CancellationToken,
 }
 
@@ -110,8 +113,8 @@ pub struct Session {
     under_tls: bool,
     greeting: Option<Greeting>,
     login: Option<Person>,
-    /// The SHA-256 of the client's certificate.
-    certificate: Option<[u8; 32]>,
+    /// What the client has shown.
+    certificate: Option<ClientCertificate>,
     open: Option<Open>,
     errors: usize,
     /// Commands in a row that bring no mail nearer.

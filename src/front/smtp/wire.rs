@@ -2,12 +2,12 @@
 
 use std::io;
 
-use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::either::Either;
 
 use super::listen::Stream;
+use crate::policy::ClientCertificate;
 
 /// One connection.
 pub enum Wire {
@@ -68,14 +68,13 @@ impl Wire {
         peeked.is_ok_and(|(_, read)| read > 0)
     }
 
-    /// The SHA-256 of the certificate that the client has shown, and has the key of.
-    pub fn certificate(&self) -> Option<[u8; 32]> {
+    /// The certificate that the client has shown, and has the key of, with those of who made it.
+    pub fn certificate(&self) -> Option<ClientCertificate> {
         let Self::Tls(stream) = self else {
             return None;
         };
         let (_, session) = stream.get_ref();
-        let certificate = session.peer_certificates()?.first()?;
-        Some(Sha256::digest(certificate).into())
+        ClientCertificate::of(session.peer_certificates()?)
     }
 
     /// The same connection under TLS (RFC 3207). Nothing that was read before may be used after.

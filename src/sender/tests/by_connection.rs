@@ -165,32 +165,73 @@ async fn the_first_rule_that_matches_decides_alone() {
 
 #[tokio::test]
 async fn promise_4_a_listed_certificate_proves_within_its_rule() {
-    let listed = [0xab; 32];
-    let with = |envelope: &'static str, from: &str, certificate| Try {
+    let listed = shown("scanner");
+    let digest: String = (listed.digest().iter())
+        .map(|octet| format!("{octet:02x}"))
+        .collect();
+    let with = |envelope: &'static str, from: &str, certificate: &ClientCertificate| Try {
         rules: format!(
             "[[rule]]\nwho = ['ada@example.com', 'ada.l@example.com']\nproof = ['certificate']\ncertificates = ['{}']\n\
              [[rule]]\nwho = ['*']\nproof = ['password']\n",
-            "ab".repeat(32)
+            digest
         ),
         reverse_path: envelope,
-        certificate: Some(certificate),
+        certificate: Some(certificate.clone()),
         ..dkim(&format!("From: {from}\r\n\r\nx"))
     };
-    let sender = with("ada@example.com", "ada.l@example.com", listed)
+    let sender = with("ada@example.com", "ada.l@example.com", &listed)
         .verdict()
         .await
         .unwrap();
-    assert_eq!(sender.proof_words(), "certificate abababababababab");
-    let other = with("ada@example.com", "ada@example.com", [0; 32])
+    assert_eq!(
+        sender.proof_words(),
+        format!("certificate {}", &digest[..16])
+    );
+    let other = with("ada@example.com", "ada@example.com", &shown("stranger"))
         .verdict()
         .await;
     assert_eq!(other, Err(Refusal::Unproven));
-    let bob = with("bob@example.com", "bob@example.com", listed)
+    let bob = with("bob@example.com", "bob@example.com", &listed)
         .verdict()
         .await;
     assert_eq!(bob, Err(Refusal::Unproven));
-    let forged = with("ada@example.com", "bob@example.com", listed)
+    let forged = with("ada@example.com", "bob@example.com", &listed)
         .verdict()
         .await;
     assert_eq!(forged, Err(Refusal::FromDiffers("bob@example.com".into())));
+}
+
+fn shown(name: &str) -> ClientCertificate {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/tls/clients");
+    let chain = crate::config::pem::certificates(&folder.join(format!("{name}.pem")));
+    ClientCertificate::of(&chain.unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn promise_4_a_certificate_of_a_listed_authority_proves_within_its_rule() {
+    let ca = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/tls/clients/ca.pem");
+    let with = |envelope: &'static str, from: &str, name: &str| Try {
+        rules: format!(
+            "[[rule]]\nwho = ['ada@example.com', 'ada.l@example.com']\nproof = ['certificate']\n\
+             authority = {{ file = '{ca}', names = ['scanner.example.com'] }}\n\
+             [[rule]]\nwho = ['*']\nproof = ['password']\n"
+        ),
+        reverse_path: envelope,
+        certificate: Some(shown(name)),
+        ..dkim(&format!("From: {from}\r\n\r\nx"))
+    };
+    let sender = with("ada@example.com", "ada.l@example.com", "scanner");
+    let sender = sender.verdict().await.unwrap();
+    assert_eq!(sender.proof_words(), "authority scanner.example.com");
+    for other in ["stranger", "nameless", "foreign", "server"] {
+        let refused = with("ada@example.com", "ada@example.com", other);
+        assert_eq!(refused.verdict().await, Err(Refusal::Unproven), "{other}");
+    }
+    let bob = with("bob@example.com", "bob@example.com", "scanner");
+    assert_eq!(bob.verdict().await, Err(Refusal::Unproven));
+    let forged = with("ada@example.com", "bob@example.com", "scanner");
+    assert_eq!(
+        forged.verdict().await,
+        Err(Refusal::FromDiffers("bob@example.com".into()))
+    );
 }

@@ -34,7 +34,10 @@ impl Session {
         let chunks = open.chunks.get_or_insert_with(|| {
             Chunks::new(&shared.limits, &shared.budget, &trace, open.declared)
         });
-        match chunks.read(wire, &mut self.input, octets).await {
+        match chunks
+            .read(wire, &mut self.input, &shared.limits, octets)
+            .await
+        {
             Chunk::Read if last => {}
             Chunk::Read => return Ok(self.answer(&replies::chunk_ok(octets))),
             // What follows of this mail finds none open, and is refused.
@@ -52,7 +55,7 @@ impl Session {
             return Err(Gone);
         };
         match open.chunks.take() {
-            Some(chunks) => self.judge(open, chunks.finish()).await,
+            Some(chunks) => self.judge(open, chunks.finish().await).await,
             None => Err(Gone),
         }
     }

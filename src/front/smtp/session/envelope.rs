@@ -15,11 +15,13 @@ use crate::{
         smtp::{
             data::{self, Data},
             listen::Role,
+            readings::Reading,
             received::{self, Trace},
             replies,
         },
     },
     options::Options,
+    policy::ClientCertificate,
     sender::{Claim, Peer, secret},
 };
 
@@ -32,7 +34,7 @@ impl Session {
             return Ok(self.refuse(replies::mail_is_open()));
         }
         // A listed certificate is as good as a login.
-        let shown = |shown: &[u8; 32]| self.shared.intake.lists(shown);
+        let shown = |shown: &ClientCertificate| self.shared.intake.lists(shown);
         let is_known = self.login.is_some() || self.certificate.as_ref().is_some_and(shown);
         if self.role.wants_login() && !is_known {
             return Ok(self.refuse(replies::log_in_first()));
@@ -59,7 +61,7 @@ impl Session {
             address: self.peer,
             greeting,
             login: self.login.as_ref(),
-            certificate: self.certificate,
+            certificate: self.certificate.as_ref(),
         };
         match self.shared.intake.sender(peer, &from.address).await {
             Ok(claim) => {
@@ -120,7 +122,16 @@ impl Session {
             return Ok(self.answer(&replies::too_many_recipients(most)));
         }
         let envelope = &mut open.envelope;
-        let answer = match self.shared.intake.recipient(envelope, &to.address).await {
+        let intake = &self.shared.intake;
+        let found = match intake.recipient(envelope, &to.address).await {
+            Ok(Recipient::Postmaster) if !envelope.postmaster && is_stranger(envelope) => {
+                let counted = self.peer.filter(|peer| !intake.is_listed(*peer));
+                let counted = counted.map_or(Ok(()), |peer| intake.rates().postmaster(peer));
+                counted.map(|()| Recipient::Postmaster)
+            }
+            found => found,
+        };
+        let answer = match found {
             Ok(Recipient::Postmaster) => {
                 envelope.postmaster = true;
                 open.taken.push(Taken::Postmaster);
@@ -164,8 +175,7 @@ impl Session {
             }
             Err(answer) => {
                 tracing::info!(session = %self.id, code = answer.code, "recipient refused");
-                let is_known = |claim: &Claim| claim.person().is_some();
-                if !envelope.claim.as_ref().is_ok_and(is_known) {
+                if !is_known(envelope) {
                     // A stranger who tries out addresses runs into the limit of errors.
                     return Ok(self.refuse(answer));
                 }
@@ -240,15 +250,30 @@ impl Session {
     pub(super) async fn judge(&mut self, open: Open, found: Data) -> Result<Next, Gone> {
         self.chatter = 0;
         match found {
-            Data::Message(message, share) => {
-                let octets = message.len();
+            Data::Message(held)
+                if let Some(most) = self.too_large_for_postmaster(&open, held.len()) =>
+            {
+                tracing::info!(session = %self.id, "message refused: too large for postmaster");
+                Ok(self.say_for_each(&open.taken, &replies::too_large_for_postmaster(most)))
+            }
+            Data::Message(held) => {
+                let octets = held.len();
+                let known = !is_stranger(&open.envelope);
+                let Reading { message, place } = match self.shared.readings.read(held, known).await
+                {
+                    Ok(reading) => reading,
+                    Err(answer) => {
+                        tracing::info!(session = %self.id, octets, code = answer.code, "message put off");
+                        return Ok(self.say_for_each(&open.taken, &answer));
+                    }
+                };
                 let each = self.role == Role::Lmtp;
                 let verdict = self
                     .shared
                     .intake
                     .message(open.envelope, message, each)
                     .await;
-                drop(share);
+                drop(place);
                 if !each {
                     let answer = verdict.as_one();
                     tracing::info!(session = %self.id, octets, code = answer.code, "message read");
@@ -277,6 +302,14 @@ impl Session {
         }
     }
 
+    /// The most that a stranger may write to postmaster, when this is more and goes to nobody else.
+    fn too_large_for_postmaster(&self, open: &Open, octets: usize) -> Option<usize> {
+        let most = self.shared.intake.rates().postmaster_octets()?;
+        let envelope = &open.envelope;
+        let only = envelope.recipients.is_empty() && is_stranger(envelope);
+        (only && octets > most).then_some(most)
+    }
+
     /// One answer for the whole message: once, or by LMTP for each recipient that was taken.
     pub(super) fn say_for_each(&mut self, taken: &[Taken], answer: &Answer) -> Next {
         let times = if self.role == Role::Lmtp {
@@ -289,6 +322,16 @@ impl Session {
         }
         Next::Command
     }
+}
+
+/// Who sends is known before the message.
+fn is_known(envelope: &Envelope) -> bool {
+    (envelope.claim.as_ref()).is_ok_and(|claim| claim.person().is_some())
+}
+
+/// Who sends has proven nothing yet, and may never.
+fn is_stranger(envelope: &Envelope) -> bool {
+    envelope.claim.as_ref().map_or(true, Claim::is_open)
 }
 
 /// A parameter of MAIL that belongs to an extension that isn't offered (RFC 5321 §4.1.1.11).

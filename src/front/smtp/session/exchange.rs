@@ -52,6 +52,9 @@ impl Session {
         if self.open.is_some() {
             return Ok(self.refuse(replies::mail_is_open()));
         }
+        if let Some(Err(answer)) = self.peer.map(|peer| self.shared.intake.rates().login(peer)) {
+            return Ok(self.refuse(answer));
+        }
         let found = match mechanism {
             AUTH_PLAIN => self.plain(initial).await?,
             AUTH_LOGIN => self.login_by_turns(initial).await?,
@@ -72,6 +75,9 @@ impl Session {
         };
         if answer.code == 535 {
             self.failed_logins += 1;
+            if let Some(peer) = self.peer {
+                self.shared.intake.rates().wrong_password(peer);
+            }
             tracing::info!(session = %self.id, failed = self.failed_logins, "login refused");
             if self.failed_logins >= self.shared.limits.max_failed_logins {
                 self.say(&answer);
