@@ -30,6 +30,7 @@ fn word(text: &str) -> Word<'_> {
 
 /// States of jobs and faxes: they look like functions.
 const STATES: &[&str] = &[
+    "parked",
     "queued",
     "rendering",
     "ready",

@@ -52,6 +52,12 @@ CREATE TABLE profile (
     quiet       TEXT,                     -- when they may not, whatever the hours: '22:00-06:00'; '' never
     allow       TEXT,                     -- beginnings of numbers with spaces between; '' every number
     deny        TEXT,                     -- beginnings of numbers that are refused; the longest of both decides
+    guard       TEXT,                     -- what is asked about before it is sent: 'first near pages', or some; '' nothing
+    approver    TEXT,                     -- the address of who has to approve every fax; '' nobody
+    accepted    TEXT,                     -- 'slow', 'always', 'never': a mail that a fax is accepted
+    discreet    TEXT,                     -- 'yes', 'no': mails say nothing of the content
+    receipt     TEXT,                     -- 'yes', 'no': a receipt, a PDF, goes with the report
+    json        TEXT,                     -- 'yes', 'no': the report for programs goes with it
     UNIQUE (tenant_id, name)
 );
 CREATE TABLE user_group (
@@ -204,6 +210,7 @@ CREATE TABLE submission (
     ret         TEXT,                     -- DSN RET
     options     TEXT,                     -- JSON, what it asks of its faxes as a whole; NULL: nothing
     accepted_at BIGINT NOT NULL,
+    told_at     BIGINT,                   -- its sender has heard that it is under way, or is not to
     closed_at   BIGINT                    -- all jobs final: its report is in the outbox
 );
 CREATE TABLE accepted_mail (
@@ -214,6 +221,7 @@ CREATE TABLE accepted_mail (
     accepted_at BIGINT NOT NULL,
     expires_at  BIGINT NOT NULL           -- the same mail after this is a new one
 );
+CREATE INDEX submission_untold ON submission (submission_id) WHERE closed_at IS NULL AND told_at IS NULL;
 CREATE INDEX accepted_mail_expires ON accepted_mail (expires_at);
 
 -- queue ----------------------------------------------------------------
@@ -245,6 +253,9 @@ CREATE TABLE job (
     lane        TEXT NOT NULL,            -- tenant/user: lanes take turns, and one fax after the other goes in each
     place       BIGINT NOT NULL,          -- in its lane: when it was accepted, later for each step of priority
     cancelled_at BIGINT,                  -- called off while it was on the line: no page after this one
+    parked_why  TEXT,                     -- JSON, why it is or was kept back; NULL: it was not
+    approver    TEXT,                     -- whose word it needs, lower case; NULL: its sender's
+    delay_told  BIGINT NOT NULL DEFAULT 0, -- 1: its sender has heard that its next call is far off
     carried_by  TEXT,                     -- the job whose call carries this one too; NULL: none does, or its own
     lease_owner TEXT,                     -- the node and worker at work on it
     lease_until BIGINT,
@@ -266,6 +277,8 @@ CREATE INDEX job_to_dial ON job (lane, place, job_id, run_at, opens_at, destinat
 CREATE UNIQUE INDEX job_on_line ON job (destination)
     WHERE state IN ('dialling', 'sending') AND carried_by IS NULL;
 CREATE INDEX job_cancelled ON job (job_id) WHERE cancelled_at IS NOT NULL AND finished_at IS NULL;
+-- The latest faxes of a user, of which pages arrived.
+CREATE INDEX job_arrived ON job (tenant_id, user_id, accepted_at) WHERE pages_confirmed > 0;
 CREATE INDEX job_submission ON job (tenant_id, submission_id);
 CREATE TABLE rendition (
     rendition_id TEXT PRIMARY KEY,
@@ -327,6 +340,12 @@ CREATE TABLE page_report (
     PRIMARY KEY (leg_id, page)
 );
 CREATE INDEX page_report_job ON page_report (tenant_id, job_id);
+CREATE TABLE reached_number (
+    tenant_id   TEXT NOT NULL,
+    destination TEXT NOT NULL,            -- E.164 with the plus sign: a page of the tenant's was confirmed there
+    reached_at  BIGINT NOT NULL,          -- when last
+    PRIMARY KEY (tenant_id, destination)
+);
 CREATE TABLE destination_memory (
     tenant_id   TEXT NOT NULL,
     destination TEXT NOT NULL,            -- E.164 with the plus sign
@@ -396,6 +415,17 @@ CREATE TABLE day_count (
     PRIMARY KEY (tenant_id, subject, day)
 );
 CREATE INDEX day_count_day ON day_count (day);
+
+-- front ----------------------------------------------------------------
+CREATE TABLE alert (
+    about       TEXT PRIMARY KEY,         -- 'trunk:<trunk>', 'relay', 'disk:<host>', 'certificate:<host>:<file>'
+    tenant_id   TEXT NOT NULL,            -- the operator's
+    node        TEXT NOT NULL,            -- the only gateway that can see it; '': all can
+    since       BIGINT NOT NULL,          -- bad since
+    words_en    TEXT NOT NULL,            -- as it was said last
+    words_fr    TEXT NOT NULL,
+    told_at     BIGINT                    -- when the operator was told last; NULL: not yet
+);
 
 -- relay ----------------------------------------------------------------
 CREATE TABLE outbox (

@@ -25,7 +25,7 @@ use crate::{
     sender::{Dns, Prover},
     store::{Node, Store, Topic},
     submission::Submitter,
-    tokens,
+    tokens::{self, Tokens},
     vault::{Custody, SpoolDir},
     web,
     worker::{Fonts, Program, paper::PaperPool},
@@ -108,6 +108,7 @@ async fn start(
         .clone()
         .unwrap_or_else(|| format!("fax@{}", config.hostname));
 
+    let tokens = Tokens::open(&custody.vault())?;
     let notices_from = from.clone();
     // No child is started before the ports are ours: between fork and exec it would hold the sockets that
     // try them, and the listener after them would find its own port in use.
@@ -154,6 +155,7 @@ async fn start(
         line: Arc::new(line.clone()),
         policy: policies.sending.clone(),
         covers: policies.covers.clone(),
+        tokens: tokens.clone(),
         hostname: config.hostname.clone(),
         report_from: from,
         renderers: config.paper.workers,
@@ -229,6 +231,7 @@ async fn start(
         store.clone(),
         submitter,
         front::Postmaster::new(custody.clone(), &config.relay),
+        tokens,
         front::Writes {
             from: notices_from.clone(),
             hostname: config.hostname.clone(),
@@ -240,6 +243,17 @@ async fn start(
         from: notices_from,
         hostname: config.hostname.clone(),
     };
+    let alerts = front::Alerts::of(
+        &config,
+        store.clone(),
+        custody.clone(),
+        notices.from.clone(),
+    );
+    let token = stop.clone();
+    tasks.spawn(async move {
+        alerts.run(token).await;
+        Ok(())
+    });
     let token = stop.clone();
     tasks.spawn(async move {
         notices.run(token).await;
@@ -247,7 +261,8 @@ async fn start(
     });
     let intake = Arc::new(
         front::Intake::new(house, prover(&config, &policies), policies.dial.clone())
-            .with_limits(policies.limits),
+            .with_limits(policies.limits)
+            .on_host(&config.hostname),
     );
     let mut limits = front::smtp::Limits::of(&config);
     limits.spool = Some(spool_dir(&config)?);

@@ -28,6 +28,7 @@ pub(super) async fn add(gateway: Gateway<'_>, line: &mut Line<'_>) -> Result<Str
     change(&mut profile, line)?;
     fits(gateway, &tenant, &profile, basic.as_ref())?;
     covers::known(gateway, &tenant, &profile).await?;
+    approver(gateway, &tenant, &profile).await?;
     people::change_profile(&mut tx, &profile).await?;
     queue::hours_changed(&mut tx, &tenant.tenant_id).await?;
     tx.commit().await?;
@@ -45,6 +46,7 @@ pub(super) async fn set(gateway: Gateway<'_>, line: &mut Line<'_>) -> Result<Str
     let basic = people::profile(gateway.store, &tenant.tenant_id, BASIC).await?;
     fits(gateway, &tenant, &profile, basic.as_ref())?;
     covers::known(gateway, &tenant, &profile).await?;
+    approver(gateway, &tenant, &profile).await?;
     let mut tx = gateway.store.begin().await?;
     people::change_profile(&mut tx, &profile).await?;
     // Faxes that wait for the old hours look at the new ones.
@@ -166,6 +168,28 @@ fn chain(profile: &Profile, basic: Option<&Profile>) -> Vec<Profile> {
     std::iter::once(profile).chain(basic).cloned().collect()
 }
 
+/// Who approves must be somebody who can be proven: a user of the tenant.
+async fn approver(
+    gateway: Gateway<'_>,
+    tenant: &Tenant,
+    profile: &Profile,
+) -> Result<(), CommandError> {
+    let Some(address) = profile.says("approver").filter(|address| address != "none") else {
+        return Ok(());
+    };
+    let user = people::user_by_address(gateway.store, &address).await?;
+    let own = |user: &people::User| {
+        user.tenant_id == tenant.tenant_id && user.role != people::Role::Guest
+    };
+    if user.as_ref().is_some_and(own) {
+        return Ok(());
+    }
+    Err(CommandError::Refused(format!(
+        "{address} is no user of {}: `add user` enters who is to approve",
+        tenant.name
+    )))
+}
+
 /// Hours that never come would keep every fax until its time is over.
 fn fits(
     gateway: Gateway<'_>,
@@ -209,6 +233,10 @@ fn words(sending: &Sending, tenant: &Tenant, profile: &Profile, basic: Option<&P
         if now { "called" } else { "not called" }
     );
     text
+}
+
+fn yes_or_no(yes: bool) -> String {
+    if yes { "yes" } else { "no" }.to_owned()
 }
 
 /// What applies when no profile says otherwise.
@@ -259,6 +287,16 @@ fn inherited(sending: &Sending, key: &str) -> String {
             crate::policy::Unreadable::Stop => "stop".to_owned(),
             crate::policy::Unreadable::LeaveOut => "leave-out".to_owned(),
         },
+        "guard" if sending.guard.is_empty() => "none".to_owned(),
+        "guard" => {
+            let all: Vec<&str> = sending.guard.iter().map(|guard| guard.name()).collect();
+            all.join(",")
+        }
+        "approver" => return "none  (built in)".to_owned(),
+        "accepted" => sending.accepted.name().to_owned(),
+        "discreet" => yes_or_no(sending.discreet),
+        "receipt" => yes_or_no(sending.receipt),
+        "json" => yes_or_no(sending.json),
         "calls" => sending.max_calls.to_string(),
         "tries" => sending.max_tries.to_string(),
         "batch" => sending.batch.to_string(),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::{Answer, Reply};
 use crate::{
     dial::{Destination, SubAddress},
     language::Told,
@@ -12,6 +13,7 @@ use crate::{
     options::{Options, Wishes},
     people::{Terms, Verifier},
     sender::{Directory, DirectoryDown, Person, VerifiedSender},
+    tokens::{Invalid, Token},
     trouble::Trouble,
 };
 
@@ -76,6 +78,22 @@ pub trait House: Directory {
     /// # Errors
     /// [`NotTaken`]: nothing was kept.
     async fn accept(&self, mail: Mail) -> Result<Kept, NotTaken>;
+
+    /// The mail of ours that a token stands for, or why it stands for none.
+    ///
+    /// # Errors
+    /// [`DirectoryDown`].
+    async fn token(&self, _text: &str) -> Result<Result<Token, Invalid>, DirectoryDown> {
+        Ok(Err(Invalid::Unknown))
+    }
+
+    /// Does what a reply says, and gives its author's answer: it returns when that is committed.
+    ///
+    /// # Errors
+    /// The answer of a reply that does nothing.
+    async fn reply(&self, _reply: Reply) -> Result<String, Answer> {
+        Err(super::replies::not_yours())
+    }
 
     /// Who reads mail to postmaster; nobody when no operator is known.
     ///

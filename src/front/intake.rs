@@ -10,6 +10,7 @@ use super::{
     message,
     rates::Rates,
     reading::{Read, Scrub, apart, examined},
+    replies::{self, Reply},
     smtp,
     verdict::Verdict,
 };
@@ -21,6 +22,7 @@ use crate::{
     people::Verifier,
     policy::{ClientCertificate, Limits},
     sender::{Claim, DirectoryDown, Peer, Person, Prover, Refusal, Secret, Shown, secret},
+    tokens::{Invalid, Token},
     trouble::Trouble,
 };
 
@@ -33,6 +35,8 @@ pub struct Intake {
     prover: Prover,
     plan: DialPlan,
     rates: Rates,
+    /// Our name in Message-IDs.
+    hostname: String,
 }
 
 /// A mail whose envelope is complete.
@@ -55,6 +59,17 @@ pub struct Envelope {
     pub recipients: Vec<FaxRecipient>,
     /// Postmaster is a recipient.
     pub postmaster: bool,
+    /// It replies to this mail of ours, and goes nowhere else.
+    pub reply: Option<Replies>,
+}
+
+/// A mail of ours that is replied to.
+#[derive(Clone, Debug)]
+pub struct Replies {
+    /// Which.
+    pub token: Token,
+    /// The address as it was given.
+    pub address: String,
 }
 
 /// Whom an address in RCPT means.
@@ -64,6 +79,8 @@ pub enum Recipient {
     Number(Box<Numbered>),
     /// Who runs this.
     Postmaster,
+    /// Us, as a reply to this mail of ours.
+    Reply(Token),
 }
 
 /// A fax number that was read of an address.
@@ -90,7 +107,15 @@ impl Intake {
             prover,
             plan,
             rates: Rates::new(Limits::default()),
+            hostname: String::new(),
         }
+    }
+
+    /// The same on a host of this name, whose own mails are known by it.
+    #[must_use]
+    pub fn on_host(mut self, hostname: &str) -> Self {
+        hostname.clone_into(&mut self.hostname);
+        self
     }
 
     /// The same with other limits than the built-in ones.
@@ -192,6 +217,9 @@ impl Intake {
         let tenant = tenant.map_err(|down| later(&down))?;
         // RFC 5321 §4.5.1: whatever its case, with one of our domains or with none.
         if local_part.eq_ignore_ascii_case("postmaster") && (domain.is_none() || tenant.is_some()) {
+            if envelope.reply.is_some() {
+                return Err(reply_alone());
+            }
             match self.house.postmaster().await {
                 Ok(Some(_)) => return Ok(Recipient::Postmaster),
                 Ok(None) => {}
@@ -229,6 +257,15 @@ impl Intake {
         if secret.is_some() && envelope.secrets.len() >= SECRETS {
             return Err(too_many_secrets());
         }
+        if let Some(text) = replies::token_of(local_part) {
+            let taken = !envelope.recipients.is_empty() || envelope.postmaster;
+            return self
+                .replied_to(text, &tenant, taken || envelope.reply.is_some())
+                .await;
+        }
+        if envelope.reply.is_some() {
+            return Err(reply_alone());
+        }
         let (plain, wishes) = options::of_address(local_part).map_err(unfit_address)?;
         let number = self.number(&plain)?;
         let before = envelope.recipients.iter().find(|before| {
@@ -249,6 +286,55 @@ impl Intake {
             secret,
             wishes,
         })))
+    }
+
+    /// The mail of ours that an address stands for.
+    async fn replied_to(&self, text: &str, tenant: &str, mixed: bool) -> Result<Recipient, Answer> {
+        if mixed {
+            return Err(reply_alone());
+        }
+        let token = self.house.token(text).await.map_err(|down| later(&down))?;
+        // Another tenant's is told as one that is nobody's.
+        let token = match token {
+            Ok(token) if token.tenant_id != tenant => Err(Invalid::Unknown),
+            token => token,
+        };
+        match token {
+            Ok(token) => Ok(Recipient::Reply(token)),
+            Err(why) => Err(Answer::new(550, "5.1.1", why.to_string())),
+        }
+    }
+
+    /// Proves who replies, and has done what they say.
+    async fn reply(&self, envelope: Envelope, read: Read, to: Replies) -> Result<String, Answer> {
+        let heading = read.heading.map_err(unfit)?;
+        // As a number's, so that a signature proves the reply only where it covers whom it is for.
+        let named = heading
+            .to
+            .iter()
+            .any(|to_line| to_line.eq_ignore_ascii_case(&to.address));
+        let unnamed = if named { Vec::new() } else { vec![to.address] };
+        let shown = Shown {
+            message: &read.message,
+            from: &heading.from,
+            unnamed: &unnamed,
+            secrets: &read.scrub.secrets,
+        };
+        let sender = self
+            .prover
+            .prove(envelope.claim?, shown, &*self.house)
+            .await;
+        let sender = sender.map_err(refused_sender)?;
+        self.rates.proven(&sender)?;
+        let message = Arc::unwrap_or_clone(read.message);
+        let word = apart(message, |message| replies::word_of(&message)).await?;
+        let word = word.ok_or_else(replies::no_word)?;
+        let reply = Reply {
+            sender,
+            token: to.token,
+            said: word,
+        };
+        self.house.reply(reply).await
     }
 
     fn number(&self, local_part: &str) -> Result<dial::Address, Answer> {
@@ -284,6 +370,7 @@ impl Intake {
         let of_all = |answer: &Answer, postmaster: bool| Verdict {
             numbers: vec![Err(answer.clone()); numbers],
             postmaster: postmaster.then(|| Err(answer.clone())),
+            reply: envelope.reply.as_ref().map(|_| Err(answer.clone())),
         };
         let known = envelope.secrets.clone();
         let read = apart(message, move |message| examined(message, known)).await;
@@ -291,9 +378,24 @@ impl Intake {
             Ok(read) => read,
             Err(answer) => return of_all(&answer, envelope.postmaster),
         };
+        let id = read
+            .heading
+            .as_ref()
+            .ok()
+            .and_then(|heading| heading.message_id.as_deref());
+        if id.is_some_and(|id| message::is_own(id, &self.hostname)) {
+            return of_all(&unfit(message::Unfit::Own), envelope.postmaster);
+        }
         // RFC 5321 §6.3: whatever else it is, a loop must end.
         if read.heading == Err(message::Unfit::Loop) {
             return of_all(&unfit(message::Unfit::Loop), envelope.postmaster);
+        }
+        if let Some(to) = envelope.reply.clone() {
+            return Verdict {
+                numbers: Vec::new(),
+                postmaster: None,
+                reply: Some(self.reply(envelope, read, to).await),
+            };
         }
         let note = envelope.postmaster.then(|| {
             let (reverse_path, message) =
@@ -323,6 +425,7 @@ impl Intake {
         Verdict {
             numbers: kept,
             postmaster,
+            reply: None,
         }
     }
 
@@ -552,6 +655,15 @@ fn relaying_denied(domain: &str) -> Answer {
     )
 }
 
+fn reply_alone() -> Answer {
+    // RFC 5321 §4.5.3.1.10: what a client sends again in another transaction.
+    Answer::new(
+        452,
+        "4.5.3",
+        "a reply to a mail of ours goes in a mail of its own: send it in another",
+    )
+}
+
 fn too_many_secrets() -> Answer {
     let words = format!(
         "a mail has {SECRETS} secrets at most: one is enough, in one address or the subject"
@@ -599,7 +711,8 @@ fn refused_sender(refusal: Refusal) -> Answer {
 fn unfit(fault: message::Unfit) -> Answer {
     let (code, status) = match fault {
         message::Unfit::Loop => (554, "5.4.6"),
-        message::Unfit::AutomaticReply => (550, "5.7.1"),
+        message::Unfit::AutomaticReply | message::Unfit::Bulk(_) => (550, "5.7.1"),
+        message::Unfit::Own => (554, "5.4.6"),
         message::Unfit::Encrypted(_) => (550, "5.7.5"),
         _ => (554, "5.6.0"),
     };

@@ -80,6 +80,17 @@ pub enum Unfit {
          send the document yourself"
     )]
     AutomaticReply,
+    /// A mailing list's, or sent to many.
+    #[error(
+        "the message is from a mailing list or sent in bulk ({0}), and such mail is not faxed: send the document yourself"
+    )]
+    Bulk(&'static str),
+    /// One that this gateway wrote.
+    #[error(
+        "the message is one that this fax gateway wrote, and those are not faxed: it is going in circles, or send what \
+         is attached to it in a mail of your own"
+    )]
+    Own,
     /// Only its reader could open it.
     #[error(
         "the message is encrypted ({0}), and only you and your reader could open it: send the document without \
@@ -122,13 +133,23 @@ pub fn read(message: &[u8]) -> Result<Heading, Unfit> {
     let automatic_reply = headers.iter().any(|header| {
         header.name.as_str().eq_ignore_ascii_case("auto-submitted")
             && header.value.as_text().is_some_and(|text| {
-                text.trim_start()
-                    .get(..12)
-                    .is_some_and(|word| word.eq_ignore_ascii_case("auto-replied"))
+                // RFC 3834 §5: parameters and comments may follow.
+                let word = text
+                    .trim_start()
+                    .split([';', '(', ' ', '\t'])
+                    .next()
+                    .unwrap_or_default();
+                // RFC 5436 §2.7.1: a notification about a mail answers it too.
+                ["auto-replied", "auto-notified"]
+                    .iter()
+                    .any(|known| word.eq_ignore_ascii_case(known))
             })
     });
     if automatic_reply {
         return Err(Unfit::AutomaticReply);
+    }
+    if let Some(mark) = bulk(headers) {
+        return Err(Unfit::Bulk(mark));
     }
     if let Some(how) = encryption(&parsed) {
         return Err(Unfit::Encrypted(how));
@@ -161,6 +182,39 @@ pub fn read(message: &[u8]) -> Result<Heading, Unfit> {
             .take(SUBJECT)
             .collect(),
     })
+}
+
+/// What says that a message is a list's or a mass mail's (RFC 2919, RFC 3834 §2). `List-Unsubscribe` alone says nothing:
+/// programs put it on invoices too.
+fn bulk(headers: &[mail_parser::Header<'_>]) -> Option<&'static str> {
+    headers.iter().find_map(|header| {
+        let name = header.name.as_str();
+        if ["list-id", "list-post"]
+            .iter()
+            .any(|list| name.eq_ignore_ascii_case(list))
+        {
+            return Some("List-Id");
+        }
+        let value = header.value.as_text()?.trim();
+        let bulk = ["bulk", "list", "junk", "auto_reply"]
+            .iter()
+            .any(|word| value.eq_ignore_ascii_case(word));
+        (name.eq_ignore_ascii_case("precedence") && bulk).then_some("Precedence")
+    })
+}
+
+/// Whether a Message-ID is one that we gave: all of ours have a ULID, and our name.
+pub fn is_own(message_id: &str, hostname: &str) -> bool {
+    let Some((local, domain)) = message_id.rsplit_once('@') else {
+        return false;
+    };
+    let ulid = |part: &str| {
+        part.len() == 26
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_digit() || b.is_ascii_uppercase())
+    };
+    domain.eq_ignore_ascii_case(hostname) && local.split('.').any(ulid)
 }
 
 /// RFC 5322 §2.2 and §3.6.8: a field is printable ASCII without spaces, then a colon. Our reader of mail would take
@@ -395,6 +449,51 @@ mod tests {
         // Folded lines and the body may hold what they like.
         let folded = b"From: a@example.com\r\nSubject: one\r\n C c: two\r\n\r\nC c: three\r\n";
         assert!(read(folded).is_ok());
+    }
+
+    #[test]
+    fn lists_bulk_mail_and_our_own_are_known() {
+        let with =
+            |line: &str| read(format!("From: a@example.com\r\n{line}\r\n\r\nx\r\n").as_bytes());
+        for line in [
+            "Precedence: bulk",
+            "precedence: LIST",
+            "Precedence:  junk ",
+            "List-Id: <a.b.example>",
+            "List-Post: NO",
+        ] {
+            assert!(matches!(with(line), Err(Unfit::Bulk(_))), "{line}");
+        }
+        for line in [
+            "Precedence: first-class",
+            "List-Unsubscribe: <mailto:a@b>",
+            "Auto-Submitted: auto-generated",
+        ] {
+            assert!(with(line).is_ok(), "{line}");
+        }
+        for line in [
+            "Auto-Submitted: auto-replied",
+            "auto-submitted: Auto-Notified; x=y",
+        ] {
+            assert_eq!(with(line), Err(Unfit::AutomaticReply), "{line}");
+        }
+        let own = "01K6G3S2Q8M4T7V9W0X1Y2Z3A4";
+        assert!(is_own(
+            &format!("{own}.report@fax.example.com"),
+            "fax.example.com"
+        ));
+        assert!(is_own(
+            &format!("answer.cancelled.{own}.own.{own}@FAX.example.com"),
+            "fax.example.com"
+        ));
+        assert!(!is_own(
+            &format!("{own}.report@other.example.com"),
+            "fax.example.com"
+        ));
+        assert!(!is_own(
+            "202611221400.AAA123@fax.example.com",
+            "fax.example.com"
+        ));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! [`smtp`] speaks the protocol, `intake` decides (who sent it, where to, is it fit), and the
 //! [`House`] behind them keeps what was accepted: [`Rooms`], or a test's.
 
+mod alerts;
 mod answer;
 mod asked;
 mod house;
@@ -11,16 +12,19 @@ mod message;
 mod postmaster;
 mod rates;
 mod reading;
+mod replies;
 mod rooms;
 mod secrets;
 pub mod smtp;
 mod verdict;
 
+pub use alerts::Alerts;
 pub use answer::Answer;
 pub use house::{FaxRecipient, House, Kept, Limited, Mail, NotTaken, PostmasterMail};
-pub use intake::{Envelope, Intake, Numbered, Recipient};
+pub use intake::{Envelope, Intake, Numbered, Recipient, Replies};
 pub use postmaster::Postmaster;
 pub use rates::Rates;
+pub use replies::Reply;
 pub use rooms::{Rooms, Writes};
 pub use secrets::SecretNotices;
 pub use verdict::Verdict;

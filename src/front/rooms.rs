@@ -9,8 +9,10 @@ use std::{
 use async_trait::async_trait;
 
 use super::{
+    Answer, Reply,
     house::{House, Kept, Limited, Mail, NotTaken, PostmasterMail},
     postmaster::Postmaster,
+    replies::{self, Said},
 };
 use crate::{
     clock::{Millis, now_ms},
@@ -18,10 +20,15 @@ use crate::{
     language::Told,
     letter,
     people::{self, Terms},
+    queue,
     relay::NewMail,
     sender::{Directory, DirectoryDown, Person, Secret},
-    store::{Store, StoreError, new_id},
-    submission::{AcceptError, Door, Letter, NewRecipient, NewSubmission, OverLimit, Submitter},
+    store::{Store, StoreError, Topic, new_id},
+    submission::{
+        AcceptError, Door, Letter, NewRecipient, NewSubmission, NotAgain, OverLimit, Submitter,
+        once_more,
+    },
+    tokens::{Invalid, Token, Tokens},
     trouble::Trouble,
 };
 
@@ -44,19 +51,79 @@ pub struct Rooms {
     submitter: Submitter,
     postmaster: Postmaster,
     domains: Domains,
+    tokens: Tokens,
 }
 
 impl Rooms {
     /// Asks the directory in `store`, keeps with `submitter`.
     #[must_use]
-    pub fn new(store: Store, submitter: Submitter, postmaster: Postmaster, writes: Writes) -> Self {
+    pub fn new(
+        store: Store,
+        submitter: Submitter,
+        postmaster: Postmaster,
+        tokens: Tokens,
+        writes: Writes,
+    ) -> Self {
         Self {
             writes,
             store,
             submitter,
             postmaster,
             domains: Domains::default(),
+            tokens,
         }
+    }
+}
+
+impl Rooms {
+    /// Has the mail of a submission that is over faxed once more. The token's nonce is on record with the new
+    /// submission, in one transaction: of two such replies one makes faxes.
+    async fn resend(&self, reply: Reply) -> Result<String, Answer> {
+        let refused = |why: &dyn std::fmt::Display| Answer::new(550, "5.7.1", why.to_string());
+        if reply.token.action != queue::actions::UNDER_WAY {
+            return Err(refused(&NotAgain::UnderWay));
+        }
+        let (store, token) = (&self.store, &reply.token);
+        let once_more = once_more(
+            store,
+            self.submitter.custody(),
+            reply.sender,
+            &token.subject,
+        );
+        let once_more = once_more.await.map_err(|error| later(&error))?;
+        let once_more = once_more.map_err(|why| refused(&why))?;
+        let accepted = self.submitter.accept_anew(once_more, token.nonce()).await;
+        let accepted = accepted.map_err(|error| {
+            let not_taken = not_taken(error);
+            let (code, status) = match not_taken.trouble {
+                Trouble::Temporary => (451, "4.3.0"),
+                Trouble::Permanent => (554, "5.3.0"),
+            };
+            Answer::new(code, status, not_taken.sentence)
+        })?;
+        let spent = async {
+            let mut tx = store.begin().await?;
+            self.tokens.consume(&mut tx, token).await?;
+            tx.commit().await
+        };
+        if let Err(error) = spent.await {
+            // It makes nothing twice all the same.
+            tracing::warn!(%error, "a token that has served can't be marked");
+        }
+        Ok(replies::resent(&accepted))
+    }
+
+    /// Owes the notice that a copy of a mail came. What was accepted stays so when that fails.
+    async fn owe_again(&self, tenant_id: &str, submission: &str) {
+        let owed = async {
+            let mut tx = self.store.begin().await?;
+            queue::owe_again(&mut tx, tenant_id, submission, &self.writes.hostname).await?;
+            tx.commit().await
+        };
+        if let Err(error) = owed.await {
+            tracing::warn!(submission, %error, "a copy came, and its sender can't be told");
+        }
+        self.store.wake(Topic::Outbox);
     }
 }
 
@@ -194,6 +261,7 @@ impl House for Rooms {
             let letter = refusal(&self.store, &self.writes, &submission, refused).await?;
             submission.letters.push(letter);
         }
+        let tenant_id = submission.sender.tenant_id().to_owned();
         let accepted = self.submitter.accept(submission).await;
         let accepted = accepted.map_err(not_taken)?;
         let (submission, again) = (&accepted.submission_id, accepted.again.len());
@@ -208,11 +276,45 @@ impl House for Rooms {
                 "a mail came again: not faxed twice"
             );
         }
+        // Before the 250: a client that hears none sends again, and this is owed then.
+        for first in &accepted.copies {
+            self.owe_again(&tenant_id, first).await;
+        }
         Ok(Kept {
             faxed: accepted.jobs.len(),
             again,
             submission: accepted.submission_id,
         })
+    }
+
+    async fn token(&self, text: &str) -> Result<Result<Token, Invalid>, DirectoryDown> {
+        self.tokens.read(&self.store, text).await.map_err(down)
+    }
+
+    async fn reply(&self, reply: Reply) -> Result<String, Answer> {
+        let failed = |error: StoreError| later(&error);
+        let (token, sender) = (&reply.token, &reply.sender);
+        // Whose address the mail went to: it may not be their first one any more.
+        let asked = people::user_by_address(&self.store, &token.address).await;
+        let asked = asked.map_err(failed)?;
+        let theirs = asked.is_some_and(|asked| {
+            asked.tenant_id == token.tenant_id && asked.user_id == sender.user().user_id
+        });
+        if !theirs || sender.tenant_id() != token.tenant_id {
+            return Err(replies::not_yours());
+        }
+        let Said::Word(word) = reply.said else {
+            return self.resend(reply).await;
+        };
+        let hostname = &self.writes.hostname;
+        let done = queue::reply(&self.store, &self.tokens, token, word, hostname).await;
+        let done = done.map_err(failed)?;
+        let submission = &token.subject;
+        tracing::info!(submission, ?word, done = done.is_ok(), "a reply was read");
+        match done {
+            Ok(done) => Ok(replies::done(&done)),
+            Err(why) => Err(replies::without_effect(why)),
+        }
     }
 
     async fn postmaster(&self) -> Result<Option<String>, DirectoryDown> {
@@ -305,6 +407,13 @@ async fn refusal(
         deadline: now_ms() + LETTER_LASTS,
     };
     Ok(Letter { mail, bytes })
+}
+
+/// What can be done again later. What failed is for the log.
+fn later(error: &dyn std::fmt::Display) -> Answer {
+    tracing::error!(%error, "a reply can't be carried out");
+    let words = "nothing can be changed just now: try again in a few minutes";
+    Answer::new(451, "4.3.0", words)
 }
 
 /// The client hears what to do; what failed inside is for the log.
@@ -404,6 +513,7 @@ mod tests {
         tx.commit().await.unwrap();
         let blobs = Blobs::open(&dir.path().join("blobs")).unwrap();
         let custody = Custody::new(Vault::open(&dir.path().join("keys")).unwrap(), blobs);
+        let tokens = Tokens::open(&custody.vault()).unwrap();
         let tariffs = toml::from_str(
             "held_pages = 10\n[[tariff]]\nname = 'all'\nprefix = ''\npage_price = 0",
         )
@@ -423,7 +533,7 @@ mod tests {
         };
         (
             dir,
-            Rooms::new(store.clone(), submitter, postmaster, writes),
+            Rooms::new(store.clone(), submitter, postmaster, tokens, writes),
         )
     }
 
@@ -460,6 +570,7 @@ mod tests {
                 ret: Some("HDRS"),
                 recipients: vec![],
                 postmaster: false,
+                reply: None,
             };
             let found = intake.recipient(&envelope, address).await.unwrap();
             let Recipient::Number(number) = found else {

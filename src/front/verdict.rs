@@ -11,12 +11,17 @@ pub struct Verdict {
     /// For each number of the envelope.
     pub(super) numbers: Vec<Result<Kept, Answer>>,
     pub(super) postmaster: Option<Result<String, Answer>>,
+    /// Where it replies to a mail of ours.
+    pub(super) reply: Option<Result<String, Answer>>,
 }
 
 impl Verdict {
     /// One answer for all (RFC 5321 §3.3): 250 when it is kept for some, who is refused then is told by a letter.
     #[must_use]
     pub fn as_one(&self) -> Answer {
+        if self.reply.is_some() {
+            return self.of_reply();
+        }
         let kept = self.numbers.iter().find_map(|kept| kept.as_ref().ok());
         let refused = self.numbers.iter().filter(|kept| kept.is_err()).count();
         match (kept, &self.postmaster) {
@@ -59,6 +64,16 @@ impl Verdict {
     pub fn of_number(&self, index: usize) -> Answer {
         match self.numbers.get(index) {
             Some(Ok(kept)) => kept_answer(kept_words(kept)),
+            Some(Err(answer)) => answer.clone(),
+            None => nobody(),
+        }
+    }
+
+    /// The answer for a reply to a mail of ours.
+    #[must_use]
+    pub fn of_reply(&self) -> Answer {
+        match &self.reply {
+            Some(Ok(done)) => kept_answer(done.clone()),
             Some(Err(answer)) => answer.clone(),
             None => nobody(),
         }

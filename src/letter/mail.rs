@@ -22,6 +22,8 @@ pub(super) struct Head<'a> {
     pub from: &'a str,
     pub from_name: String,
     pub to: &'a str,
+    /// Where an answer goes; none where it goes to our address.
+    pub reply_to: Option<&'a str>,
     pub date_ms: Millis,
     pub subject: String,
     /// The Message-ID of the mail that this answers: makes it `auto-replied`, else it is `auto-generated`.
@@ -80,6 +82,9 @@ pub(super) fn write(
         .to(address(head.to))
         .date(Date::new(head.date_ms.div_euclid(1000)))
         .subject(Text::new(shortened(&head.subject, SUBJECT_CHARS)));
+    if let Some(reply_to) = head.reply_to {
+        mail = mail.reply_to(address(reply_to));
+    }
     if let Some(id) = message_id(head.message_id) {
         mail = mail.message_id(MessageId::new(id));
     }

@@ -47,6 +47,7 @@ pub fn notice(notice: &Notice) -> Result<Vec<u8>, LetterError> {
         from: &notice.from,
         from_name: words::FAX.to(notice.language).to_owned(),
         to: &notice.to,
+        reply_to: None,
         date_ms: notice.date_ms,
         subject: notice.subject.clone(),
         in_reply_to: notice.in_reply_to.as_deref(),

@@ -370,6 +370,7 @@ pub fn received(letter: &ReceivedLetter) -> Result<Vec<u8>, LetterError> {
         from: &letter.from,
         from_name: format!("{} {}", words::FAX.to(language), one_line(caller)),
         to: &letter.to,
+        reply_to: None,
         date_ms: letter.date_ms,
         subject,
         in_reply_to: None,

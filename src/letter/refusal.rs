@@ -134,6 +134,7 @@ pub fn refusal(refusal: &Refusal) -> Result<Vec<u8>, LetterError> {
         from: &refusal.from,
         from_name: words::FAX.to(language).to_owned(),
         to: &refusal.to,
+        reply_to: None,
         date_ms: refusal.date_ms,
         subject: title,
         in_reply_to: refusal.in_reply_to.as_deref(),

@@ -6,17 +6,21 @@ use super::{
     Detail, DocumentNote, LetterError,
     layout::{Block, Layout, Tone},
     local,
-    mail::{self, Head},
-    proof, words,
+    mail::{self, Attachment, Head},
+    proof,
+    receipt::report_json,
+    words,
 };
 use crate::{
     clock::Millis,
-    language::{Language, Say},
+    language::{Language, Say, say},
     outcome::{self, Verdict},
 };
 
 /// How much of the submission's subject is repeated, characters: the result stands around it.
 const SUBJECT_CHARS: usize = 100;
+
+const RECEIPT: Say = say("receipt.pdf", "recu.pdf");
 
 /// What became of one submission, for the person who sent it.
 #[derive(Clone, Debug)]
@@ -47,6 +51,12 @@ pub struct Report {
     pub notes: Vec<DocumentNote>,
     /// The first page, PNG.
     pub first_page_png: Option<Vec<u8>>,
+    /// It says nothing of what was sent, not even that it had no subject.
+    pub discreet: bool,
+    /// The receipt, a PDF.
+    pub receipt: Option<Vec<u8>>,
+    /// The same for programs goes with it.
+    pub json: bool,
 }
 
 /// What became of one destination.
@@ -112,11 +122,15 @@ pub fn report(report: &Report) -> Result<Vec<u8>, LetterError> {
         subject if subject.is_empty() => words::NO_SUBJECT.to(language).to_owned(),
         subject => subject,
     };
-    let title = format!(
-        "{}{} {subject}",
-        verdict.to(language),
-        local::colon(language)
-    );
+    let title = if report.discreet {
+        verdict.to(language).to_owned()
+    } else {
+        format!(
+            "{}{} {subject}",
+            verdict.to(language),
+            local::colon(language)
+        )
+    };
     let mut blocks: Vec<Block> = report.jobs.iter().map(|job| block(job, language)).collect();
     if report.jobs.is_empty() {
         let mut block = Block::new(verdict.to(language));
@@ -155,13 +169,30 @@ pub fn report(report: &Report) -> Result<Vec<u8>, LetterError> {
         from: &report.from,
         from_name: words::FAX.to(language).to_owned(),
         to: &report.to,
+        reply_to: None,
         date_ms: report.date_ms,
         subject: format!("{title} ({})", extent(&report.jobs, language)),
         in_reply_to: report.in_reply_to.as_deref(),
         reply: true,
         mark: Some(("X-Faxpost-Submission", &report.submission_id)),
     };
-    mail::write(&head, &layout, picture, Vec::new())
+    let json = report.json.then(|| report_json(report));
+    let mut files = Vec::new();
+    if let Some(bytes) = &report.receipt {
+        files.push(Attachment {
+            media_type: "application/pdf",
+            name: RECEIPT.to(language).to_owned(),
+            bytes,
+        });
+    }
+    if let Some(bytes) = &json {
+        files.push(Attachment {
+            media_type: "application/json",
+            name: "report.json".to_owned(),
+            bytes,
+        });
+    }
+    mail::write(&head, &layout, picture, files)
 }
 
 /// What became of the whole: never better than its worst destination.

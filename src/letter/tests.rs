@@ -124,6 +124,9 @@ fn a_report(language: Language, jobs: Vec<ReportJob>) -> Report {
         jobs,
         notes: Vec::new(),
         first_page_png: None,
+        discreet: false,
+        receipt: None,
+        json: false,
     }
 }
 
@@ -630,4 +633,32 @@ fn what_became_of_a_cover_is_said_in_both_languages() {
         french.iter().all(|words| words.contains("page de garde")),
         "{french:?}"
     );
+}
+
+#[test]
+fn a_receipt_and_a_report_for_programs_go_with_it_where_they_are_wanted() {
+    for language in Language::ALL {
+        let mut report = a_report(language, vec![sent_job(), broken_job()]);
+        report.subject = "<script> & \"quotes\"".into();
+        let page = crate::letter::receipt(&report).unwrap();
+        assert!(
+            !page.contains("<script>") && page.contains("+33123456789"),
+            "{page}"
+        );
+        insta::assert_snapshot!(format!("receipt-{}", language.code()), page);
+    }
+    let mut report = a_report(Language::En, vec![sent_job(), broken_job()]);
+    report.receipt = Some(b"%PDF-1.4".to_vec());
+    report.json = true;
+    report.discreet = true;
+    report.subject = String::new();
+    let mail = crate::letter::report(&report).unwrap();
+    let parsed = mail_parser::MessageParser::default()
+        .parse(&mail[..])
+        .unwrap();
+    assert_eq!(parsed.subject(), Some("Partly confirmed (1 of 2 numbers)"));
+    let files: Vec<_> = parsed.attachments().collect();
+    assert_eq!(files.len(), 2);
+    let json = String::from_utf8(files[1].contents().to_vec()).unwrap();
+    insta::assert_snapshot!("report-json", json);
 }

@@ -803,6 +803,21 @@ pub static OUT_OF_HOURS: Outcome = Outcome {
     ),
 };
 
+/// Nobody gave their word for a fax that was kept back.
+pub static NOT_RELEASED: Outcome = Outcome {
+    key: "not-released",
+    retry: RetryClass::Never,
+    dsn: "5.7.1",
+    what: say(
+        "This fax was kept back, and nobody gave the word for it in time.",
+        "Ce fax était retenu, et personne n'a donné son accord à temps.",
+    ),
+    advice: say(
+        "Send it again, and reply to the mail that asks about it.",
+        "Renvoyez-le, puis répondez au message qui pose la question.",
+    ),
+};
+
 /// The time for sending this fax ran out.
 pub static DEADLINE: Outcome = Outcome {
     key: "deadline",
@@ -884,6 +899,7 @@ pub static TABLE: &[&Outcome] = &[
     &NO_TRUNK,
     &NOT_ALLOWED,
     &OUT_OF_HOURS,
+    &NOT_RELEASED,
     &DEADLINE,
     &CANCELLED,
 ];

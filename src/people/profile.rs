@@ -12,7 +12,7 @@ use super::{BASIC, hours::Hours};
 use crate::{
     language::Told,
     policy::{
-        Sending, covers,
+        Guard, Sending, covers,
         sending::{BATCHES, PRIORITIES},
     },
     store::{Store, StoreError, Tx, new_id},
@@ -49,7 +49,7 @@ const fn number(key: &'static str, column: &'static str, expected: &'static str)
 const SECONDS: &str = "none, or seconds as 60,120,300";
 const COUNT: &str = "a whole number from 1 to 100";
 
-const VALUES: [Value; 26] = [
+const VALUES: [Value; 32] = [
     text("resolution", "resolution", "standard, fine or superfine"),
     text("paper", "paper", "a4, letter or legal"),
     text("landscape", "landscape", "turn or shrink"),
@@ -104,6 +104,20 @@ const VALUES: [Value; 26] = [
         "codes",
         "any, needed, or billing codes as 4711,47##,AB-* (# is a digit, * at the end anything)",
     ),
+    text(
+        "guard",
+        "guard",
+        "none, or some of first, near and pages as first,near",
+    ),
+    text(
+        "approver",
+        "approver",
+        "none, or the mail address of a user",
+    ),
+    text("accepted", "accepted", "slow, always or never"),
+    text("discreet", "discreet", "yes or no"),
+    text("receipt", "receipt", "yes or no"),
+    text("json", "json", "yes or no"),
 ];
 
 /// The most waits of a row, and the longest, seconds: a day is all the time that a fax has.
@@ -173,6 +187,7 @@ fn is_list(key: &str) -> bool {
         "allow",
         "deny",
         "code",
+        "guard",
     ]
     .contains(&key)
 }
@@ -204,6 +219,20 @@ fn stored(key: &str, written: &str) -> Option<String> {
             "off" | covers::NONE => Some(covers::NONE.to_owned()),
             name => covers::is_cover_name(name).then(|| name.to_owned()),
         },
+        "guard" => {
+            let all = list(written, "none");
+            let known = |word: &&str| word.parse::<Guard>().is_ok();
+            all.iter().all(known).then(|| all.join(" "))
+        }
+        "approver" if written == "none" => Some(String::new()),
+        "approver" => {
+            let (local_part, domain) = written.rsplit_once('@')?;
+            let sound = |c: char| c.is_whitespace() || c.is_control() || "<>,;".contains(c);
+            let fits = !local_part.is_empty() && !domain.is_empty() && !written.contains(sound);
+            fits.then(|| super::folded(written))
+        }
+        "accepted" => one_of(&["slow", "always", "never"]),
+        "discreet" | "receipt" | "json" => one_of(&["yes", "no"]),
         "body" => one_of(&["cover", "page", "ignore"]),
         "priority" => whole(PRIORITIES),
         "calls" | "tries" => whole(1..=100),
@@ -355,6 +384,25 @@ impl Rules {
         }
         if let Some(unreadable) = said("unreadable") {
             sending.unreadable = read("unreadable", unreadable)?;
+        }
+        if let Some(guard) = said("guard") {
+            let all = guard.split_whitespace().map(|word| read("guard", word));
+            sending.guard = all.collect::<Result<_, _>>()?;
+        }
+        if let Some(approver) = said("approver") {
+            sending.approver = Some(approver.clone()).filter(|address| !address.is_empty());
+        }
+        if let Some(accepted) = said("accepted") {
+            sending.accepted = read("accepted", accepted)?;
+        }
+        for (key, value) in [
+            ("discreet", &mut sending.discreet),
+            ("receipt", &mut sending.receipt),
+            ("json", &mut sending.json),
+        ] {
+            if let Some(word) = said(key) {
+                *value = word == "yes";
+            }
         }
         if let Some(calls) = said("calls") {
             sending.max_calls = read("calls", calls)?;

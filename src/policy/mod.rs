@@ -23,7 +23,7 @@ pub use authority::ClientCertificate;
 pub use covers::Covers;
 pub use limits::{Daily, Limits};
 pub use retention::Retention;
-pub use sending::{Body, Sending, Unreadable};
+pub use sending::{Acknowledge, Body, Guard, Sending, Unreadable};
 
 /// All rules.
 #[derive(Clone, Debug)]

@@ -77,6 +77,76 @@ impl std::str::FromStr for Body {
     }
 }
 
+/// What is asked about before it is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Guard {
+    /// A number at which no page of the tenant was ever confirmed.
+    First,
+    /// Such a number that is one digit away from one that is known.
+    Near,
+    /// More pages than ten times the user's median.
+    Pages,
+}
+
+impl Guard {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::First, Self::Near, Self::Pages];
+
+    /// As people and tables write it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Near => "near",
+            Self::Pages => "pages",
+        }
+    }
+}
+
+impl std::str::FromStr for Guard {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let found = Self::ALL.into_iter().find(|guard| guard.name() == text);
+        found.ok_or(())
+    }
+}
+
+/// Whether a mail says that a fax is accepted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Acknowledge {
+    /// Of those whose result takes a while.
+    #[default]
+    Slow,
+    /// Of each.
+    Always,
+    /// Of none.
+    Never,
+}
+
+impl Acknowledge {
+    /// As people and tables write it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Slow => "slow",
+            Self::Always => "always",
+            Self::Never => "never",
+        }
+    }
+}
+
+impl std::str::FromStr for Acknowledge {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let all = [Self::Slow, Self::Always, Self::Never];
+        all.into_iter().find(|one| one.name() == text).ok_or(())
+    }
+}
+
 /// The rules of trying again.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -125,8 +195,50 @@ pub struct Sending {
     /// What dots.
     #[serde(default)]
     pub dots: Dots,
+    /// What is asked about before it is sent.
+    #[serde(default)]
+    pub guard: Vec<Guard>,
+    /// Who has to approve every fax, by their mail address (lower case); profiles say it.
+    #[serde(skip)]
+    pub approver: Option<String>,
+    /// Hours that a fax is kept back for an answer.
+    #[serde(default = "a_day")]
+    pub confirm_h: u32,
+    /// Whether a mail says that a fax is accepted.
+    #[serde(default)]
+    pub accepted: Acknowledge,
+    /// How many seconds are long.
+    #[serde(default = "two_minutes")]
+    pub accepted_after_s: u32,
+    /// A mail tells of a next call that is so many seconds off; 0: none does.
+    #[serde(default = "quarter_of_an_hour")]
+    pub delayed_after_s: u32,
+    /// Mails about faxes have no subject and no picture of what they are about.
+    #[serde(default)]
+    pub discreet: bool,
+    /// A page for the files goes with the report, as a PDF.
+    #[serde(default)]
+    pub receipt: bool,
+    /// The report for programs goes with it.
+    #[serde(default)]
+    pub json: bool,
     /// The ladder.
     pub wait_s: Ladder,
+}
+
+/// The longest that a fax may be kept back, hours: the table of states allows no more.
+const LONGEST_CONFIRM_H: u32 = 168;
+
+fn a_day() -> u32 {
+    24
+}
+
+fn two_minutes() -> u32 {
+    120
+}
+
+fn quarter_of_an_hour() -> u32 {
+    900
 }
 
 fn plain() -> String {
@@ -198,6 +310,16 @@ impl Sending {
                     "no cover can be called {:?}: {}, or none",
                     rules.cover,
                     covers::NAMES
+                ),
+            });
+        }
+        if !(1..=LONGEST_CONFIRM_H).contains(&rules.confirm_h) {
+            return Err(PolicyError::Rule {
+                file: FILE,
+                line: 0,
+                message: format!(
+                    "confirm_h is from 1 to {LONGEST_CONFIRM_H} hours, not {}",
+                    rules.confirm_h
                 ),
             });
         }

@@ -103,8 +103,17 @@ mod tests {
         assert_eq!(asked.max_tries, 6);
         assert!(asked.wait_s.protocol.len() >= 6);
         assert_eq!(asked.body, profile.body);
-        let fewer = sending(&profile, &Options { calls: Some(1), ..Options::default() });
-        assert_eq!((fewer.max_calls, fewer.wait_s.busy.len()), (1, profile.wait_s.busy.len()));
+        let fewer = sending(
+            &profile,
+            &Options {
+                calls: Some(1),
+                ..Options::default()
+            },
+        );
+        assert_eq!(
+            (fewer.max_calls, fewer.wait_s.busy.len()),
+            (1, profile.wait_s.busy.len())
+        );
         // A row that says never again stays so.
         let mut never = profile;
         never.wait_s.no_fax.clear();

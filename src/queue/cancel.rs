@@ -86,49 +86,63 @@ async fn cancel_job(
 ) -> Result<Cancelled, StoreError> {
     for _ in 0..LOOKS {
         let mut tx = store.begin().await?;
-        let row = sqlx::query(
-            "SELECT state, cancelled_at, carried_by FROM job WHERE tenant_id = $1 AND job_id = $2",
-        )
-        .bind(tenant_id)
-        .bind(job_id)
-        .fetch_one(tx.conn())
-        .await?;
-        let carried = row.try_get::<Option<String>, _>("carried_by")?.is_some();
-        let state: State = row
-            .try_get::<String, _>("state")?
-            .parse()
-            .map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
-        let before: Option<i64> = row.try_get("cancelled_at")?;
-        let (moved, result) = match state {
-            state if state.is_final() => return Ok(Cancelled::Over(state)),
-            State::Dialling | State::Sending if before.is_some() => return Ok(Cancelled::Already),
-            State::Dialling => (
-                mark(&mut tx, tenant_id, job_id, state).await?,
-                if carried {
-                    Cancelled::BeforeItsTurn
-                } else {
-                    Cancelled::Dialling
-                },
-            ),
-            State::Sending => (
-                mark(&mut tx, tenant_id, job_id, state).await?,
-                Cancelled::AfterThisPage,
-            ),
-            state => (
-                close(&mut tx, tenant_id, job_id, state, hostname).await?,
-                Cancelled::Now(state),
-            ),
-        };
-        if moved {
-            tx.commit().await?;
-            return Ok(result);
+        match cancel_in(&mut tx, tenant_id, job_id, hostname).await? {
+            Some(result) => {
+                tx.commit().await?;
+                return Ok(result);
+            }
+            // It moved on in between: it is looked at again.
+            None => tx.roll_back().await?,
         }
-        // It moved on in between: it is looked at again.
-        tx.roll_back().await?;
     }
     Err(StoreError::Missing(
         "a moment in which the fax stays as it is",
     ))
+}
+
+/// Calls a job off in a transaction; `None` when it moved on meanwhile, and the transaction is to be given up.
+pub(super) async fn cancel_in(
+    tx: &mut Tx,
+    tenant_id: &str,
+    job_id: &str,
+    hostname: &str,
+) -> Result<Option<Cancelled>, StoreError> {
+    let row = sqlx::query(
+        "SELECT state, cancelled_at, carried_by FROM job WHERE tenant_id = $1 AND job_id = $2",
+    )
+    .bind(tenant_id)
+    .bind(job_id)
+    .fetch_one(tx.conn())
+    .await?;
+    let carried = row.try_get::<Option<String>, _>("carried_by")?.is_some();
+    let state: State = row
+        .try_get::<String, _>("state")?
+        .parse()
+        .map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+    let before: Option<i64> = row.try_get("cancelled_at")?;
+    let (moved, result) = match state {
+        state if state.is_final() => return Ok(Some(Cancelled::Over(state))),
+        State::Dialling | State::Sending if before.is_some() => {
+            return Ok(Some(Cancelled::Already));
+        }
+        State::Dialling => (
+            mark(tx, tenant_id, job_id, state).await?,
+            if carried {
+                Cancelled::BeforeItsTurn
+            } else {
+                Cancelled::Dialling
+            },
+        ),
+        State::Sending => (
+            mark(tx, tenant_id, job_id, state).await?,
+            Cancelled::AfterThisPage,
+        ),
+        state => (
+            close(tx, tenant_id, job_id, state, hostname).await?,
+            Cancelled::Now(state),
+        ),
+    };
+    Ok(moved.then_some(result))
 }
 
 /// Leaves word for whoever follows the call.

@@ -3,7 +3,7 @@
 
 use sqlx::Row;
 
-use super::{moves, records, state::State};
+use super::{guards, moves, records, state::State};
 use crate::{
     clock::now_ms,
     ledger,
@@ -68,6 +68,9 @@ pub(super) async fn close(tx: &mut Tx, closing: &Closing<'_>) -> Result<bool, St
     .bind(job_id)
     .execute(tx.conn())
     .await?;
+    if confirmed > 0 {
+        guards::reached(tx, tenant_id, job_id).await?;
+    }
     // A job without an open hold (an earlier close took it) has nothing left to settle.
     let _settled = ledger::settle(tx, tenant_id, job_id, confirmed).await?;
     close_submission(tx, tenant_id, &submission_id, closing.hostname).await?;

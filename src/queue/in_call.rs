@@ -15,7 +15,7 @@ use super::{
     closing::{self, Closing},
     ladder::{self, Next},
     legs::{Leg, Legs},
-    memory, moves, overview,
+    mails, memory, moves, overview,
     pages::{self, CallPages},
     records::{self, LegRecord},
     state::State,
@@ -361,6 +361,7 @@ pub(super) async fn after_leg(
     }
     match next {
         Next::Wait(ms) => {
+            mails::owe_delay(tx, queue, job, ms, sending.delayed_after_s).await?;
             moves::advance_at(
                 tx,
                 &job.tenant_id,

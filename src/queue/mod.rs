@@ -14,18 +14,22 @@ mod covers;
 mod dialler;
 mod draw;
 mod fair;
+mod guards;
 mod heads;
 mod in_call;
 mod jobs;
 mod ladder;
 mod legs;
+mod mails;
 mod memory;
 mod moves;
 mod overview;
 mod pages;
 mod profiles;
+mod receipt;
 mod records;
 mod renderer;
+mod replies;
 mod reporter;
 mod routes;
 pub mod state;
@@ -43,9 +47,11 @@ use tokio_util::sync::CancellationToken;
 
 pub use cancel::{Cancelled, CancelledJob, cancel};
 pub use jobs::{NewJob, enqueue, enqueue_all};
+pub use mails::owe_again;
 pub use overview::{CallNow, Overview, overview};
 pub use pages::pages_of_last_call;
 pub use profiles::hours_changed;
+pub use replies::{NoEffect, Replied, Word, actions, reply};
 pub use state::State;
 
 use crate::{
@@ -53,6 +59,7 @@ use crate::{
     line::FaxLine,
     policy::{Covers, Sending},
     store::{Node, Store},
+    tokens::Tokens,
     vault::Custody,
     worker::paper::PaperPool,
 };
@@ -71,6 +78,7 @@ struct Inner {
     line: Arc<dyn FaxLine>,
     policy: Sending,
     covers: Covers,
+    tokens: Tokens,
     /// Covers that used up their limits.
     resting: covers::Resting,
     hostname: String,
@@ -107,6 +115,8 @@ pub struct Setup {
     pub policy: Sending,
     /// The house's covers.
     pub covers: Covers,
+    /// What stands in mails that can be answered.
+    pub tokens: Tokens,
     /// Our name.
     pub hostname: String,
     /// The From of reports.
@@ -145,6 +155,7 @@ impl Queue {
                 line: setup.line,
                 policy: setup.policy,
                 covers: setup.covers,
+                tokens: setup.tokens,
                 resting: covers::Resting::default(),
                 hostname: setup.hostname,
                 report_from: setup.report_from,
@@ -182,6 +193,7 @@ impl Queue {
             Work::Held => tracing::warn!("jobs are held: nothing is rendered or dialled"),
         }
         tasks.spawn(reporter::run(self.inner.clone(), stop.clone()));
+        tasks.spawn(mails::run(self.inner.clone(), stop.clone()));
         tasks.spawn(watchdog::run(self.inner.clone(), stop.clone()));
         tasks.spawn(watchdog::call_off(self.inner.clone(), stop.clone()));
         while let Some(ended) = tasks.join_next().await {

@@ -104,10 +104,9 @@ pub(super) async fn for_call(
     let tsi = from.clone();
     let verdicts = verdicts.to_vec();
     // Tens of milliseconds a page: not on a thread that others wait for.
-    let pages = tokio::task::spawn_blocking(move || {
-        stamped(&kept, &settings, sender, tsi, &verdicts, at)
-    })
-    .await??;
+    let pages =
+        tokio::task::spawn_blocking(move || stamped(&kept, &settings, sender, tsi, &verdicts, at))
+            .await??;
     Ok(CallPages {
         pages,
         ident: ident(&from),

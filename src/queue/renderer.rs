@@ -16,7 +16,7 @@ use super::{
     closing::{self, Closing},
     covers,
     draw::{self, How},
-    heads, jobs, moves, pages, profiles, routes,
+    guards, heads, jobs, moves, pages, profiles, routes,
     state::State,
 };
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
     documents::{self, Contents, Document, LeftOut},
     letter::{CoverSaid, Detail, DocumentNote},
     people::{self, Settings},
-    policy::{Body, Unreadable},
+    policy::{Body, Sending, Unreadable},
     store::{StoreError, Topic, new_id},
     trouble::Trouble,
     vault::{CustodyError, NewItem, What},
@@ -200,8 +200,8 @@ struct Rendition {
     look: Option<covers::Look>,
     /// Where the mail's text went.
     body: Body,
-    /// Of the user's faxes, where nothing else is asked.
-    priority: i64,
+    /// What the sender's profile says.
+    sending: Sending,
 }
 
 async fn prepare(queue: &Inner, jobs: &[Job]) -> Result<(Rendition, Contents), Failure> {
@@ -219,7 +219,6 @@ async fn prepare(queue: &Inner, jobs: &[Job]) -> Result<(Rendition, Contents), F
     let settings = people::settings_for(&queue.store, &job.tenant_id, &job.user_id).await?;
     let settings = asked::settings(&settings, &job.options);
     let rules = profiles::rules(queue, &job.tenant_id, &job.user_id).await?;
-    let priority = rules.sending.priority;
     let sending = asked::sending(&rules.sending, &job.options);
     let user = people::user(&queue.store, &job.tenant_id, &job.user_id).await?;
     let tenant = people::tenant(&queue.store, &job.tenant_id).await?;
@@ -249,11 +248,7 @@ async fn prepare(queue: &Inner, jobs: &[Job]) -> Result<(Rendition, Contents), F
         .map_err(|error| Failure::Ours(error.to_string()))?;
     let unreadable = sending.unreadable;
     let look = covers::look(queue, &job.tenant_id, &sending.cover).await?;
-    let (contents, body) = placed(
-        fit(contents, unreadable)?,
-        sending.body,
-        look.is_some(),
-    )?;
+    let (contents, body) = placed(fit(contents, unreadable)?, sending.body, look.is_some())?;
     let setup = PageSetup {
         fit: sending.fit(),
         tone: sending.tone,
@@ -284,7 +279,7 @@ async fn prepare(queue: &Inner, jobs: &[Job]) -> Result<(Rendition, Contents), F
             sender,
             look,
             body,
-            priority,
+            sending,
         };
         return Ok((rendition, contents));
     }
@@ -315,7 +310,7 @@ async fn prepare(queue: &Inner, jobs: &[Job]) -> Result<(Rendition, Contents), F
         sender,
         look,
         body,
-        priority,
+        sending,
     };
     Ok((rendition, contents))
 }
@@ -454,7 +449,7 @@ async fn keep_rendition(
     Ok(rendition_id)
 }
 
-/// Makes the job's own cover and lets it be dialled.
+/// Makes the job's own cover and lets it be dialled, or keeps it back.
 async fn finish(
     queue: &Inner,
     job: &Job,
@@ -499,6 +494,7 @@ async fn finish(
             note: None,
         });
     }
+    let kept_back = guards::look(&queue.store, &rendition.sending, job, total).await?;
     let mut tx = queue.store.begin().await?;
     if let Some(kept) = &kept {
         queue
@@ -526,23 +522,29 @@ async fn finish(
         &job.tenant_id,
         &job.job_id,
         State::Rendering,
-        job.options.priority.unwrap_or(rendition.priority),
+        job.options.priority.unwrap_or(rendition.sending.priority),
         queue.policy.age_ms(),
     )
     .await?;
     // Pages are made at once, so that what is wrong with them is told at once; the call has its time.
-    let moved = moves::advance_at(
-        &mut tx,
-        &job.tenant_id,
-        &job.job_id,
-        State::Rendering,
-        State::Ready,
-        None,
-        job.options.send_at.unwrap_or(0),
-    )
-    .await?;
+    let moved = match &kept_back {
+        Some(why) => guards::park(&mut tx, queue, job, why, rendition.sending.confirm_h).await?,
+        None => {
+            let (tenant_id, job_id) = (&job.tenant_id, &job.job_id);
+            let at = job.options.send_at.unwrap_or(0);
+            let (from, to) = (State::Rendering, State::Ready);
+            moves::advance_at(&mut tx, tenant_id, job_id, from, to, None, at).await?
+        }
+    };
     if moved {
         tx.commit().await?;
+        if kept_back.is_some() {
+            tracing::info!(
+                job = job.job_id,
+                "kept back until somebody gives their word"
+            );
+            queue.store.wake(Topic::Outbox);
+        }
     }
     // Else somebody took it back meanwhile: a cover that no job has must not stay in custody.
     Ok(())

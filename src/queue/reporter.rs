@@ -10,11 +10,12 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Inner,
     closing::{REPORT_PREFIX, report_purpose},
-    pages,
+    pages, profiles, receipt,
     records::{self, page_number},
 };
 use crate::{
     letter::{self, Attempt, CoverSaid, Detail, DocumentNote, Report, ReportJob, Said},
+    options::{Options, ReportWish},
     people,
     relay::{self, Draft},
     store::{Topic, Tx},
@@ -71,7 +72,15 @@ async fn write(queue: &Inner, draft: &Draft) -> anyhow::Result<()> {
         .strip_prefix(REPORT_PREFIX)
         .unwrap_or(&draft.purpose);
     debug_assert_eq!(report_purpose(submission_id), draft.purpose);
-    let mail = letter::report(&facts(queue, draft, submission_id).await?)?;
+    let (report, wish) = facts(queue, draft, submission_id).await?;
+    if unwanted(wish, &report) {
+        let mut tx = queue.store.begin().await?;
+        relay::drop_draft(&mut tx, &draft.tenant_id, &draft.mail_id).await?;
+        release(&queue.custody, &mut tx, &draft.tenant_id, submission_id).await?;
+        tx.commit().await?;
+        return Ok(());
+    }
+    let mail = letter::report(&report)?;
     let kept = queue
         .custody
         .keep_one(NewItem {
@@ -90,6 +99,15 @@ async fn write(queue: &Inner, draft: &Draft) -> anyhow::Result<()> {
     tx.commit().await?;
     queue.store.wake(Topic::Outbox);
     Ok(())
+}
+
+/// Whether the mail itself asked for no report of this.
+fn unwanted(wish: Option<ReportWish>, report: &Report) -> bool {
+    match wish {
+        None | Some(ReportWish::Always) => false,
+        Some(ReportWish::Failed) => report.jobs.iter().all(|job| job.state == "sent"),
+        Some(ReportWish::None) => true,
+    }
 }
 
 /// Ends the custody of submissions whose report could not be written in its time: what it was to be written
@@ -138,9 +156,13 @@ async fn release(
     Ok(())
 }
 
-async fn facts(queue: &Inner, draft: &Draft, submission_id: &str) -> anyhow::Result<Report> {
+async fn facts(
+    queue: &Inner,
+    draft: &Draft,
+    submission_id: &str,
+) -> anyhow::Result<(Report, Option<ReportWish>)> {
     let submission = sqlx::query(
-        "SELECT user_id, message_id, subject, proof, accepted_at FROM submission
+        "SELECT user_id, message_id, subject, proof, accepted_at, options FROM submission
          WHERE tenant_id = $1 AND submission_id = $2",
     )
     .bind(&draft.tenant_id)
@@ -149,6 +171,9 @@ async fn facts(queue: &Inner, draft: &Draft, submission_id: &str) -> anyhow::Res
     .await?;
     let user_id: String = submission.try_get("user_id")?;
     let settings = people::settings_for(&queue.store, &draft.tenant_id, &user_id).await?;
+    let sending = profiles::rules(queue, &draft.tenant_id, &user_id)
+        .await?
+        .sending;
     let rows = sqlx::query(
         "SELECT job_id, destination, sub_address, code, state, tries, rendition_id, cover_custody_id, cover_notes,
                 pages_total, pages_confirmed, outcome, outcome_note, finished_at
@@ -165,7 +190,7 @@ async fn facts(queue: &Inner, draft: &Draft, submission_id: &str) -> anyhow::Res
         add_cover_notes(&mut notes, row)?;
         let job_id: String = row.try_get("job_id")?;
         let pages = page_number(row.try_get::<Option<i64>, _>("pages_total")?.unwrap_or(0));
-        if picture.is_none() {
+        if picture.is_none() && !sending.discreet {
             picture = first_page(queue, &draft.tenant_id, row)
                 .await
                 .unwrap_or_else(|error| {
@@ -202,7 +227,7 @@ async fn facts(queue: &Inner, draft: &Draft, submission_id: &str) -> anyhow::Res
             last: last_attempt(queue, &draft.tenant_id, &job_id, &settings).await?,
         });
     }
-    Ok(Report {
+    let mut report = Report {
         message_id: draft.message_id.clone(),
         from: queue.report_from.clone(),
         to: draft.recipient.clone(),
@@ -210,13 +235,26 @@ async fn facts(queue: &Inner, draft: &Draft, submission_id: &str) -> anyhow::Res
         language: settings.language,
         time_zone: settings.time_zone.clone(),
         in_reply_to: submission.try_get("message_id")?,
-        subject: submission.try_get("subject")?,
+        subject: match sending.discreet {
+            true => String::new(),
+            false => submission.try_get("subject")?,
+        },
         submission_id: submission_id.to_owned(),
         proof: submission.try_get("proof")?,
         jobs,
         notes,
         first_page_png: picture,
-    })
+        discreet: sending.discreet,
+        receipt: None,
+        json: sending.json,
+    };
+    let options = submission.try_get::<Option<String>, _>("options")?;
+    let options = Options::from_column(options.as_deref());
+    let wanted = !unwanted(options.report, &report);
+    if wanted && options.receipt.unwrap_or(sending.receipt) {
+        report.receipt = receipt::draw(queue, &report, &settings).await;
+    }
+    Ok((report, options.report))
 }
 
 async fn last_attempt(

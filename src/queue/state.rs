@@ -13,7 +13,7 @@ const HOUR: Millis = 60 * MINUTE;
 /// Where a job is. Stored by its [`State::name`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
-    /// Awaits a confirmation or an approval.
+    /// Its pages are made; it awaits its sender's confirmation or an approval.
     Parked,
     /// Accepted; its pages are not made yet.
     Queued,
@@ -44,7 +44,7 @@ pub enum State {
 /// Who moves a job out of a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
-    /// The sender, by an answer.
+    /// The sender, or who has to approve it, by an answer.
     Sender,
     /// The task that renders.
     Renderer,
@@ -77,9 +77,10 @@ pub const TABLE: [Rule; 13] = {
     [
         Rule {
             state: Parked,
-            lasts: Some(24 * HOUR),
+            // The policy's `confirm_h` is shorter.
+            lasts: Some(7 * 24 * HOUR),
             owner: Owner::Sender,
-            exits: &[Queued, Cancelled, Expired],
+            exits: &[Ready, Cancelled, Expired],
             overdue: Some(Expired),
         },
         Rule {
@@ -93,7 +94,7 @@ pub const TABLE: [Rule; 13] = {
             state: Rendering,
             lasts: Some(15 * MINUTE),
             owner: Owner::Renderer,
-            exits: &[Ready, Queued, Failed, Cancelled],
+            exits: &[Ready, Parked, Queued, Failed, Cancelled],
             overdue: Some(Failed),
         },
         Rule {

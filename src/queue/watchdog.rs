@@ -14,7 +14,7 @@ use super::{
 use crate::{
     clock::now_ms,
     line::{CallEnding, PageVerdict, Verdict},
-    outcome::RetryClass,
+    outcome::{NOT_RELEASED, RetryClass},
     policy::Sending,
     store::{StoreError, Topic, Tx},
 };
@@ -199,7 +199,10 @@ async fn end_overdue(queue: &Inner) -> Result<(), StoreError> {
                     job_id: &job.job_id,
                     from: job.state,
                     to: when_over(to, &verdicts),
-                    outcome: "deadline",
+                    outcome: match job.state {
+                        State::Parked => NOT_RELEASED.key,
+                        _ => "deadline",
+                    },
                     note: None,
                     hostname: &queue.hostname,
                 },

@@ -15,9 +15,9 @@ mod session;
 mod wire;
 
 pub use outbox::{
-    Draft, NewMail, OutboxStatus, Part, divide, drop_unwritten, enqueue, enqueue_divisible,
-    enqueue_written, has_unwritten, put_off_draft, ready, rest_draft, rouse_drafts, set_aside,
-    status, take_up_drafts, to_compose,
+    Draft, NewMail, OutboxStatus, Part, divide, drop_draft, drop_unwritten, enqueue,
+    enqueue_divisible, enqueue_written, has_unwritten, put_off_draft, ready, rest_draft,
+    rouse_drafts, set_aside, status, stuck, take_up_drafts, to_compose,
 };
 pub use sender::{Relay, Setup};
 pub use session::submit;

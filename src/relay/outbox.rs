@@ -306,6 +306,19 @@ pub async fn divide(tx: &mut Tx, mail_id: &str, parts: &[Part]) -> Result<bool, 
     Ok(true)
 }
 
+/// Takes a draft out again: what it was to tell is over.
+///
+/// # Errors
+/// What the database says.
+pub async fn drop_draft(tx: &mut Tx, tenant_id: &str, mail_id: &str) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM outbox WHERE tenant_id = $1 AND mail_id = $2 AND state = 'compose'")
+        .bind(tenant_id)
+        .bind(mail_id)
+        .execute(tx.conn())
+        .await?;
+    Ok(())
+}
+
 /// Gives a draft its bytes: it may be sent. `false` when it is no draft any more; then the custody
 /// item is nobody's, and the caller's transaction should not keep it.
 ///
@@ -388,6 +401,22 @@ pub async fn status(store: &Store) -> Result<OutboxStatus, StoreError> {
         dropped: counts.try_get::<i64, _>("dropped")?.unsigned_abs(),
         last_error,
     })
+}
+
+/// Mails that were made before `before`, tried, and not taken by the relay; and what it said last to one of them.
+///
+/// # Errors
+/// What the database says.
+pub async fn stuck(store: &Store, before: Millis) -> Result<(u64, Option<String>), StoreError> {
+    let row = sqlx::query(
+        "SELECT CAST(COUNT(*) AS BIGINT) AS mails, MAX(last_answer) AS said FROM outbox
+         WHERE state IN ('ready', 'sending') AND tries > 0 AND created_at <= $1",
+    )
+    .bind(before)
+    .fetch_one(store.reader())
+    .await?;
+    let mails = row.try_get::<i64, _>("mails")?.unsigned_abs();
+    Ok((mails, row.try_get("said")?))
 }
 
 /// When there is something to do next: a mail to send, a lease that runs out, a draft past its time.

@@ -16,6 +16,9 @@ use crate::{
 /// How long a job may wait for its first call.
 const JOB_LASTS: Millis = 24 * 3_600_000;
 
+/// How long it is known what had a mail faxed once more.
+const ANEW_KNOWN: Millis = 30 * 24 * 3_600_000;
+
 /// The row of a submission.
 #[derive(Clone, Debug)]
 pub(super) struct SubmissionRow {
@@ -73,7 +76,7 @@ impl Prepared {
         digest: Vec<u8>,
         sealed: SealedItem,
         tariffs: &Tariffs,
-        same_mail: SameMail,
+        (same_mail, anew): (SameMail, Option<&str>),
     ) -> Self {
         let now = now_ms();
         let submission_id = new.submission_id;
@@ -124,6 +127,14 @@ impl Prepared {
             .map(|job| {
                 let to = (job.destination.as_str(), job.sub_address.as_deref());
                 let key = |told: &[u8]| repeats::key(tenant_id, &user.user_id, told, to);
+                if let Some(anew) = anew {
+                    // What it was told by before is another fax's.
+                    return vec![repeats::Mark {
+                        key: key(anew.as_bytes()),
+                        until: now + ANEW_KNOWN,
+                        strict: true,
+                    }];
+                }
                 let octets = (window_s > 0).then(|| repeats::Mark {
                     key: key(&digest),
                     until: now + Millis::from(window_s) * 1000,
@@ -170,6 +181,7 @@ impl Rows {
             submission_id: self.submission.submission_id.clone(),
             jobs: self.jobs.iter().map(|job| job.job_id.clone()).collect(),
             again: Vec::new(),
+            copies: Vec::new(),
         }
     }
 

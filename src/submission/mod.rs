@@ -7,6 +7,7 @@
 //! is flushed.
 
 mod batch;
+mod once_more;
 mod quota;
 mod repeats;
 mod rows;
@@ -26,6 +27,7 @@ use crate::{
     vault::{Custody, CustodyError, NewItem, What},
 };
 use batch::Prepared;
+pub use once_more::{NotAgain, once_more};
 pub use quota::{Left, OverLimit, Today, Unit, left_today};
 
 /// Which door a submission came through.
@@ -125,6 +127,8 @@ pub struct Accepted {
     pub jobs: Vec<String>,
     /// For each recipient who had this mail before: the submission that faxes it.
     pub again: Vec<String>,
+    /// Those of them whose mail has other octets: this one is a copy, and none that came again because its 250 was lost.
+    pub copies: Vec<String>,
 }
 
 /// Why a mail was not accepted. Nothing of it will be sent.
@@ -205,6 +209,12 @@ impl Submitter {
         }
     }
 
+    /// Where mails are kept.
+    #[must_use]
+    pub fn custody(&self) -> &Custody {
+        &self.custody
+    }
+
     /// Accepts a mail: when this returns `Ok`, the mail is in custody and its jobs are queued, and
     /// both are flushed. A mail that came before makes no job again. When the caller goes away
     /// meanwhile, the mail may be accepted all the same.
@@ -212,6 +222,26 @@ impl Submitter {
     /// # Errors
     /// [`AcceptError`]; its trouble says whether the client should try again.
     pub async fn accept(&self, submission: NewSubmission) -> Result<Accepted, AcceptError> {
+        self.take(submission, None).await
+    }
+
+    /// Accepts a mail that is meant once more, though it came before; with one `key` once.
+    ///
+    /// # Errors
+    /// As [`Self::accept`].
+    pub async fn accept_anew(
+        &self,
+        submission: NewSubmission,
+        key: &str,
+    ) -> Result<Accepted, AcceptError> {
+        self.take(submission, Some(key)).await
+    }
+
+    async fn take(
+        &self,
+        submission: NewSubmission,
+        anew: Option<&str>,
+    ) -> Result<Accepted, AcceptError> {
         if submission.recipients.is_empty() {
             return Err(AcceptError::NoRecipient);
         }
@@ -235,7 +265,13 @@ impl Submitter {
             };
             letters.push((letter.mail, self.custody.seal(item).await?));
         }
-        let mut prepared = Prepared::new(submission, digest, sealed, &self.tariffs, self.same_mail);
+        let mut prepared = Prepared::new(
+            submission,
+            digest,
+            sealed,
+            &self.tariffs,
+            (self.same_mail, anew),
+        );
         prepared.beside(letters);
         let (answer, answered) = oneshot::channel();
         if self.writer.send((prepared, answer)).await.is_err() {

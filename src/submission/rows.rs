@@ -27,7 +27,9 @@ pub(super) async fn write(
     let mut accepted = Vec::with_capacity(all.len());
     for ((rows, claimed), kept) in all.iter().zip(claimed).zip(kept) {
         let owners = claimed.owners.as_slice();
-        accepted.push(rows.accepted_beside(owners));
+        let mut one = rows.accepted_beside(owners);
+        one.copies = copies(tx, all, rows, &one.again).await?;
+        accepted.push(one);
         let row = &rows.submission;
         if claimed.written || rows.own_jobs(owners).next().is_none() {
             continue;
@@ -75,6 +77,38 @@ pub(super) async fn write(
         relay::enqueue_written(tx, mail, &kept.custody_id).await?;
     }
     Ok(accepted)
+}
+
+/// Of the submissions that a mail repeats, those whose octets are others.
+async fn copies(
+    tx: &mut Tx,
+    all: &[&Rows],
+    rows: &Rows,
+    again: &[String],
+) -> Result<Vec<String>, StoreError> {
+    let mut copies = Vec::new();
+    for id in again {
+        if copies.contains(id) {
+            continue;
+        }
+        let beside = all.iter().find(|one| one.submission.submission_id == *id);
+        let digest: Option<Vec<u8>> = match beside {
+            Some(one) => Some(one.submission.digest.clone()),
+            None => {
+                sqlx::query_scalar(
+                    "SELECT digest FROM submission WHERE tenant_id = $1 AND submission_id = $2",
+                )
+                .bind(rows.submission.sender.tenant_id())
+                .bind(id)
+                .fetch_optional(tx.conn())
+                .await?
+            }
+        };
+        if digest.is_some_and(|digest| digest != rows.submission.digest) {
+            copies.push(id.clone());
+        }
+    }
+    Ok(copies)
 }
 
 /// PostgreSQL's TEXT holds no NUL, and a header may decode to one; SQLite's would be cut there by others.

@@ -514,11 +514,13 @@ on_each_database! {
         let text = |line: &str, body: &str| format!(
             "{line}From: ann@a.example\r\nTo: +331@fax\r\n{date}\r\n\r\n{body}");
         let tenant = new_id();
+        let told = std::sync::Mutex::new(Vec::new());
         let send = async |line: &str, body: &str, replayable: bool| {
             let text = text(line, body);
             let mut mail = mail(&tenant, &text, &["+331"]).await;
             mail.sender = sender_of(&tenant, &text, replayable).await;
             let accepted = post.submitter.accept(mail).await.unwrap();
+            told.lock().unwrap().push(accepted.copies.len());
             (accepted.submission_id, accepted.jobs.len())
         };
         // Proven by the connection; then a copy, in other lines, by what everybody has who got the mail.
@@ -527,6 +529,9 @@ on_each_database! {
         assert_eq!(send("X-Way: two\r\n", "a", true).await, (first.clone(), 0));
         // The copy's own octets are known from then on, as the first's.
         assert_eq!(send("X-Way: two\r\n", "a", false).await, (first, 0));
+        // The very octets again are told nobody; another's are.
+        assert_eq!(send("X-Way: one\r\n", "a", false).await.1, 0);
+        assert_eq!(*told.lock().unwrap(), [0, 1, 1, 0]);
         // The other way round: the copy was faster.
         let (first, jobs) = send("X-Way: one\r\n", "b", true).await;
         assert_eq!(jobs, 1);
@@ -569,7 +574,7 @@ on_each_database! {
             let digest = repeats::digest(b"hello");
             let item = NewItem { tenant_id: tenant.clone(), what: What::Message, bytes: b"hello".to_vec() };
             let sealed = post.custody.seal(item).await.unwrap();
-            all.push(Prepared::new(new, digest, sealed, &post.submitter.tariffs, SAME_MAIL));
+            all.push(Prepared::new(new, digest, sealed, &post.submitter.tariffs, (SAME_MAIL, None)));
         }
         let (sealed, rows): (Vec<_>, Vec<_>) = all.into_iter().map(|one| (one.sealed, one.rows)).unzip();
         let kept = post.custody.flush(sealed.into_iter().flatten().collect()).await.unwrap();

@@ -86,6 +86,14 @@ pub struct Token {
     pub expires_at: Millis,
 }
 
+impl Token {
+    /// What is this token's alone.
+    #[must_use]
+    pub fn nonce(&self) -> &str {
+        &self.nonce
+    }
+}
+
 /// Why a token lets nothing be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {

@@ -61,6 +61,10 @@ pub fn postmaster_ok() -> Answer {
     Answer::new(250, "2.1.5", "the postmaster will read it")
 }
 
+pub fn reply_ok() -> Answer {
+    Answer::new(250, "2.1.5", "your reply will be read")
+}
+
 pub fn recipient_ok(number: &str) -> Answer {
     Answer::new(250, "2.1.5", format!("{number} will be faxed"))
 }

@@ -86,6 +86,7 @@ enum Taken {
     /// By its place in the envelope.
     Number(usize),
     Postmaster,
+    Reply,
 }
 
 /// A connection that was let in.

@@ -11,7 +11,7 @@ use super::{Gone, Next, Open, Session, Taken};
 use crate::{
     dial,
     front::{
-        Answer, Envelope, FaxRecipient, Numbered, Recipient,
+        Answer, Envelope, FaxRecipient, Numbered, Recipient, Replies,
         smtp::{
             data::{self, Data},
             listen::Role,
@@ -84,6 +84,7 @@ impl Session {
                         },
                         recipients: Vec::new(),
                         postmaster: false,
+                        reply: None,
                     },
                     utf8,
                     declared: from.size,
@@ -136,6 +137,12 @@ impl Session {
                 envelope.postmaster = true;
                 open.taken.push(Taken::Postmaster);
                 replies::postmaster_ok()
+            }
+            Ok(Recipient::Reply(token)) => {
+                let address = to.address;
+                envelope.reply = Some(Replies { token, address });
+                open.taken.push(Taken::Reply);
+                replies::reply_ok()
             }
             Ok(Recipient::Number(number)) => {
                 let Numbered {
@@ -284,6 +291,7 @@ impl Session {
                     let answer = match taken {
                         Taken::Number(index) => verdict.of_number(index),
                         Taken::Postmaster => verdict.of_postmaster(),
+                        Taken::Reply => verdict.of_reply(),
                     };
                     tracing::info!(session = %self.id, octets, code = answer.code, "message read");
                     self.say(&answer);
