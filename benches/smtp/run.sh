@@ -21,7 +21,7 @@ mails=${BENCH_MAILS:-2000}
 sessions=20
 from=alice@example.localhost
 to=+33123456789@fax.localhost
-to_numbered=331234567@fax.localhost
+to_numbered=30123456@fax.localhost
 
 fail() {
     echo "bench-smtp: $1" >&2
@@ -141,8 +141,8 @@ answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 mkdir "$work/gateway" "$work/policies"
 # smtp-source writes a number before each recipient, so that the gateway, which faxes a mail once, sees no
-# mail again: its recipients are bare numbers with their country codes.
-sed 's/^bare_numbers = .*/bare_numbers = "international"/; /^\[\[refused\]\]/,$d' policies/dial.toml \
+# mail again: its recipients are bare numbers of a country whose numbers may be of any length.
+sed 's/^bare_numbers = .*/bare_numbers = "national"/; s/^# country_code = .*/country_code = "49"/; /^\[\[refused\]\]/,$d' policies/dial.toml \
     >"$work/policies/dial.toml"
 # Every limit is kept to and counted, but none is reached.
 sed -E 's/^([a-z_]+ = )[0-9]+$/\11000000000/' policies/limits.toml >"$work/policies/limits.toml"
