@@ -11,7 +11,7 @@ build="gcc make pkg-config libtiff-dev libclang1-14 libclang-common-14-dev"
 tests="libtiff-tools poppler-utils qpdf file bubblewrap g++"
 # Peers. None of them is left running: the tests start private instances.
 # swaks speaks TLS by libnet-ssleay-perl, which it only recommends.
-interop="efax hylafax-server sip-tester tshark swaks libnet-ssleay-perl gsasl haproxy postfix opendkim opendmarc postgresql fonts-noto-core fonts-noto-cjk"
+interop="efax hylafax-server sip-tester tshark swaks libnet-ssleay-perl gsasl haproxy postfix dovecot-imapd opendkim opendmarc postgresql fonts-noto-core fonts-noto-cjk"
 # Programs that make documents PDFs. The gateway does without them, and says so.
 interop="$interop ghostscript libreoffice-writer-nogui libreoffice-calc-nogui libreoffice-impress-nogui"
 interop="$interop python3-uno python3-venv tesseract-ocr tesseract-ocr-osd tesseract-ocr-fra"

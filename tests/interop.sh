@@ -29,6 +29,8 @@ suites() {
         --test interop_swaks
     suite "Postfix: before the gateway, by LMTP and by SMTP, with opendkim and opendmarc, and behind it" \
         --test interop_postfix -- --test-threads=1
+    suite "Dovecot: mailboxes under TLS and STARTTLS, by IDLE and by the clock, without MOVE, made anew, killed, with tokens" \
+        --test interop_dovecot -- --test-threads=2
     suite "HylaFAX: faxes out and in by its modems over G.711 and through a T.38 gateway, a busy number, a call cut off" \
         --test interop_hylafax -- --test-threads=1
     suite "efax: three pages each way over G.711 and through a T.38 gateway, and a late flush" --test efax -- --test-threads=8
@@ -51,7 +53,7 @@ fail() {
 }
 
 # A user's PATH may lack HylaFAX's folder.
-for peer in bwrap efax /usr/sbin/faxgetty gs gsasl /usr/sbin/haproxy /usr/sbin/opendkim /usr/sbin/opendmarc /usr/sbin/postfix \
+for peer in bwrap /usr/sbin/dovecot efax /usr/sbin/faxgetty gs gsasl /usr/sbin/haproxy /usr/sbin/opendkim /usr/sbin/opendmarc /usr/sbin/postfix \
     python3 sipp soffice tesseract tshark swaks; do
     command -v "$peer" >/dev/null 2>&1 ||
         fail "$peer is missing: deploy/deps.sh interop installs it"
@@ -111,7 +113,7 @@ suite() {
     shift
     say "$name"
     case "$1 $2" in
-    "--test interop_hylafax" | "--test interop_postfix")
+    "--test interop_dovecot" | "--test interop_hylafax" | "--test interop_postfix")
         if [ "$(id -u)" -ne 0 ]; then
             results+=("skipped $name: its servers want root")
             return

@@ -35,6 +35,8 @@ pub const TARGETS: &[Target] = &[
     ("auth_results", mail::auth_results),
     ("secret", mail::secret),
     ("command", mail::command),
+    ("imap_wire", mail::imap_wire),
+    ("leading_number", mail::leading_number),
 ];
 
 /// The first byte chooses, the rest is the input.

@@ -1,6 +1,8 @@
 //! The mail door: message data, messages, numbers, commands.
 
-use faxpost::{command, dial, documents, front::fuzzing as front, sender};
+use faxpost::{
+    command, dial, documents, front::fuzzing as front, front::imap::fuzzing as front_imap, sender,
+};
 
 use crate::choice;
 
@@ -131,5 +133,27 @@ pub fn command(data: &[u8]) {
         for word in command::words(line) {
             assert!(word.len() <= line.len());
         }
+    }
+}
+
+/// What an IMAP server sends is bounded; what is let through is its beginning.
+pub fn imap_wire(data: &[u8]) {
+    let Some((first, data)) = choice(data) else {
+        return;
+    };
+    let whole = front_imap::gauge([data]);
+    assert_eq!(whole, front_imap::gauge(data.chunks(first + 1)));
+    assert!(whole <= data.len());
+}
+
+/// A number at the beginning of a line stands there, digit by digit.
+pub fn leading_number(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let plan = dial::DialPlan::load(None).expect("the built-in plan");
+    if let Some(Ok(address)) = dial::leading(text, &plan) {
+        let last = address.destination.as_str().chars().last();
+        assert!(last.is_some_and(|digit| text.contains(digit)));
     }
 }

@@ -166,6 +166,45 @@ CREATE TABLE trunk_state (
     PRIMARY KEY (trunk_id, node)
 );
 
+CREATE TABLE mailbox (
+    mailbox_id  TEXT PRIMARY KEY,
+    tenant_id   TEXT NOT NULL REFERENCES tenant (tenant_id), -- whose fax domains its mails may name
+    name        TEXT NOT NULL UNIQUE,
+    active      BIGINT NOT NULL,
+    host        TEXT NOT NULL,
+    port        BIGINT NOT NULL,          -- 0: 993 under TLS, else 143
+    security    TEXT NOT NULL,            -- 'tls' from the first octet, 'starttls', 'none' (on this machine alone)
+    ca          TEXT,                     -- a PEM file of CAs beside the system's; NULL: none
+    login       TEXT NOT NULL,
+    address     TEXT NOT NULL,            -- its own mail address, lower case
+    credentials_sealed BLOB,              -- password, client secret, refresh token, with the standing key
+    token_endpoint TEXT,                  -- XOAUTH2: where access tokens come from; NULL: a password
+    client_id   TEXT,
+    scope       TEXT,
+    folder      TEXT NOT NULL,            -- whose mails are faxed
+    faxed       TEXT NOT NULL,            -- where they go then
+    refused     TEXT NOT NULL,            -- where the others go
+    numbers     TEXT NOT NULL,            -- where a number may stand: 'address', 'subject' or 'body' besides
+    authserv_id TEXT,                     -- whose Authentication-Results are believed; NULL: nobody's
+    owner       TEXT,                     -- who is told of what was refused; NULL: the operator
+    every_s     BIGINT,                   -- between two looks; NULL: as the configuration has it
+    idle        BIGINT NOT NULL,          -- IDLE where the server has it
+    created_at  BIGINT NOT NULL
+);
+CREATE TABLE mailbox_state (
+    mailbox_id  TEXT PRIMARY KEY,
+    tenant_id   TEXT NOT NULL,
+    lease_owner TEXT,                     -- the node that polls it
+    lease_until BIGINT,
+    polled_at   BIGINT,                   -- the last look that went well
+    failing_since BIGINT,                 -- NULL: the last one went well
+    failure     TEXT,                     -- the last one, a sentence; stays when it is over
+    failed_at   BIGINT,
+    login_refused BIGINT NOT NULL,        -- 1: the last failure is that the server refused our login
+    alerted_at  BIGINT,                   -- when the operator was told of this spell of failures
+    digested_at BIGINT                    -- when its owner was told last what was refused
+);
+
 -- vault ----------------------------------------------------------------
 CREATE TABLE custody (
     custody_id  TEXT PRIMARY KEY,
@@ -450,3 +489,19 @@ CREATE TABLE outbox (
 );
 CREATE INDEX outbox_due ON outbox (state, run_at);
 CREATE INDEX outbox_about ON outbox (tenant_id, about);
+
+-- front ----------------------------------------------------------------
+CREATE TABLE refused_mail (
+    refused_id  TEXT PRIMARY KEY,
+    tenant_id   TEXT NOT NULL,
+    mailbox_id  TEXT NOT NULL,
+    uid_validity BIGINT NOT NULL,         -- with the UID: which mail of the mailbox (RFC 9051 §2.3.1.1)
+    uid         BIGINT NOT NULL,
+    sender      TEXT NOT NULL,            -- who it says to be from: nobody has proven it
+    subject     TEXT NOT NULL,
+    reason      TEXT NOT NULL,            -- a sentence
+    refused_at  BIGINT NOT NULL,
+    told_at     BIGINT,                   -- when the mailbox's owner was told
+    UNIQUE (mailbox_id, uid_validity, uid)
+);
+CREATE INDEX refused_mail_untold ON refused_mail (mailbox_id) WHERE told_at IS NULL;

@@ -24,7 +24,7 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<()> {
     let mut words = args.words;
     for at in 1..words.len() {
         // What stands on a command line is seen by everybody on this machine.
-        if words[at] == "-" && words[at - 1] == "password" {
+        if words[at] == "-" && matches!(words[at - 1].as_str(), "password" | "secret" | "token") {
             words[at] = first_line(std::io::stdin().lock())?;
         }
     }

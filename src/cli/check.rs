@@ -13,13 +13,14 @@ use faxpost_paper::PageSetup;
 use rustix::fs::{Access, access};
 
 use crate::{
+    clock::now_ms,
     config::{self, Config},
     conversion::Converters,
-    front, line,
+    front, line, numbers,
     policy::{self, Covers, Sending},
     recognition::Reader,
     sender::{Dns, SenderRules},
-    store::{self, Found},
+    store::{self, Found, Store},
     worker::{
         self, Kind, Program,
         paper::{PaperPool, PaperRequest},
@@ -70,6 +71,7 @@ pub(super) async fn run(path: &Path) -> anyhow::Result<()> {
             result.map_err(|fault| format!("{}: {fault}", place())),
         );
     }
+    mailboxes(&mut report, &config).await;
     certificates(&mut report, path, &config);
     report.say("media ports", media_ports(path, &config));
     report.say("address for others", address(path, &config).await);
@@ -390,6 +392,45 @@ async fn database(path: &Path, config: &Config) -> Result<String, String> {
             place()
         )),
     }
+}
+
+/// Each polled mailbox: what the gateways recorded of it.
+async fn mailboxes(report: &mut Report, config: &Config) {
+    let url = config.database_url();
+    let Ok(Found::At { version, latest }) = store::look(&url).await else {
+        return;
+    };
+    // Of another version's tables nothing is read. What can't be read is told with the database.
+    let Some(store) = (match version == latest {
+        true => Store::open_to_look(&url).await.ok(),
+        false => None,
+    }) else {
+        return;
+    };
+    let now = now_ms();
+    let states = numbers::mailbox_states(&store, now)
+        .await
+        .unwrap_or_default();
+    for mailbox in numbers::mailboxes(&store).await.unwrap_or_default() {
+        let state = states
+            .iter()
+            .find(|state| state.mailbox_id == mailbox.mailbox_id);
+        let state = state.cloned().unwrap_or_default();
+        let words = numbers::mailbox_words(&state, now);
+        let remedy = || {
+            format!(
+                "{words}. Look at `faxpost admin show mailbox {}`.",
+                mailbox.name
+            )
+        };
+        let told = match mailbox.active {
+            false => Ok("off".to_owned()),
+            true if state.failing_since.is_some() => Err(remedy()),
+            true => Ok(words.clone()),
+        };
+        report.say(&format!("mailbox {}", mailbox.name), told);
+    }
+    store.close().await;
 }
 
 /// Whether a folder can be used, or would be made.

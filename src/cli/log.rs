@@ -10,8 +10,9 @@ use crate::line::sip::LOG_FILTER;
 pub(super) fn start(default: &str) {
     let directives = std::env::var("FAXPOST_LOG").unwrap_or_else(|_| default.to_owned());
     // The SIP stack writes whole messages, numbers included, at INFO: its directive comes last and wins.
-    let filter = EnvFilter::try_new(format!("{directives},{LOG_FILTER}"))
-        .unwrap_or_else(|_| EnvFilter::new(format!("info,{LOG_FILTER}")));
+    // The IMAP library writes every command at TRACE, passwords included.
+    let filter = EnvFilter::try_new(format!("{directives},{LOG_FILTER},async_imap=off"))
+        .unwrap_or_else(|_| EnvFilter::new(format!("info,{LOG_FILTER},async_imap=off")));
     let started = tracing_subscriber::fmt()
         .with_env_filter(filter)
         // Colours are for people; a file or a journal gets none.

@@ -109,7 +109,7 @@ async fn start(
         .unwrap_or_else(|| format!("fax@{}", config.hostname));
 
     let tokens = Tokens::open(&custody.vault())?;
-    let notices_from = from.clone();
+    let (notices_from, imap_from) = (from.clone(), from.clone());
     // No child is started before the ports are ours: between fork and exec it would hold the sockets that
     // try them, and the listener after them would find its own port in use.
     predecessor_gone(&config).await;
@@ -146,7 +146,7 @@ async fn start(
         node: node.id().to_owned(),
         ocr,
     });
-    let node_id = node.id().to_owned();
+    let (node_id, imap_node) = (node.id().to_owned(), node.id().to_owned());
     let queue = Queue::new(queue::Setup {
         store: store.clone(),
         custody: custody.clone(),
@@ -264,6 +264,22 @@ async fn start(
             .with_limits(policies.limits)
             .on_host(&config.hostname),
     );
+    let poller = front::imap::Poller::new(front::imap::Setup {
+        store: store.clone(),
+        custody: custody.clone(),
+        intake: Arc::clone(&intake),
+        postmaster: front::Postmaster::new(custody.clone(), &config.relay),
+        config: config.imap.clone(),
+        max_size: config.smtp.max_size,
+        node: imap_node,
+        from: imap_from,
+        hostname: config.hostname.clone(),
+    });
+    let token = stop.clone();
+    tasks.spawn(async move {
+        poller.run(token).await;
+        Ok(())
+    });
     let mut limits = front::smtp::Limits::of(&config);
     limits.spool = Some(spool_dir(&config)?);
     limits.ask_certificates = policies.senders.asks_certificates();

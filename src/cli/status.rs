@@ -41,6 +41,7 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<()> {
         ("Jobs", "/queue/states", &["state", "jobs"]),
         ("Received", "/inbox", &["state", "faxes", "pages"]),
         ("Trunks", "/trunks", &["name", "words", "busy", "channels"]),
+        ("Mailboxes", "/mailboxes", &["name", "words"]),
         (
             "Troubles",
             "/queue/troubles",

@@ -17,7 +17,7 @@ pub(super) async fn add(
     line: &mut Line<'_>,
 ) -> Result<String, CommandError> {
     match line
-        .word("tenant, user, address, number, recipient, profile, secret, cover or trunk")?
+        .word("tenant, user, address, number, recipient, profile, secret, cover, mailbox or trunk")?
         .as_str()
     {
         "tenant" => add_tenant(store, line).await,
@@ -28,7 +28,7 @@ pub(super) async fn add(
         other => Err(line
             .mistake(
                 &format!("{other:?} can't be added"),
-                "tenant, user, address, number, recipient, profile, secret, cover or trunk",
+                "tenant, user, address, number, recipient, profile, secret, cover, mailbox or trunk",
             )
             .into()),
     }
@@ -40,7 +40,7 @@ pub(super) async fn set(
     line: &mut Line<'_>,
 ) -> Result<String, CommandError> {
     match line
-        .word("password, recipient, profile, tenant, logo or trunk")?
+        .word("password, recipient, profile, tenant, logo, mailbox or trunk")?
         .as_str()
     {
         "password" => set_password(store, line).await,
@@ -48,7 +48,7 @@ pub(super) async fn set(
         other => Err(line
             .mistake(
                 &format!("{other:?} can't be set"),
-                "password, recipient, profile, tenant, logo or trunk",
+                "password, recipient, profile, tenant, logo, mailbox or trunk",
             )
             .into()),
     }
@@ -56,7 +56,7 @@ pub(super) async fn set(
 
 pub(super) async fn show(store: &Store, line: &mut Line<'_>) -> Result<String, CommandError> {
     let rows: Vec<String> = match line
-        .word("users, numbers, trunks, profiles, secrets, covers, number, tenant, trunk, profile or cover")?
+        .word("users, numbers, trunks, mailboxes, profiles, secrets, covers, number, tenant, trunk, mailbox, profile or cover")?
         .as_str()
     {
         "users" => people::all_users(store)
@@ -84,7 +84,7 @@ pub(super) async fn show(store: &Store, line: &mut Line<'_>) -> Result<String, C
             return Err(line
                 .mistake(
                     &format!("{other:?} can't be shown"),
-                    "users, numbers, trunks, profiles, secrets, covers, number, tenant, trunk, profile or cover",
+                    "users, numbers, trunks, mailboxes, profiles, secrets, covers, number, tenant, trunk, mailbox, profile or cover",
                 )
                 .into());
         }
@@ -98,14 +98,14 @@ pub(super) async fn show(store: &Store, line: &mut Line<'_>) -> Result<String, C
 
 pub(super) async fn remove(store: &Store, line: &mut Line<'_>) -> Result<String, CommandError> {
     match line
-        .word("recipient, secrets, trunk, profile, cover or logo")?
+        .word("recipient, secrets, trunk, mailbox, profile, cover or logo")?
         .as_str()
     {
         "trunk" => trunks::remove(store, line).await,
         other => Err(line
             .mistake(
                 &format!("{other:?} can't be removed"),
-                "recipient, secrets, trunk, profile, cover or logo",
+                "recipient, secrets, trunk, mailbox, profile, cover or logo",
             )
             .into()),
     }

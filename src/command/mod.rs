@@ -8,6 +8,7 @@ mod covers;
 mod directory;
 mod faxes;
 mod grammar;
+mod mailboxes;
 mod profiles;
 mod recipients;
 mod secrets;
@@ -47,6 +48,11 @@ show secrets of ADDRESS              when they end
 remove secrets of ADDRESS            at once
 set trunk NAME on|off | OPTION ...
 remove trunk NAME                    calls that it carries go on
+add mailbox NAME host HOST login LOGIN [of TENANT] [OPTION ...]   its mails are faxed (docs/mailboxes.md)
+set mailbox NAME on|off | OPTION ...
+remove mailbox NAME                  its mails stay on its server
+show mailboxes                       and how they are
+show mailbox NAME                    its settings, and how it is
 add profile NAME [of TENANT] [VALUE ...]     for the group of that name; groups without one use Basic
 set profile NAME [of TENANT] VALUE ...       TENANT: its name or a mail domain; without: the first
 remove profile NAME [of TENANT]              its group uses Basic again
@@ -85,6 +91,20 @@ OPTIONS of a trunk:
   priority N                                 lower is tried first
   route +PREFIX COST, no-route +PREFIX       what it takes, + for every number; none: every number.
                                              The longest prefix goes first, then cost, then priority
+
+OPTIONS of a mailbox:
+  port PORT|none, security tls|starttls|none none: on this machine alone
+  ca FILE|none                               PEM certificates of CAs beside the system's
+  password PASSWORD|-|none                   - reads it from standard input, as of the secrets below
+  oauth ENDPOINT client ID|none              XOAUTH2, with access tokens of that endpoint
+  secret SECRET|-|none, token TOKEN|-|none   the client's secret; the refresh token
+  scope SCOPE|none
+  address ADDRESS                            its own; its login, where that is one
+  folder NAME, faxed NAME, refused NAME      whose mails are faxed, and where they go
+  numbers address|subject|body               in To and Cc alone; or else first in the subject, or in the text
+  believes AUTHSERV-ID|none                  whose Authentication-Results prove a sender, where a rule takes \"mailbox\"
+  owner ADDRESS|none                         who hears what nobody proven sent; none: the operator
+  every SECONDS|none, idle on|off            when it is looked at
 
 VALUES of a profile; `inherit` in the place of each gives it back to Basic, then to policies/sending.toml:
   resolution standard|fine|superfine, paper a4|letter|legal
@@ -218,6 +238,12 @@ pub async fn run(gateway: Gateway<'_>, words: &[String]) -> Result<String, Comma
         "show" if line.peek() == Some("tenant") => branding::show(gateway, &mut line).await,
         "set" if line.peek() == Some("logo") => branding::set_logo(gateway, &mut line).await,
         "remove" if line.peek() == Some("logo") => branding::remove_logo(gateway, &mut line).await,
+        "add" if line.peek() == Some("mailbox") => mailboxes::add(gateway, &mut line).await,
+        "set" if line.peek() == Some("mailbox") => mailboxes::set(gateway, &mut line).await,
+        "remove" if line.peek() == Some("mailbox") => mailboxes::remove(gateway, &mut line).await,
+        "show" if matches!(line.peek(), Some("mailbox" | "mailboxes")) => {
+            mailboxes::show(gateway, &mut line).await
+        }
         "add" => directory::add(store, keys, &mut line).await,
         "set" => directory::set(store, keys, &mut line).await,
         "remove" => directory::remove(store, &mut line).await,

@@ -123,6 +123,15 @@ fn faults(config: &Config) -> Vec<(&'static str, String)> {
             "is no sensible pause between OPTIONS. Set 30 to 60 seconds, or 0 for none.".into(),
         ));
     }
+    if !(1..=1740).contains(&config.imap.poll_s) {
+        faults.push((
+            "imap.poll_s",
+            "is no interval that servers bear. Set 60 to 300 seconds; 1740 is the most.".into(),
+        ));
+    }
+    if config.imap.timeout_s == 0 {
+        faults.push(("imap.timeout_s", "is 0. Set 30 to 120 seconds.".into()));
+    }
     if config.line.speed == 0 {
         faults.push(("line.speed", "is 0. Set 1 for real lines.".into()));
     }
@@ -284,6 +293,7 @@ mod tests {
         let spelled = parse(Path::new("x"), &bare).expect("the sample with every setting on");
         assert_eq!(spelled.smtp.max_size, sample.smtp.max_size);
         assert_eq!(format!("{:?}", spelled.smtp), format!("{:?}", sample.smtp));
+        assert_eq!(format!("{:?}", spelled.imap), format!("{:?}", sample.imap));
         assert_eq!(format!("{:?}", spelled.sip), format!("{:?}", sample.sip));
         assert_eq!(format!("{:?}", spelled.line), format!("{:?}", sample.line));
         assert_eq!(

@@ -36,6 +36,8 @@ pub struct Config {
     pub keys: Keys,
     /// The mail doors.
     pub smtp: Smtp,
+    /// Polled mailboxes.
+    pub imap: Imap,
     /// The next MTA for our mail.
     pub relay: Relay,
     /// SIP signalling and media.
@@ -59,6 +61,7 @@ impl Default for Config {
             database: Database::default(),
             keys: Keys::default(),
             smtp: Smtp::default(),
+            imap: Imap::default(),
             relay: Relay::default(),
             sip: Sip::default(),
             line: Line::default(),
@@ -203,6 +206,31 @@ impl Default for Smtp {
             tls_certificate: None,
             tls_key: None,
             dns: None,
+        }
+    }
+}
+
+/// `[imap]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Imap {
+    /// Seconds between two looks at a mailbox that has no interval of its own.
+    pub poll_s: u64,
+    /// Seconds that a server or a token endpoint may take for an answer.
+    pub timeout_s: u64,
+    /// Seconds between two letters to a mailbox's owner about what was refused.
+    pub digest_s: u64,
+    /// Seconds that a mailbox can't be polled until the operator is told.
+    pub alert_s: u64,
+}
+
+impl Default for Imap {
+    fn default() -> Self {
+        Self {
+            poll_s: 120,
+            timeout_s: 60,
+            digest_s: 86_400,
+            alert_s: 3600,
         }
     }
 }

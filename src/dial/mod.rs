@@ -6,6 +6,7 @@
 
 mod countries;
 mod grammar;
+mod leading;
 mod password;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use std::fmt;
 pub use crate::policy::dial::DialPlan;
 pub use countries::possible;
 pub use grammar::{parse, parse_address};
+pub use leading::leading;
 pub use password::{NotAPassword, PASSWORD_HEADER, Password, password_of};
 
 /// A number that may be dialled, in E.164 with the plus sign. Made by [`parse`], or read back by

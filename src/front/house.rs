@@ -13,6 +13,7 @@ use crate::{
     options::{Options, Wishes},
     people::{Terms, Verifier},
     sender::{Directory, DirectoryDown, Person, VerifiedSender},
+    submission::{Door, ToldBy},
     tokens::{Invalid, Token},
     trouble::Trouble,
 };
@@ -132,6 +133,10 @@ pub struct Kept {
 /// A mail whose sender is proven and whose recipients are numbers.
 #[derive(Clone, Debug)]
 pub struct Mail {
+    /// Which door it came through.
+    pub door: Door,
+    /// What tells it again besides its octets.
+    pub told_by: Vec<ToldBy>,
     /// Who sent it.
     pub sender: VerifiedSender,
     /// The address in MAIL, as it was given.

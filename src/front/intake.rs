@@ -22,6 +22,7 @@ use crate::{
     people::Verifier,
     policy::{ClientCertificate, Limits},
     sender::{Claim, DirectoryDown, Peer, Person, Prover, Refusal, Secret, Shown, secret},
+    submission::Door,
     tokens::{Invalid, Token},
     trouble::Trouble,
 };
@@ -31,10 +32,10 @@ const SECRETS: usize = 3;
 
 /// The decisions of every mail door.
 pub struct Intake {
-    house: Arc<dyn House>,
-    prover: Prover,
-    plan: DialPlan,
-    rates: Rates,
+    pub(super) house: Arc<dyn House>,
+    pub(super) prover: Prover,
+    pub(super) plan: DialPlan,
+    pub(super) rates: Rates,
     /// Our name in Message-IDs.
     hostname: String,
 }
@@ -337,7 +338,7 @@ impl Intake {
         self.house.reply(reply).await
     }
 
-    fn number(&self, local_part: &str) -> Result<dial::Address, Answer> {
+    pub(super) fn number(&self, local_part: &str) -> Result<dial::Address, Answer> {
         let read = dial::parse_address(local_part, &self.plan)
             .and_then(|address| dial::possible(&address.destination).map(|()| address));
         read.map_err(|error| {
@@ -445,7 +446,7 @@ impl Intake {
     }
 
     /// What RCPT would have said of each number, had the sender been known by then.
-    async fn afterwards(
+    pub(super) async fn afterwards(
         &self,
         person: &Person,
         tenant: Option<&str>,
@@ -465,7 +466,7 @@ impl Intake {
 
     /// The numbers that no address in To or Cc is. Both are read by the dial plan, so that a number may be written
     /// in one way there and in another in the envelope; the domain must be the same.
-    fn unnamed(&self, recipients: &[FaxRecipient], to: &[String]) -> Vec<String> {
+    pub(super) fn unnamed(&self, recipients: &[FaxRecipient], to: &[String]) -> Vec<String> {
         let named: Vec<(dial::Address, Wishes, String)> = to
             .iter()
             .filter_map(|address| {
@@ -573,6 +574,8 @@ impl Intake {
         let (message, scrub) = (Arc::unwrap_or_clone(read.message), read.scrub);
         let message = apart(message, move |message| scrub.of(message)).await?;
         let kept = self.house.accept(Mail {
+            door: Door::Smtp,
+            told_by: Vec::new(),
             sender,
             reverse_path: envelope.reverse_path,
             envid: envelope.envid,
@@ -597,10 +600,10 @@ impl Intake {
 }
 
 /// Why a number is not taken.
-struct Denied {
-    answer: Answer,
+pub(super) struct Denied {
+    pub answer: Answer,
     /// For good; `None`: it may go better later.
-    why: Option<Told>,
+    pub why: Option<Told>,
 }
 
 impl From<Answer> for Denied {
@@ -618,7 +621,7 @@ fn refusals(said: Vec<Result<(), Denied>>) -> Vec<Result<Kept, Answer>> {
     refused.map(|denied| Err(denied.answer)).collect()
 }
 
-fn not_your_domain(domain: &str) -> Denied {
+pub(super) fn not_your_domain(domain: &str) -> Denied {
     Denied {
         answer: relaying_denied(domain),
         why: Some(Told {
@@ -634,7 +637,7 @@ fn not_your_domain(domain: &str) -> Denied {
 }
 
 /// The local part, and the domain in lower case.
-fn parts(address: &str) -> (&str, Option<String>) {
+pub(super) fn parts(address: &str) -> (&str, Option<String>) {
     match address.rsplit_once('@') {
         Some((local_part, domain)) => (
             local_part,
@@ -664,7 +667,7 @@ fn reply_alone() -> Answer {
     )
 }
 
-fn too_many_secrets() -> Answer {
+pub(super) fn too_many_secrets() -> Answer {
     let words = format!(
         "a mail has {SECRETS} secrets at most: one is enough, in one address or the subject"
     );
@@ -675,13 +678,13 @@ fn unfit_address(fault: options::Fault) -> Answer {
     Answer::new(550, "5.1.3", fault.to_string())
 }
 
-fn asked_otherwise(number: &dial::Address) -> Answer {
+pub(super) fn asked_otherwise(number: &dial::Address) -> Answer {
     let words =
         format!("{number} is a recipient already, with other options: it is faxed once a mail");
     Answer::new(550, "5.1.3", words)
 }
 
-fn unsound_secret() -> Answer {
+pub(super) fn unsound_secret() -> Answer {
     let words = "the [secret …] in the subject is not as it was given: 26 letters and digits from 2 to 7, in brackets behind \
                  the word and a space; put it right, or take it out";
     Answer::new(550, "5.7.1", words.replace('…', "..."))
@@ -695,7 +698,7 @@ fn passwords_unchecked() -> Answer {
     )
 }
 
-fn refused_sender(refusal: Refusal) -> Answer {
+pub(super) fn refused_sender(refusal: Refusal) -> Answer {
     let (code, status) = match &refusal {
         // RFC 4954 §6: what a client needs to hear to try with a login.
         Refusal::Unproven => (530, "5.7.0"),
@@ -708,7 +711,7 @@ fn refused_sender(refusal: Refusal) -> Answer {
     Answer::new(code, status, refusal.to_string())
 }
 
-fn unfit(fault: message::Unfit) -> Answer {
+pub(super) fn unfit(fault: message::Unfit) -> Answer {
     let (code, status) = match fault {
         message::Unfit::Loop => (554, "5.4.6"),
         message::Unfit::AutomaticReply | message::Unfit::Bulk(_) => (550, "5.7.1"),
@@ -719,7 +722,7 @@ fn unfit(fault: message::Unfit) -> Answer {
     Answer::new(code, status, fault.to_string())
 }
 
-fn not_taken(error: NotTaken) -> Answer {
+pub(super) fn not_taken(error: NotTaken) -> Answer {
     match error.trouble {
         Trouble::Temporary => Answer::new(451, "4.3.0", error.sentence),
         Trouble::Permanent if error.limited.is_some() => Answer::new(550, "5.7.1", error.sentence),

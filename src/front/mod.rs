@@ -1,14 +1,16 @@
-//! The mail doors: SMTP, submission and LMTP today, IMAP to come.
+//! The mail doors: SMTP, submission, LMTP, and mailboxes that are polled by IMAP.
 //!
-//! [`smtp`] speaks the protocol, `intake` decides (who sent it, where to, is it fit), and the
+//! [`smtp`] and [`imap`] speak the protocols, `intake` decides (who sent it, where to, is it fit), and the
 //! [`House`] behind them keeps what was accepted: [`Rooms`], or a test's.
 
 mod alerts;
 mod answer;
 mod asked;
 mod house;
+pub mod imap;
 mod intake;
 mod message;
+mod polled;
 mod postmaster;
 mod rates;
 mod reading;

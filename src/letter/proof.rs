@@ -39,6 +39,12 @@ pub(super) fn words(record: &str, language: Language) -> Option<String> {
             format!("vouched for by the mail server {of}"),
             format!("garanti par le serveur de messagerie {of}"),
         ),
+        "mailbox" => (
+            format!("vouched for by {of}, the server of the mailbox that it was sent to"),
+            format!(
+                "garanti par {of}, le serveur de la boîte aux lettres à laquelle il a été adressé"
+            ),
+        ),
         _ => return None,
     };
     Some(match language {
@@ -62,6 +68,7 @@ mod tests {
             "dkim example.com",
             "spf example.com 192.0.2.1",
             "relay mx.example.com",
+            "mailbox mx.example.com",
         ] {
             for language in [Language::En, Language::Fr] {
                 let said = words(record, language).unwrap_or_default();

@@ -66,6 +66,8 @@ pub enum ProofKind {
     Certificate,
     /// A listed relay's Authentication-Results (RFC 8601).
     Relay,
+    /// The Authentication-Results of a polled mailbox's server, where the mailbox believes it.
+    Mailbox,
     /// A DKIM signature that is aligned (RFC 6376, RFC 7489 §3.1.1).
     Dkim,
     /// SPF that is aligned (RFC 7208, RFC 7489 §3.1.2).
@@ -254,6 +256,8 @@ impl SenderRules {
             .flat_map(|rule| &rule.proof)
             .any(|kind| match kind {
                 ProofKind::Password | ProofKind::Network | ProofKind::Certificate => false,
+                // Of mails that were fetched, whose claim is open in any case.
+                ProofKind::Mailbox => false,
                 ProofKind::Relay => peer.is_some_and(|peer| self.relay_at(peer).is_some()),
                 ProofKind::Spf => peer.is_some(),
                 ProofKind::Dkim | ProofKind::Secret => true,

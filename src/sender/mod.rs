@@ -98,6 +98,8 @@ pub enum Proof {
     Spf(IpAddr, String),
     /// The relay of this name says so: that the user logged in there, or that the mail passed DMARC.
     Relay(String),
+    /// The server of this name, which the mailbox that the mail was in believes, says so.
+    Mailbox(String),
     /// A secret of the user's.
     Secret,
     /// A listed certificate, by its SHA-256.
@@ -160,6 +162,7 @@ impl VerifiedSender {
             Proof::Dkim(domain) => format!("dkim {domain}"),
             Proof::Spf(peer, domain) => format!("spf {domain} {peer}"),
             Proof::Relay(name) => format!("relay {name}"),
+            Proof::Mailbox(name) => format!("mailbox {name}"),
             Proof::Secret => "secret".into(),
             Proof::Authority(name) => format!("authority {name}"),
             Proof::Certificate(digest) => {
@@ -215,6 +218,8 @@ struct Open {
     peer: Option<IpAddr>,
     greeting: String,
     reverse_path: String,
+    /// Of a mail that was fetched: whose Authentication-Results are believed (lower case).
+    believes: Option<String>,
     /// Why it is not settled.
     refusal: Refusal,
 }
@@ -254,7 +259,8 @@ pub struct Shown<'a> {
     pub message: &'a Arc<Vec<u8>>,
     /// Each From line.
     pub from: &'a [FromLine],
-    /// Numbers of the envelope that neither To nor Cc names.
+    /// Numbers of the envelope that neither To nor Cc names; of a mail that was fetched, whose number stands elsewhere
+    /// in it, the mailbox's address when they don't name that.
     pub unnamed: &'a [String],
     /// The secrets that came with it.
     pub secrets: &'a [Secret],

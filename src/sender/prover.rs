@@ -96,11 +96,25 @@ impl Prover {
                     peer: peer.address,
                     greeting: peer.greeting.to_owned(),
                     reverse_path,
+                    believes: None,
                     refusal,
                 })))
             }
             Err(refusal) => Err(refusal),
         }
+    }
+
+    /// The claim of a mail that was fetched from a mailbox: there was no envelope and no client, so that the message
+    /// alone can prove it. `believes` is the authserv-id (lower case) of the mailbox's own server, where it is believed.
+    #[must_use]
+    pub fn fetched(&self, believes: Option<&str>) -> Claim {
+        Claim(State::Open(Open {
+            peer: None,
+            greeting: String::new(),
+            reverse_path: String::new(),
+            believes: believes.map(str::to_owned),
+            refusal: Refusal::Fetched,
+        }))
     }
 
     /// What the connection alone proves.
@@ -230,7 +244,15 @@ impl Prover {
             && rule.takes(ProofKind::Relay)
             && let Some(name) = self.rules.relay_at(peer)
         {
-            match by_relay(name, from, shown, self.age()) {
+            match by_results(Vouching::Relay(name), from, shown, self.age()) {
+                Ok(evidence) => return Ok(evidence),
+                Err(why) => whys.push(why),
+            }
+        }
+        if let Some(name) = &open.believes
+            && rule.takes(ProofKind::Mailbox)
+        {
+            match by_results(Vouching::Mailbox(name), from, shown, self.age()) {
                 Ok(evidence) => return Ok(evidence),
                 Err(why) => whys.push(why),
             }
@@ -367,18 +389,47 @@ fn named(shown: Shown<'_>) -> Result<(), Why> {
     }
 }
 
-/// A relay at which the user logged in heard the envelope from them; DMARC says nothing of it, and a copy of a signed
-/// mail passes it too.
-fn by_relay(name: &str, from: &str, shown: Shown<'_>, age: Age) -> Result<Evidence, Why> {
+/// Whose Authentication-Results are read.
+#[derive(Clone, Copy)]
+enum Vouching<'a> {
+    Relay(&'a str),
+    Mailbox(&'a str),
+}
+
+impl Vouching<'_> {
+    fn words(self, message: &mail_parser::Message<'_>) -> Vec<Word> {
+        match self {
+            Self::Relay(name) => results::word_of(name, message),
+            Self::Mailbox(name) => results::word_in_mailbox(name, message),
+        }
+    }
+
+    fn proof(self) -> Proof {
+        match self {
+            Self::Relay(name) => Proof::Relay(name.to_owned()),
+            Self::Mailbox(name) => Proof::Mailbox(name.to_owned()),
+        }
+    }
+
+    fn silent(self) -> Why {
+        match self {
+            Self::Relay(name) => Why::Relay(name.to_owned()),
+            Self::Mailbox(name) => Why::Mailbox(name.to_owned()),
+        }
+    }
+}
+
+/// A server at which the user logged in heard the mail from them; DMARC says nothing of its envelope, and a copy of a
+/// signed mail passes it too.
+fn by_results(by: Vouching<'_>, from: &str, shown: Shown<'_>, age: Age) -> Result<Evidence, Why> {
     let parsed = MessageParser::default().parse_headers(shown.message.as_slice());
-    let parsed = parsed.ok_or_else(|| Why::Relay(name.to_owned()))?;
-    let words = results::word_of(name, &parsed);
-    let proof = || Proof::Relay(name.to_owned());
+    let parsed = parsed.ok_or_else(|| by.silent())?;
+    let words = by.words(&parsed);
     if words
         .iter()
         .any(|word| matches!(word, Word::LoggedIn(user) if user == from))
     {
-        return Ok((proof(), false));
+        return Ok((by.proof(), false));
     }
     if words
         .iter()
@@ -387,9 +438,9 @@ fn by_relay(name: &str, from: &str, shown: Shown<'_>, age: Age) -> Result<Eviden
         if let Some(fault) = age.fault_of(copies::date(parsed.headers())) {
             return Err(fault.into());
         }
-        return named(shown).map(|()| (proof(), true));
+        return named(shown).map(|()| (by.proof(), true));
     }
-    Err(Why::Relay(name.to_owned()))
+    Err(by.silent())
 }
 
 fn kind_of(proof: &Proof) -> ProofKind {
@@ -399,6 +450,7 @@ fn kind_of(proof: &Proof) -> ProofKind {
         Proof::Dkim(_) => ProofKind::Dkim,
         Proof::Spf(..) => ProofKind::Spf,
         Proof::Relay(_) => ProofKind::Relay,
+        Proof::Mailbox(_) => ProofKind::Mailbox,
         Proof::Secret => ProofKind::Secret,
         Proof::Certificate(_) | Proof::Authority(_) => ProofKind::Certificate,
     }

@@ -12,6 +12,12 @@ pub enum Refusal {
          your organisation's mail server"
     )]
     Unproven,
+    /// A mail in a mailbox that shows no proof.
+    #[error(
+        "nothing in the mail proves who sent it: mail to a mailbox is faxed with what the rule for its From address takes \
+         (a DKIM signature, the word of the mailbox's own server, or a secret)"
+    )]
+    Fetched,
     /// The sender is nobody's address.
     #[error(
         "{0} is not the address of a user here: send from the address that your administrator \
@@ -102,12 +108,27 @@ pub enum Why {
         "the secret in it is none of this address, or has ended: ask your administrator for a new one"
     )]
     Secret,
-    /// Numbers that are not in To or Cc.
+    /// The mailbox's server does not say it in the first Authentication-Results line.
     #[error(
-        "{} is in neither its To nor its Cc line, and hidden recipients need a login: put every number there",
-        .0.join(", ")
+        "the first Authentication-Results line is not one of {0} that says that this address logged in or passed DMARC"
     )]
+    Mailbox(String),
+    /// Numbers that are not in To or Cc, or a mailbox that isn't.
+    #[error("{}", unnamed(.0))]
     Unnamed(Vec<String>),
+}
+
+fn unnamed(missing: &[String]) -> String {
+    let list = missing.join(", ");
+    match missing {
+        [address] if address.contains('@') => format!(
+            "{list} is in neither its To nor its Cc line, and a number that stands elsewhere counts only in a mail to that \
+             address"
+        ),
+        _ => format!(
+            "{list} is in neither its To nor its Cc line, and hidden recipients need a login: put every number there"
+        ),
+    }
 }
 
 fn list(whys: &[Why]) -> String {

@@ -35,20 +35,32 @@ pub(super) enum Word {
 
 /// What the relay of this name says in the first such line of a message. It must stand above the second Received line:
 /// ours is the first, and from the relay's own on everything may have come with the mail, as where the relay added none.
-pub(super) fn word_of(authserv_id: &str, headers: &mail_parser::Message<'_>) -> Vec<Word> {
+pub(super) fn word_of(authserv_id: &str, message: &mail_parser::Message<'_>) -> Vec<Word> {
     let mut received = 0;
-    let first = headers
-        .headers()
-        .iter()
-        .take_while(|header| {
-            received += usize::from(header.name == mail_parser::HeaderName::Received);
-            received < 2
-        })
-        .find(|header| {
-            raw_name(header, &headers.raw_message).eq_ignore_ascii_case(b"authentication-results")
-        });
+    let above = message.headers().iter().take_while(|header| {
+        received += usize::from(header.name == mail_parser::HeaderName::Received);
+        received < 2
+    });
+    first_word(authserv_id, message, above)
+}
+
+/// The same of the server of a mailbox that a mail was fetched from: large services put Received lines of their own
+/// above it, so that the first such line of all is read. That server must take out those with its name that come from
+/// elsewhere (RFC 8601 §5): who says that a mailbox believes it, says that.
+pub(super) fn word_in_mailbox(authserv_id: &str, message: &mail_parser::Message<'_>) -> Vec<Word> {
+    first_word(authserv_id, message, message.headers().iter())
+}
+
+fn first_word<'m>(
+    authserv_id: &str,
+    message: &mail_parser::Message<'_>,
+    mut lines: impl Iterator<Item = &'m mail_parser::Header<'m>>,
+) -> Vec<Word> {
+    let first = lines.find(|header| {
+        raw_name(header, &message.raw_message).eq_ignore_ascii_case(b"authentication-results")
+    });
     let text = first.and_then(|header| {
-        let raw = headers
+        let raw = message
             .raw_message
             .get(header.offset_start as usize..header.offset_end as usize)?;
         std::str::from_utf8(raw).ok()
@@ -59,6 +71,10 @@ pub(super) fn word_of(authserv_id: &str, headers: &mail_parser::Message<'_>) -> 
     if id != authserv_id {
         return Vec::new();
     }
+    words(&results)
+}
+
+fn words(results: &[AuthResult]) -> Vec<Word> {
     // RFC 8601 §2.7.6: a method stands once for each thing it was applied to; one that fails besides leaves doubt.
     let of = |method: &str| -> Vec<&AuthResult> {
         results
@@ -324,6 +340,25 @@ mod tests {
             words("Authentication-Results: mx.example.com; auth=pass smtp.auth=Ada@example.com"),
             [Word::LoggedIn("ada@example.com".into())]
         );
+    }
+
+    #[test]
+    fn promise_4_of_a_fetched_mail_the_first_line_of_all_counts() {
+        let fetched = |head: &str| {
+            let mail = format!("{head}\r\nFrom: a@x\r\n\r\nx");
+            let parser = mail_parser::MessageParser::default();
+            word_in_mailbox("mx.example.com", &parser.parse(mail.as_bytes()).unwrap())
+        };
+        let good = "Authentication-Results: mx.example.com; dmarc=pass header.from=example.org";
+        let hops = "Received: by a; now\r\nReceived: by b; now\r\n";
+        assert_eq!(fetched(&format!("{hops}{good}")), dmarc("example.org"));
+        let bad = good.replace("pass", "fail");
+        assert_eq!(fetched(&format!("{bad}\r\n{good}")), []);
+        assert_eq!(
+            fetched(&format!("{}\r\n{good}", good.replace("mx.", "x."))),
+            []
+        );
+        assert_eq!(fetched("X: y"), []);
     }
 
     proptest! {

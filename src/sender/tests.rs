@@ -3,6 +3,7 @@
 
 mod by_connection;
 mod by_dkim;
+mod by_mailbox;
 mod by_relay;
 mod by_secret;
 mod by_spf;
@@ -95,6 +96,8 @@ struct Try {
     mail: String,
     unnamed: Vec<String>,
     secrets: Vec<Secret>,
+    /// Out of a mailbox, which believes this authserv-id.
+    fetched: Option<Option<&'static str>>,
 }
 
 /// A stranger's mail under a rule that takes DKIM alone.
@@ -110,6 +113,7 @@ fn dkim(mail: &str) -> Try {
         mail: mail.to_owned(),
         unnamed: Vec::new(),
         secrets: Vec::new(),
+        fetched: None,
     }
 }
 
@@ -135,7 +139,10 @@ impl Try {
             login: login.as_ref(),
             certificate: self.certificate.as_ref(),
         };
-        let claim = prover.claim(peer, self.reverse_path, &Town).await?;
+        let claim = match self.fetched {
+            Some(believes) => prover.fetched(believes),
+            None => prover.claim(peer, self.reverse_path, &Town).await?,
+        };
         let parsed = mail_parser::MessageParser::default()
             .parse(self.mail.as_bytes())
             .unwrap();

@@ -90,6 +90,31 @@ impl Store {
         }
     }
 
+    /// Connects to read alone: nothing is made, migrated or written. For a database that [`super::look()`] has found up
+    /// to date.
+    ///
+    /// # Errors
+    /// As of [`Store::open`].
+    pub async fn open_to_look(url: &str) -> Result<Self, StoreError> {
+        sqlx::any::install_default_drivers();
+        let (kind, options) = if url.starts_with("sqlite:") {
+            (Kind::Sqlite, super::look::read_only(url)?)
+        } else {
+            (Kind::Postgres, options(url)?)
+        };
+        let pool = AnyPoolOptions::new()
+            .max_connections(1)
+            .connect_with(options)
+            .await?;
+        Ok(Self(Arc::new(Inner {
+            kind,
+            writer: pool.clone(),
+            reader: pool,
+            bells: Arc::new(Bells::new()),
+            hearing: None,
+        })))
+    }
+
     async fn open_sqlite(url: &str) -> Result<Self, StoreError> {
         let file = SqliteConnectOptions::from_str(url)
             .map_err(|error| StoreError::Address(error.to_string()))?;

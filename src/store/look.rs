@@ -51,16 +51,20 @@ pub async fn look(url: &str) -> Result<Found, StoreError> {
     }
 }
 
-async fn look_at_sqlite(url: &str) -> Result<Found, StoreError> {
-    let address = |error: sqlx::Error| StoreError::Address(error.to_string());
+fn address(error: sqlx::Error) -> StoreError {
+    StoreError::Address(error.to_string())
+}
+
+fn file(url: &str) -> Result<PathBuf, StoreError> {
     let file = SqliteConnectOptions::from_str(url).map_err(address)?;
-    let path = file.get_filename().to_owned();
-    if !path.exists() {
-        return Ok(Found::NoFile(path));
-    }
+    Ok(file.get_filename().to_owned())
+}
+
+/// How a SQLite file is opened so that nothing changes beside it either.
+pub(super) fn read_only(url: &str) -> Result<AnyConnectOptions, StoreError> {
     // A reader of a WAL database makes `-wal` and `-shm` where there are none, unless it is told that
     // nobody writes; and nobody does, or they would be there.
-    let mut wal = path.into_os_string();
+    let mut wal = file(url)?.into_os_string();
     wal.push("-wal");
     let how = if PathBuf::from(wal).exists() {
         "mode=ro"
@@ -68,7 +72,15 @@ async fn look_at_sqlite(url: &str) -> Result<Found, StoreError> {
         "mode=ro&immutable=true"
     };
     let mark = if url.contains('?') { '&' } else { '?' };
-    let options = AnyConnectOptions::from_str(&format!("{url}{mark}{how}")).map_err(address)?;
+    AnyConnectOptions::from_str(&format!("{url}{mark}{how}")).map_err(address)
+}
+
+async fn look_at_sqlite(url: &str) -> Result<Found, StoreError> {
+    let path = file(url)?;
+    if !path.exists() {
+        return Ok(Found::NoFile(path));
+    }
+    let options = read_only(url)?;
     let mut conn = AnyConnection::connect_with(&options).await?;
     let there: i64 = sqlx::query_scalar(
         "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = '_sqlx_migrations'",

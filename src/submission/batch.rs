@@ -145,7 +145,12 @@ impl Prepared {
                     until: once.until,
                     strict: once.replayable,
                 });
-                octets.into_iter().chain(copies).collect()
+                let others = new.told_by.iter().map(|told| repeats::Mark {
+                    key: key(&told.mark),
+                    until: told.until,
+                    strict: true,
+                });
+                octets.into_iter().chain(copies).chain(others).collect()
             })
             .collect();
         let submission = SubmissionRow {

@@ -17,6 +17,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
+    clock::Millis,
     ledger::Tariffs,
     options::Options,
     policy::{Daily, SameMail},
@@ -96,8 +97,19 @@ pub struct NewSubmission {
     pub options: Options,
     /// It gives a password for the far machines (see [`crate::dial::password_of`]).
     pub password: bool,
+    /// What else tells it when it comes again, whatever it looks like then.
+    pub told_by: Vec<ToldBy>,
     /// Where it goes; one at least.
     pub recipients: Vec<NewRecipient>,
+}
+
+/// Tells a mail again: a mail of the same user to the same number that has this too makes no job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ToldBy {
+    /// A hash, one of a kind.
+    pub mark: [u8; 32],
+    /// Until when it is remembered, Unix milliseconds.
+    pub until: Millis,
 }
 
 /// One destination of a mail.

@@ -78,6 +78,7 @@ pub async fn once_more(
         });
     }
     Ok(Ok(NewSubmission {
+        told_by: Vec::new(),
         submission_id: new_id(),
         letters: Vec::new(),
         sender,

@@ -156,6 +156,7 @@ async fn mail(tenant_id: &str, text: &str, to: &[&str]) -> NewSubmission {
     NewSubmission {
         submission_id: new_id(),
         letters: Vec::new(),
+        told_by: Vec::new(),
         sender: sender(tenant_id, "user").await,
         door: Door::Smtp,
         reverse_path: "ann@a.example".to_owned(),

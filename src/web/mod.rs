@@ -15,10 +15,10 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    clock::now_ms,
+    clock::{Millis, now_ms},
     inbox,
     line::Lines,
-    numbers::{self, Reach, TrunkState},
+    numbers::{self, MailboxState, Reach, TrunkState},
     queue::{self, CallNow, Overview, Queue},
     relay::{self, OutboxStatus},
     store::{Store, StoreError},
@@ -58,6 +58,8 @@ pub struct Status {
     pub outbox: OutboxStatus,
     /// Trunks: name, whether they are on, how they are.
     pub trunks: Vec<TrunkLine>,
+    /// Polled mailboxes: name, whether they are on, how they are.
+    pub mailboxes: Vec<MailboxLine>,
     /// Packets from addresses of no trunk, which got no answer.
     pub strangers: u64,
     /// Calls that wanted a media port when all were in use.
@@ -77,6 +79,19 @@ pub struct TrunkLine {
     pub busy: usize,
     /// How it is.
     pub state: TrunkState,
+    /// The same in words.
+    pub words: String,
+}
+
+/// A mailbox at a glance.
+#[derive(Serialize)]
+pub struct MailboxLine {
+    /// Its name.
+    pub name: String,
+    /// It is on.
+    pub active: bool,
+    /// How it is.
+    pub state: MailboxState,
     /// The same in words.
     pub words: String,
 }
@@ -131,9 +146,35 @@ async fn read(page: &Page) -> Result<Status, StoreError> {
         inbox: inbox::overview(&page.store).await?,
         outbox: relay::status(&page.store).await?,
         trunks,
+        mailboxes: mailboxes(&page.store, at).await?,
         strangers: page.line.dropped().unlisted_source,
         wanting_ports: page.line.wanting_ports(),
     })
+}
+
+async fn mailboxes(store: &Store, at: Millis) -> Result<Vec<MailboxLine>, StoreError> {
+    let mut states = numbers::mailbox_states(store, at).await?;
+    let line = |mailbox: numbers::Mailbox| {
+        let place = states
+            .iter()
+            .position(|state| state.mailbox_id == mailbox.mailbox_id);
+        let state = place.map(|at| states.swap_remove(at)).unwrap_or_default();
+        MailboxLine {
+            words: if mailbox.active {
+                numbers::mailbox_words(&state, at)
+            } else {
+                "off".to_owned()
+            },
+            name: mailbox.name,
+            active: mailbox.active,
+            state,
+        }
+    };
+    Ok(numbers::mailboxes(store)
+        .await?
+        .into_iter()
+        .map(line)
+        .collect())
 }
 
 /// A failure of the database, told to whoever looks.
@@ -176,6 +217,8 @@ impl StatusPage {
             .any(|row| row.state == "unreadable")
         {
             "A received fax could not be written as a mail: its recipient was told, the log says why."
+        } else if self.mailbox_fails() {
+            "Mails in a mailbox can't be faxed: see below."
         } else if self.status.outbox.failed > 0 {
             "Some of our mail was refused by the relay: see below."
         } else if self.status.outbox.dropped > 0 {
@@ -198,6 +241,11 @@ impl StatusPage {
             all if all == on => Some("Every trunk is down: see below."),
             _ => Some("A trunk is down; faxes go over the others: see below."),
         }
+    }
+
+    fn mailbox_fails(&self) -> bool {
+        let fails = |mailbox: &MailboxLine| mailbox.active && mailbox.state.failing_since.is_some();
+        self.status.mailboxes.iter().any(fails)
     }
 
     fn age(&self, since: &i64) -> String {

@@ -12,6 +12,7 @@ mod endings;
 mod fallback;
 mod forms;
 mod journeys;
+mod mailboxes;
 mod ocr;
 mod paper;
 mod parts;

@@ -9,6 +9,8 @@
 pub mod directory;
 pub mod dns;
 pub mod fax;
+pub mod http;
+pub mod imap;
 pub mod letters;
 mod machines;
 pub mod peer;
@@ -296,6 +298,7 @@ impl Rig {
             "hostname = \"gateway.localhost\"\ndata_dir = {data:?}\npolicies_dir = {policies:?}\n\n\
              [database]\nurl = {url:?}\n\n\
              [smtp]\nlisten = [\"{smtp}\"]\nmin_free_disk = {min_free_disk}\n\n\
+             [imap]\n\n\
              [relay]\nhost = \"127.0.0.1\"\nport = {sink}\n\n\
              [sip]\nlisten = \"{sip}\"\nmedia_port_min = {media}\nmedia_port_max = {media_max}\nt1_ms = {t1}\n\n\
              [line]\nspeed = {speed}\nworkers = {workers}\ndrain_s = {drain}\n\n\
@@ -563,6 +566,21 @@ impl Rig {
         let complaint = String::from_utf8_lossy(&done.stderr);
         assert!(done.status.success(), "{complaint}");
         String::from_utf8(done.stdout).unwrap()
+    }
+
+    /// As [`Rig::faxpost`], of what ends with a complaint; gives all that it says.
+    pub fn faxpost_fails(&self, arguments: &[impl AsRef<std::ffi::OsStr>]) -> String {
+        let done = std::process::Command::new(env!("CARGO_BIN_EXE_faxpost"))
+            .args(["--config", &self.config_path().display().to_string()])
+            .args(arguments)
+            .output()
+            .unwrap();
+        let (said, complaint) = (
+            String::from_utf8_lossy(&done.stdout),
+            String::from_utf8_lossy(&done.stderr),
+        );
+        assert!(!done.status.success(), "{said}");
+        format!("{said}{complaint}")
     }
 
     /// The rig's folder, for files of a test's own. Names that end in `.log` are shown on failure.
