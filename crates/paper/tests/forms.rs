@@ -250,6 +250,74 @@ fn comments_are_drawn_as_in_print() {
     );
 }
 
+/// Marks on text and stamps that the file leaves to its reader to draw (ISO 32000-2 §12.5.6.10, §12.5.6.12).
+#[test]
+fn marks_and_stamps_without_a_drawing_are_drawn() {
+    let mut pdf = Made::new();
+    let mut annotations = String::new();
+    let mut words = String::new();
+    let kinds = ["Highlight", "Underline", "Squiggly", "StrikeOut"];
+    for (row, kind) in kinds.into_iter().enumerate() {
+        let (bottom, top) = (740 - row * 40, 760 - row * 40);
+        annotations += &format!(
+            "<</Type/Annot/Subtype/{kind}/F 4/C[1 1 0]/Rect[50 {bottom} 300 {top}]
+            /QuadPoints[50 {top} 300 {top} 50 {bottom} 300 {bottom}]>>"
+        );
+        words += &format!(
+            "BT /F 16 Tf 52 {} Td ({kind}: the marked words) Tj ET ",
+            bottom + 5
+        );
+    }
+    for (row, entries) in [
+        "/Subtype/Stamp/Name/Approved",
+        "/Subtype/Stamp/Name/NotForPublicRelease",
+        "/Subtype/Stamp",
+        "/Subtype/FreeText/DA(/Helv 14 Tf 0 g)/Contents(Words in the margin)/MK<</BC[0]>>",
+        "/Subtype/Polygon/Vertices[352 582 450 608 498 582]",
+        "/Subtype/PolyLine/Vertices[352 542 450 568 498 542]",
+        "/Subtype/Caret",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (bottom, top) = (740 - row * 40, 770 - row * 40);
+        let right = if entries.ends_with("Caret") { 364 } else { 500 };
+        annotations += &format!("<</Type/Annot/F 4/Rect[350 {bottom} {right} {top}]{entries}>>");
+    }
+    // One whose corners are missing can't be drawn, and is told.
+    annotations += "<</Type/Annot/Subtype/Highlight/F 4/Rect[50 500 300 520]>>";
+    pdf.page(
+        &format!("{A4}{HELVETICA}/Annots[{annotations}]"),
+        words.as_bytes(),
+    );
+    let rendered = draw(pdf.finish());
+    let page = first(&rendered);
+    golden("marks", &page);
+    assert_eq!(rendered.notes, [Note::AnnotationMissing]);
+    // Where the mark of each kind is, beyond the words; and the words stay to be read.
+    for (row, (low, high)) in [(0.0, 4.0), (1.0, 4.0), (0.0, 4.5), (7.0, 12.0)]
+        .into_iter()
+        .enumerate()
+    {
+        let bottom = 740.0 - row as f64 * 40.0;
+        let line = [260.0, bottom + low, 298.0, bottom + high];
+        assert!(
+            ink(&page, line) > 15.0,
+            "{}: {}",
+            kinds[row],
+            ink(&page, line)
+        );
+        let letters = ink(&page, [52.0, bottom + 5.0, 240.0, bottom + 20.0]);
+        assert!((8.0..35.0).contains(&letters), "{}: {letters}", kinds[row]);
+    }
+    for row in 0..7 {
+        let bottom = 740.0 - f64::from(row) * 40.0;
+        let right = if row == 6 { 366.0 } else { 502.0 };
+        let share = ink(&page, [348.0, bottom - 2.0, right, bottom + 32.0]);
+        assert!((2.0..50.0).contains(&share), "row {row}: {share}");
+    }
+}
+
 #[test]
 fn a_field_that_holds_too_much_is_told() {
     let long = "many words ".repeat(200);

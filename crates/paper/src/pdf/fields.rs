@@ -250,18 +250,48 @@ pub(super) fn markup(dict: &Dict<'_>, kind: &[u8], form: &Form<'_>) -> Answer {
             look.ground = dict.get::<Array<'_>>(b"IC").and_then(|c| colour(&c));
             Answer::Look(Box::new(look))
         }
-        b"Underline" | b"StrikeOut" | b"Line" | b"Ink" => lines(dict, kind),
-        // Light colours over text, which a fax has not.
-        b"Highlight" => Answer::Nothing,
-        b"Text" | b"Stamp" | b"Caret" | b"Polygon" | b"PolyLine" | b"Squiggly"
-        | b"FileAttachment" | b"Redact" => Answer::Unknown,
+        b"Highlight" | b"Underline" | b"Squiggly" | b"StrikeOut" | b"Line" | b"Ink"
+        | b"Polygon" | b"PolyLine" | b"Caret" => lines(dict, kind),
+        b"Stamp" => stamp(dict),
+        // Their words are in a window of their own, which no print has.
+        b"Text" | b"FileAttachment" | b"Redact" => Answer::Unknown,
         _ => Answer::Nothing,
     }
 }
 
+/// A stamp's name in a frame; the names are table 184's, and others are words written together as well.
+fn stamp(dict: &Dict<'_>) -> Answer {
+    let name = dict.get::<Name<'_>>(b"Name");
+    let name = decoded(name.as_deref().unwrap_or(b"Draft"));
+    let mut words = String::new();
+    // Some programs put a mark of their own before the name: `SBApproved`, `#Approved`.
+    let name = name.trim_start_matches('#');
+    let name = name
+        .strip_prefix("SB")
+        .or_else(|| name.strip_prefix("SH"))
+        .unwrap_or(name);
+    let mut before = ' ';
+    for c in name.chars().take(60) {
+        if c.is_uppercase() && before.is_lowercase() {
+            words.push(' ');
+        }
+        words.extend(c.to_uppercase());
+        before = c;
+    }
+    let mut look = frame(dict);
+    look.border = Some(vec![0.0]);
+    look.border_width = 2.0;
+    let mut text = Text::of(words);
+    text.quadding = 1;
+    look.text = Some(text);
+    Answer::Look(Box::new(look))
+}
+
+type Stroke = Vec<[f64; 2]>;
+
 /// Strokes from point to point, on the page.
 fn lines(dict: &Dict<'_>, kind: &[u8]) -> Answer {
-    let points = |array: Array<'_>| -> Vec<[f64; 2]> {
+    let points = |array: Array<'_>| -> Stroke {
         let numbers: Vec<f64> = array
             .iter::<Object<'_>>()
             .filter_map(Object::into_number)
@@ -270,39 +300,67 @@ fn lines(dict: &Dict<'_>, kind: &[u8]) -> Answer {
             .collect();
         numbers.as_chunks::<2>().0.to_vec()
     };
-    let strokes: Vec<Vec<[f64; 2]>> = match kind {
-        b"Line" => dict
-            .get::<Array<'_>>(b"L")
-            .map(points)
-            .into_iter()
-            .collect(),
+    let of = |key: &[u8]| dict.get::<Array<'_>>(key).map(points).unwrap_or_default();
+    let mut look = frame(dict);
+    look.strokes = match kind {
+        b"Line" => vec![of(b"L")],
         b"Ink" => dict
             .get::<Array<'_>>(b"InkList")
             .map(|all| all.iter::<Array<'_>>().take(2000).map(points).collect())
             .unwrap_or_default(),
+        b"PolyLine" => vec![of(b"Vertices")],
+        b"Polygon" => {
+            let mut corners = of(b"Vertices");
+            corners.extend(corners.first().copied());
+            vec![corners]
+        }
+        b"Caret" => {
+            let rect = dict.get::<Rect>(b"Rect").unwrap_or(Rect::ZERO);
+            let top = [(rect.x0 + rect.x1) / 2.0, rect.y1];
+            vec![vec![[rect.x0, rect.y0], top, [rect.x1, rect.y0]]]
+        }
         // Upper left, upper right, lower left, lower right: as programs write them, not as §12.5.6.10 has it.
-        _ => dict
-            .get::<Array<'_>>(b"QuadPoints")
-            .map(points)
-            .unwrap_or_default()
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .map(|&[a, b, c, d]| {
-                let up = if kind == b"StrikeOut" { 0.45 } else { 0.1 };
-                let between = |low: [f64; 2], high: [f64; 2]| {
-                    [0, 1].map(|i| low[i] + (high[i] - low[i]) * up)
-                };
-                vec![between(c, a), between(d, b)]
-            })
-            .collect(),
+        _ => {
+            let corners = of(b"QuadPoints");
+            let quads = corners.as_chunks::<4>().0;
+            if kind == b"Highlight" {
+                // Its light colour would be lost, or dots around the letters: a thick line below them is neither.
+                let height = quads.first().map_or(0.0, |&[a, _, c, _]| between(c, a));
+                look.border_width = (height / 10.0).clamp(1.2, 3.0);
+            }
+            quads.iter().map(|quad| beside(kind, quad)).collect()
+        }
     };
-    if strokes.iter().all(|stroke| stroke.len() < 2) {
+    if look.strokes.iter().all(|stroke| stroke.len() < 2) {
         return Answer::Unknown;
     }
-    let mut look = frame(dict);
-    look.strokes = strokes;
     Answer::Look(Box::new(look))
+}
+
+/// The stroke under or through a piece of text.
+fn beside(kind: &[u8], &[a, b, c, d]: &[[f64; 2]; 4]) -> Stroke {
+    let at =
+        |low: [f64; 2], high: [f64; 2], up: f64| [0, 1].map(|i| low[i] + (high[i] - low[i]) * up);
+    let up = match kind {
+        b"StrikeOut" => 0.45,
+        b"Highlight" => 0.06,
+        _ => 0.1,
+    };
+    if kind != b"Squiggly" {
+        return vec![at(c, a, up), at(d, b, up)];
+    }
+    let steps = between(c, d) / (between(c, a) / 6.0).max(1.0);
+    let steps = steps.clamp(2.0, 2000.0) as usize;
+    let point = |step: usize| {
+        let along = step as f64 / steps as f64;
+        let (low, high) = (at(c, d, along), at(a, b, along));
+        at(low, high, if step.is_multiple_of(2) { 0.03 } else { 0.14 })
+    };
+    (0..=steps).map(point).collect()
+}
+
+fn between(one: [f64; 2], other: [f64; 2]) -> f64 {
+    (one[0] - other[0]).hypot(one[1] - other[1])
 }
 
 /// A text string, or a stream that holds one (ISO 32000-2 §7.9.2.2).
