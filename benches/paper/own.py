@@ -11,6 +11,8 @@ from pathlib import Path
 from reportlab.lib.colors import CMYKColor, Color, black, white
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.units import mm
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen import canvas
 
 WORDS = """delivery invoice number account contract signature address Thursday payment received regards
@@ -20,6 +22,9 @@ appointment prescription hospital referral district council permit property buil
 supplier purchase order price total amount discount customs transport vehicle driver arrival departure
 notice agreement article paragraph obligation liability court decision hearing deadline extension""".split()
 FONTS = ["Helvetica", "Times-Roman", "Courier", "Helvetica-Bold"]
+# For judging: what the threshold was made with is not what it is measured with. The last four are embedded.
+MORE_FONTS = ["Helvetica-Oblique", "Helvetica-BoldOblique", "Times-Bold", "Times-Italic", "Times-BoldItalic", "Courier-Bold",
+              "Courier-Oblique", "Times-Roman", "Vera", "VeraBd", "VeraIt", "VeraBI"]
 
 
 def line(rng, length=58):
@@ -75,6 +80,16 @@ def plain(path, truth, seed):
         for _ in range(5):
             page.text(rng, font, size)
     page.done("plain")
+
+
+def wide(path, truth, seed):
+    """Black text in more fonts and sizes, three pages of each font."""
+    rng, page = random.Random(2000 + seed), Page(path, truth)
+    font = MORE_FONTS[seed % len(MORE_FONTS)]
+    for size in [6, 6.5, 7.5, 8.5, 9.5, 10.5, 12, 14]:
+        for _ in range(4):
+            page.text(rng, font, size)
+    page.done("wide")
 
 
 def hard(path, truth, seed):
@@ -187,6 +202,11 @@ def scan(path, truth, picture):
 def main():
     pictures, folder = Path(sys.argv[1]), Path(sys.argv[2])
     truth = {}
+    for name in MORE_FONTS:
+        if name.startswith("Vera"):
+            pdfmetrics.registerFont(TTFont(name, f"{name}.ttf"))
+    for seed in range(1, 37):
+        wide(folder / f"wide-{seed}.pdf", truth, seed)
     for seed in range(1, 9):
         plain(folder / f"plain-{seed}.pdf", truth, seed)
         hard(folder / f"hard-{seed}.pdf", truth, seed)

@@ -287,6 +287,8 @@ def main():
         print("words: plain text, then coloured and grey-backed text (documents 3 to 8; 1 and 2 were looked at)")
         numbers = [int(n) for n in os.environ.get("BENCH_SEEDS", "3 4 5 6 7 8").split()]
         figure("paper_ocr_minus_gs", words(ours, own, truth, work, "plain", ["6"], numbers))
+        print("words: plain text in more fonts and sizes, which nothing was made with")
+        figure("paper_ocr_wide_minus_gs", words(ours, own, truth, work, "wide", ["6"], range(1, 37)))
         figure("paper_ocr_hard_minus_gs", words(ours, own, truth, work, "hard", ["4", "6", "11"], numbers))
     if "tones" in parts:
         print("tones: photographs, blurred, beside the same page in grey")

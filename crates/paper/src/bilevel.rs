@@ -69,35 +69,48 @@ pub(crate) fn to_bitmap(
 fn convert(grey: &Grey, setup: &PageSetup, cells: &Cells, tone: &Tone, panels: &Panels) -> Bitmap {
     let levels = levels(cells, tone);
     let mut bitmap = Bitmap::new(grey.width, grey.height);
-    for (cell, &level) in levels.iter().enumerate() {
-        let flat = u16::from(panels.level[cell]);
-        let level = match panels.fate[cell] {
-            Fate::Paper => level.min(flat.saturating_sub(panels::NEAR)),
-            Fate::Ink => level.max(flat + panels::NEAR),
-            Fate::Open | Fate::Screen | Fate::Tint => level,
-        };
-        let level = level.min(255) as u8;
-        let dotted = matches!(panels.fate[cell], Fate::Screen | Fate::Tint);
-        // Nothing is ink that is this light, whatever surrounds it.
-        if cells.min[cell] >= level && !dotted {
+    // What of a row of cells may have ink: where, below which level, and whether by dots.
+    let mut inked: Vec<(usize, u8, bool)> = Vec::with_capacity(cells.across);
+    for (down, levels) in levels.chunks_exact(cells.across).enumerate() {
+        inked.clear();
+        for (at, &level) in levels.iter().enumerate() {
+            let cell = down * cells.across + at;
+            let flat = u16::from(panels.level[cell]);
+            let level = match panels.fate[cell] {
+                Fate::Paper => level.min(flat.saturating_sub(panels::NEAR)),
+                Fate::Ink => level.max(flat + panels::NEAR),
+                Fate::Open | Fate::Screen | Fate::Tint => level,
+            };
+            let level = level.min(255) as u8;
+            let dotted = matches!(panels.fate[cell], Fate::Screen | Fate::Tint);
+            // Nothing is ink that is this light, whatever surrounds it.
+            if cells.min[cell] < level || dotted {
+                inked.push((at, level, dotted));
+            }
+        }
+        if inked.is_empty() {
             continue;
         }
-        let at = cell % cells.across;
-        let rows = cell / cells.across * cells.height..;
+        let rows = down * cells.height..;
         for y in rows.take(cells.height).take_while(|&y| y < grey.height) {
-            let row = &grey.row(y)[at * CELL..];
-            if let (false, Some(pixels)) = (dotted, row.first_chunk()) {
-                bitmap.row_mut(y)[at] = below(pixels, level);
-                continue;
+            let (pixels, rest) = grey.row(y).as_chunks::<CELL>();
+            let row = bitmap.row_mut(y);
+            for &(at, level, dotted) in &inked {
+                row[at] = match pixels.get(at) {
+                    Some(pixels) if !dotted => below(pixels, level),
+                    whole => {
+                        let cell = down * cells.across + at;
+                        let pixels = whole.map_or(rest, |pixels| pixels.as_slice());
+                        if dotted {
+                            dotted_pixels(pixels, at * CELL, y, level, cell, panels, setup)
+                        } else {
+                            let mut whole = [u8::MAX; CELL];
+                            whole[..pixels.len()].copy_from_slice(pixels);
+                            below(&whole, level)
+                        }
+                    }
+                };
             }
-            let pixels = row.chunks(CELL).next().unwrap_or_default();
-            bitmap.row_mut(y)[at] = if dotted {
-                dotted_pixels(pixels, at * CELL, y, level, cell, panels, setup)
-            } else {
-                let mut whole = [u8::MAX; CELL];
-                whole[..pixels.len()].copy_from_slice(pixels);
-                below(&whole, level)
-            };
         }
     }
     bitmap

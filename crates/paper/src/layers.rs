@@ -75,13 +75,17 @@ impl Layers {
                 cell % cells.across * CELL,
                 cell / cells.across * cells.height,
             );
-            let columns = x..(x + CELL).min(width);
-            for y in y..(y + cells.height).min(height) {
-                layers.owners[y * width..][columns.clone()].fill(FOUND);
+            let span = Span {
+                columns: x..(x + CELL).min(width),
+                rows: y..(y + cells.height).min(height),
+            };
+            for y in span.rows.clone() {
+                layers.owners[y * width..][span.columns.clone()].fill(FOUND);
             }
-        }
-        if tone.contains(&true) {
-            layers.found = Some(layers.page());
+            layers.found = Some(match layers.found.take() {
+                Some(all) => all.union(&span),
+                None => span,
+            });
         }
         layers
     }
@@ -104,6 +108,12 @@ impl Layers {
 
     pub fn row(&self, y: usize) -> &[u8] {
         &self.owners[y * self.width..][..self.width]
+    }
+
+    /// Whether a row may have an owner.
+    pub fn is_owned(&self, y: usize) -> bool {
+        let items = self.items.iter().map(|item| &item.span);
+        items.chain(&self.found).any(|tone| tone.rows.contains(&y))
     }
 
     /// Whether a box may meet a picture, a shading, or tone that was found.
@@ -182,7 +192,11 @@ impl Layers {
     /// cover less than half. `None`: there are none.
     pub fn ground(&mut self, grey: &Grey, span: &Span) -> Option<u8> {
         // A word's box is looked at closely, a line's here and there.
-        let step = if span.area() < 10_000 { 1 } else { 4 };
+        let step = match span.area() {
+            0..2500 => 1,
+            2500..10_000 => 2,
+            _ => 4,
+        };
         self.budget = self.budget.checked_sub(span.area() / (step * step))?;
         let (mut histogram, mut count) = ([0u32; 256], 0);
         for y in span.rows.clone().step_by(step) {

@@ -9,9 +9,11 @@ mod lettering;
 mod looks;
 mod rewrite;
 
+use std::cell::RefCell;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hayro::hayro_interpret::{InterpreterCache, InterpreterSettings, InterpreterWarning};
+use hayro::hayro_interpret::font::GlyphRun;
+use hayro::hayro_interpret::{DrawMode, InterpreterCache, InterpreterSettings, InterpreterWarning};
 use hayro::hayro_syntax::page::Page;
 use hayro::hayro_syntax::{DecryptionError, LoadPdfError, Pdf};
 use hayro::kurbo::Affine;
@@ -21,7 +23,7 @@ use hayro::{RenderCache, RenderSettings, hayro_interpret::TransformExt, render_i
 
 use self::lettering::{Asked, Scripts};
 use crate::grey::Grey;
-use crate::pencil::{Pencil, Seen};
+use crate::pencil::{Pencil, Seen, Watch};
 use crate::script::Missing;
 use crate::setup::Placement;
 use crate::sheets::{CONTINUED_MM, Sheets, cut_at};
@@ -78,15 +80,22 @@ pub(crate) fn render(
             let margin_mm = if parts == 0 { 0.0 } else { CONTINUED_MM };
             let from_mm = top_mm - margin_mm;
             let transform = laid.transform(setup, from_mm);
-            let seen = canvas.draw(page, transform, &looks, &cache, &settings);
+            let lacking = RefCell::new(Missing::default());
+            let watch = |run: &GlyphRun<'_, '_>, mode: &DrawMode| {
+                // A page that is cut is drawn several times.
+                if parts == 0 && asked.any() {
+                    lettering::count(run, mode, &mut lacking.borrow_mut());
+                }
+            };
+            let seen = canvas.draw(page, transform, &looks, &cache, &settings, &watch);
+            let mut lacking = lacking.into_inner();
             // What the page before has is not drawn again.
             let margin = (margin_mm * setup.rows_per_mm()) as usize * canvas.grey.width;
             canvas.grey.data[..margin].fill(255);
-            let lacking = if parts == 0 && asked.any() {
-                lettering::missing_on(page, &looks, &settings)
-            } else {
-                Missing::default()
-            };
+            // hayro doesn't say which letters it drew.
+            if parts == 0 && seen.is_none() && asked.any() {
+                lacking = lettering::missing_on(page, &looks, &settings);
+            }
             missing.append(&lacking);
             let rest = laid.cut(&mut canvas.grey, setup, from_mm);
             let grey = &canvas.grey;
@@ -290,10 +299,13 @@ impl Canvas {
         looks: &InterpreterCache<'a>,
         cache: &RenderCache<'a>,
         settings: &InterpreterSettings,
+        watch: &Watch<'_>,
     ) -> Option<Seen> {
         self.grey.data.fill(255);
         let grey = &mut self.grey;
-        let seen = self.pencil.draw(page, transform, looks, settings, grey);
+        let seen = self
+            .pencil
+            .draw(page, transform, looks, settings, grey, watch);
         if seen.is_some() {
             return seen;
         }

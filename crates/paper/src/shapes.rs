@@ -43,6 +43,15 @@ impl Span {
         }
     }
 
+    /// The box of both.
+    pub fn union(&self, other: &Self) -> Self {
+        let all = |a: &Range<usize>, b: &Range<usize>| a.start.min(b.start)..a.end.max(b.end);
+        Self {
+            columns: all(&self.columns, &other.columns),
+            rows: all(&self.rows, &other.rows),
+        }
+    }
+
     /// Pixels more on every side, on a page of that size.
     pub fn wider(&self, by: usize, width: usize, height: usize) -> Self {
         Self {

@@ -103,7 +103,7 @@ impl Tone {
         let mut mask = Bitmap::new(grey.width, grey.height);
         for y in 0..grey.height {
             let owners = layers.row(y);
-            if owners.iter().fold(0, |a, &b| a | b) == NOBODY {
+            if !layers.is_owned(y) || owners.iter().fold(0, |a, &b| a | b) == NOBODY {
                 continue;
             }
             let from = y / cells.height * cells.across;

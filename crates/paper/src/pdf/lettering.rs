@@ -227,37 +227,49 @@ struct Letters {
     missing: Missing,
 }
 
+/// Counts the characters of a run that are drawn with no shape of their own.
+pub(super) fn count(run: &GlyphRun<'_, '_>, mode: &DrawMode, missing: &mut Missing) {
+    // Invisible text lies under a scan, for searching.
+    if matches!(mode, DrawMode::Invisible) {
+        return;
+    }
+    for glyph in run.glyphs() {
+        let Glyph::Outline(outline) = &**glyph else {
+            continue;
+        };
+        let data = outline.font_data();
+        let ours = data
+            .as_ref()
+            .is_some_and(|font| fonts::substitute_has((*font.data).as_ref(), 'a').is_some());
+        // Most are of the file's own fonts, and have their shape.
+        if outline.glyph_id() != GlyphId::NOTDEF && !ours {
+            continue;
+        }
+        let character = match outline.as_unicode() {
+            Some(BfString::Char(character)) => Some(character),
+            Some(BfString::String(text)) => text.chars().next(),
+            None => None,
+        };
+        if character.is_some_and(|c| c.is_whitespace() || c.is_control() || c == '\u{ad}') {
+            continue;
+        }
+        let has = data.and_then(|font| {
+            fonts::substitute_has((*font.data).as_ref(), character.unwrap_or('\u{ffff}'))
+        });
+        let lacks = match has {
+            // Of a font that is missing, codes without a meaning become letters at random.
+            Some(has) => !has,
+            None => outline.glyph_id() == GlyphId::NOTDEF && character.is_some(),
+        };
+        if lacks {
+            missing.add(character);
+        }
+    }
+}
+
 impl<'a> Device<'a> for Letters {
     fn draw_glyph_run(&mut self, run: &GlyphRun<'_, 'a>, _: DrawProps<'a>, mode: &DrawMode) {
-        // Invisible text lies under a scan, for searching.
-        if matches!(mode, DrawMode::Invisible) {
-            return;
-        }
-        for glyph in run.glyphs() {
-            let Glyph::Outline(outline) = &**glyph else {
-                continue;
-            };
-            let character = match outline.as_unicode() {
-                Some(BfString::Char(character)) => Some(character),
-                Some(BfString::String(text)) => text.chars().next(),
-                None => None,
-            };
-            if character.is_some_and(|c| c.is_whitespace() || c.is_control() || c == '\u{ad}') {
-                continue;
-            }
-            let data = outline.font_data();
-            let has = data.and_then(|font| {
-                fonts::substitute_has((*font.data).as_ref(), character.unwrap_or('\u{ffff}'))
-            });
-            let lacks = match has {
-                // Of a font that is missing, codes without a meaning become letters at random.
-                Some(has) => !has,
-                None => outline.glyph_id() == GlyphId::NOTDEF && character.is_some(),
-            };
-            if lacks {
-                self.missing.add(character);
-            }
-        }
+        count(run, mode, &mut self.missing);
     }
 
     fn draw_path(&mut self, _: &BezPath, _: DrawProps<'a>, _: &DrawMode) {}

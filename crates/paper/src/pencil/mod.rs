@@ -45,6 +45,9 @@ pub(crate) struct Pencil {
     letters: Letters,
 }
 
+/// Is told of each run of letters, drawn or not.
+pub(crate) type Watch<'w> = dyn Fn(&GlyphRun<'_, '_>, &DrawMode) + 'w;
+
 /// What was seen while a page was drawn.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Seen {
@@ -61,6 +64,7 @@ impl Pencil {
         cache: &InterpreterCache<'a>,
         settings: &InterpreterSettings,
         grey: &mut Grey,
+        watch: &Watch<'_>,
     ) -> Option<Seen> {
         let target = Rect::new(0.0, 0.0, grey.width as f64, grey.height as f64);
         let mut context = Context::new(transform, target, cache, page.xref(), settings.clone());
@@ -82,6 +86,7 @@ impl Pencil {
             seen: Seen::default(),
             beyond: false,
             in_glyph: false,
+            watch,
         };
         interpret_page(page, &mut context, &mut drawing);
         (!drawing.beyond).then_some(drawing.seen)
@@ -100,6 +105,7 @@ struct Drawing<'d> {
     /// Something can't be drawn here.
     beyond: bool,
     in_glyph: bool,
+    watch: &'d Watch<'d>,
 }
 
 /// What fills a shape.
@@ -370,6 +376,9 @@ impl<'a> Device<'a> for Drawing<'_> {
     fn draw_glyph_run(&mut self, run: &GlyphRun<'_, 'a>, props: DrawProps<'a>, mode: &DrawMode) {
         if matches!(mode, DrawMode::Invisible) || self.beyond {
             return;
+        }
+        if !self.in_glyph {
+            (self.watch)(run, mode);
         }
         let Some(filling) = self.filling(&props) else {
             return;

@@ -52,6 +52,7 @@ fn both(content: &str) -> (Option<Grey>, Grey) {
         &InterpreterCache::new(),
         &settings,
         &mut grey,
+        &|_, _| (),
     );
     let mut context = RenderContext::new(WIDTH as u16, HEIGHT as u16);
     let render = RenderSettings {
