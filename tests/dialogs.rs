@@ -53,7 +53,6 @@ use faxpost::{
         smtp::{Door, Limits, Role},
     },
     language::Told,
-    ledger::Subject,
     people::{Codes, Terms, Verifier},
     policy::Limits as Policy,
     sender::{Directory, DirectoryDown, Dns, Person, Prover, Secret, SenderRules},
@@ -86,8 +85,8 @@ struct Town {
     postmaster: Option<String>,
     directory_down: bool,
     house_full: bool,
-    /// Whose limit of the day is used up.
-    used_up: Option<Subject>,
+    /// The limit of the day is used up.
+    used_up: bool,
 }
 
 fn person(tenant_id: &str, user_id: &str, address: &str) -> Person {
@@ -188,11 +187,9 @@ impl House for Town {
             let sentence = "the store is busy: try again in a few minutes";
             return Err(NotTaken::new(Trouble::Temporary, sentence));
         }
-        if let Some(subject) = &self.used_up {
+        if self.used_up {
             return Err(NotTaken {
                 limited: Some(Limited {
-                    subject: subject.clone(),
-                    used_up: true,
                     wait: Duration::from_secs(18_001),
                 }),
                 ..NotTaken::new(Trouble::Temporary, "you may send 3 faxes a day")
@@ -481,9 +478,7 @@ impl Run {
                 ("postmaster", _) => town.postmaster = Some(value.clone()),
                 ("directory", "down") => town.directory_down = true,
                 ("house", "full") => town.house_full = true,
-                ("used_up", "user") => town.used_up = Some(Subject::User("ada".into())),
-                ("used_up", "tenant") => town.used_up = Some(Subject::Tenant),
-                ("used_up", _) => town.used_up = Some(Subject::Number(value.clone())),
+                ("used_up", "yes") => town.used_up = true,
                 ("source.connections_per_minute", _) => {
                     policy.source.connections_per_minute = small();
                 }

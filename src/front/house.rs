@@ -8,7 +8,6 @@ use super::{Answer, Reply};
 use crate::{
     dial::{Destination, SubAddress},
     language::Told,
-    ledger::Subject,
     letter::Refused,
     options::{Options, Wishes},
     people::{Terms, Verifier},
@@ -205,12 +204,8 @@ impl NotTaken {
 }
 
 /// A day's limit that a mail goes beyond.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limited {
-    /// Whose it is.
-    pub subject: Subject,
-    /// Nothing is left of it: every mail is refused until the next day.
-    pub used_up: bool,
     /// Until the next day.
     pub wait: Duration,
 }

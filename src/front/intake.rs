@@ -8,7 +8,7 @@ use super::{
     Answer, asked,
     house::{FaxRecipient, House, Kept, Mail, NotTaken, PostmasterMail},
     message,
-    rates::Rates,
+    rates::{self, Rates},
     reading::{Read, Scrub, apart, examined},
     replies::{self, Reply},
     smtp,
@@ -278,7 +278,6 @@ impl Intake {
         if let Some(person) = claim.person() {
             let allowed = self.allowed(person, &number.destination).await;
             allowed.map_err(|denied| denied.answer)?;
-            self.rates.number(&tenant, number.destination.as_str())?;
         }
         Ok(Recipient::Number(Box::new(Numbered {
             address: number,
@@ -326,7 +325,8 @@ impl Intake {
             .prove(envelope.claim?, shown, &*self.house)
             .await;
         let sender = sender.map_err(refused_sender)?;
-        self.rates.proven(&sender)?;
+        self.rates.known(sender.user())?;
+        self.rates.sent(sender.user());
         let message = Arc::unwrap_or_clone(read.message);
         let word = apart(message, |message| replies::word_of(&message)).await?;
         let word = word.ok_or_else(replies::no_word)?;
@@ -528,8 +528,8 @@ impl Intake {
             .prove(envelope.claim?, shown, &*self.house)
             .await;
         let sender = sender.map_err(refused_sender)?;
-        self.rates.proven(&sender)?;
-        let tenant_id = sender.tenant_id().to_owned();
+        self.rates.known(sender.user())?;
+        let person = sender.user().clone();
         let mut said: Vec<Result<(), Denied>> =
             envelope.recipients.iter().map(|_| Ok(())).collect();
         if !settled {
@@ -588,12 +588,10 @@ impl Intake {
             password: heading.password,
             message,
         });
-        let kept = kept.await.map_err(|error| match &error.limited {
-            Some(limited) if error.trouble == Trouble::Temporary => {
-                self.rates.beyond(&tenant_id, limited, &error.sentence)
-            }
-            _ => not_taken(error),
-        });
+        let kept = kept.await.map_err(not_taken);
+        if kept.as_ref().is_ok_and(|kept| kept.faxed > 0) {
+            self.rates.sent(&person);
+        }
         let each = said.into_iter().map(told);
         Ok(each.map(|said| said.and_then(|()| kept.clone())).collect())
     }
@@ -723,10 +721,13 @@ pub(super) fn unfit(fault: message::Unfit) -> Answer {
 }
 
 pub(super) fn not_taken(error: NotTaken) -> Answer {
-    match error.trouble {
-        Trouble::Temporary => Answer::new(451, "4.3.0", error.sentence),
-        Trouble::Permanent if error.limited.is_some() => Answer::new(550, "5.7.1", error.sentence),
-        Trouble::Permanent => Answer::new(554, "5.3.0", error.sentence),
+    match (error.trouble, error.limited) {
+        (Trouble::Temporary, Some(limited)) => {
+            rates::later(451, "4.7.1", &error.sentence, limited.wait)
+        }
+        (Trouble::Temporary, None) => Answer::new(451, "4.3.0", error.sentence),
+        (Trouble::Permanent, Some(_)) => Answer::new(550, "5.7.1", error.sentence),
+        (Trouble::Permanent, None) => Answer::new(554, "5.3.0", error.sentence),
     }
 }
 

@@ -95,7 +95,7 @@ impl Intake {
             Err(answer) => return Polled::Unproven(answer),
         };
         // Who has sent too much for now: it waits in the mailbox.
-        if let Err(answer) = self.rates.proven(&sender) {
+        if let Err(answer) = self.rates.known(sender.user()) {
             return Polled::Later(answer);
         }
         self.faxed(mailbox, sender, read, named, told_by).await
@@ -334,7 +334,12 @@ impl Intake {
             message,
         });
         match kept.await {
-            Ok(kept) => Polled::Kept(kept),
+            Ok(kept) => {
+                if kept.faxed > 0 {
+                    self.rates.sent(sender.user());
+                }
+                Polled::Kept(kept)
+            }
             Err(fault) if fault.trouble == Trouble::Temporary => Polled::Later(not_taken(fault)),
             Err(fault) => {
                 let refused = vec![number_refused(String::new(), &fault)];

@@ -1,8 +1,7 @@
 //! Who may bring how much in a minute or an hour (`policies/limits.toml`), in this node's memory.
 //!
 //! Sources are counted while nobody knows who they are; users and tenants once they are proven, so that nobody uses up
-//! another's share by claiming to be them. What a day holds is the submitter's to count: here it is only remembered, so
-//! that a mail beyond it is told so at MAIL or RCPT and costs nothing.
+//! another's share by claiming to be them. What a day holds is the submitter's to count.
 
 use std::{
     collections::HashMap,
@@ -17,15 +16,12 @@ use std::{
 use governor::{
     DefaultDirectRateLimiter, Quota, RateLimiter,
     clock::{Clock as _, DefaultClock},
+    middleware::StateInformationMiddleware,
     state::keyed::HashMapStateStore,
 };
 
-use super::{Answer, house::Limited};
-use crate::{
-    ledger::Subject,
-    policy::Limits,
-    sender::{Person, VerifiedSender},
-};
+use super::Answer;
+use crate::{policy::Limits, sender::Person};
 
 /// Keys that a gate knows at a time. A flood of more addresses shares one measure.
 const MOST: usize = 100_000;
@@ -43,8 +39,6 @@ pub struct Rates {
     postmaster: Gate<IpAddr>,
     users: Gate<String>,
     tenants: Gate<String>,
-    /// Numbers that have had what a day holds, by tenant.
-    numbers: Gate<(String, String)>,
 }
 
 impl Rates {
@@ -60,7 +54,6 @@ impl Rates {
             postmaster: Gate::new(source.postmaster_per_hour, HOUR),
             users: Gate::new(limits.user.mails_per_minute, MINUTE),
             tenants: Gate::new(limits.tenant.mails_per_minute, MINUTE),
-            numbers: Gate::new(0, MINUTE),
         }
     }
 
@@ -121,62 +114,33 @@ impl Rates {
         Some(self.limits.source.postmaster_octets).filter(|octets| *octets > 0)
     }
 
-    /// Whether a user may send, as far as is remembered: at MAIL, for those who are known by then.
+    /// Whether a user may send just now: at MAIL for those who are known by then, and when the message has proven them.
     ///
     /// # Errors
     /// The answer to give.
     pub fn known(&self, person: &Person) -> Result<(), Answer> {
-        let user = self.users.closed(&person.user_id);
-        match user.or_else(|| self.tenants.closed(&person.tenant_id)) {
-            None => Ok(()),
-            Some((what, wait)) => Err(later(451, "4.7.1", &what, wait)),
-        }
-    }
-
-    /// Whether a number may get another fax today, as far as is remembered: at RCPT.
-    ///
-    /// # Errors
-    /// The answer to give.
-    pub fn number(&self, tenant_id: &str, number: &str) -> Result<(), Answer> {
-        let key = (tenant_id.to_owned(), number.to_owned());
-        match self.numbers.closed(&key) {
-            None => Ok(()),
-            Some((what, wait)) => Err(later(452, "4.7.1", &what, wait)),
-        }
-    }
-
-    /// Counts a proven sender's mail.
-    ///
-    /// # Errors
-    /// The answer to give.
-    pub fn proven(&self, sender: &VerifiedSender) -> Result<(), Answer> {
-        let user = &sender.user().user_id;
-        if let Err(wait) = self.users.count(user) {
-            let most = self.limits.user.mails_per_minute;
-            let what = format!("a user may send {} a minute", mails(most));
-            self.users.close(user.clone(), what.clone(), wait);
+        if let Some((what, wait)) = self.users.closed(&person.user_id) {
             return Err(later(451, "4.7.1", &what, wait));
         }
-        if let Err(wait) = self.tenants.count(&sender.tenant_id().to_owned()) {
-            let most = self.limits.tenant.mails_per_minute;
-            let what = format!("your organisation may send {} a minute", mails(most));
+        if let Some((what, wait)) = self.tenants.closed(&person.tenant_id) {
             return Err(later(451, "4.3.2", &what, wait));
         }
         Ok(())
     }
 
-    /// What to answer to a mail beyond a day's limit, which is remembered where nothing is left of it.
-    pub fn beyond(&self, tenant_id: &str, limited: &Limited, what: &str) -> Answer {
-        if limited.used_up {
-            let (what, wait) = (what.to_owned(), limited.wait);
-            let tenant = tenant_id.to_owned();
-            match limited.subject.clone() {
-                Subject::User(user) => self.users.close(user, what, wait),
-                Subject::Tenant => self.tenants.close(tenant, what, wait),
-                Subject::Number(number) => self.numbers.close((tenant, number), what, wait),
-            }
+    /// Counts a proven sender's mail that was new: who sends one on that another has sent before uses up nothing of
+    /// theirs.
+    pub fn sent(&self, person: &Person) {
+        let most = self.limits.user.mails_per_minute;
+        if let Some(wait) = self.users.count_last(&person.user_id) {
+            let what = format!("a user may send {} a minute", mails(most));
+            self.users.close(person.user_id.clone(), what, wait);
         }
-        later(451, "4.7.1", what, limited.wait)
+        let most = self.limits.tenant.mails_per_minute;
+        if let Some(wait) = self.tenants.count_last(&person.tenant_id) {
+            let what = format!("your organisation may send {} a minute", mails(most));
+            self.tenants.close(person.tenant_id.clone(), what, wait);
+        }
     }
 
     /// Forgets who has come back within the limits; for a timer.
@@ -191,7 +155,6 @@ impl Rates {
         }
         self.users.tidy();
         self.tenants.tidy();
-        self.numbers.tidy();
     }
 }
 
@@ -207,7 +170,7 @@ pub fn network_of(peer: IpAddr) -> IpAddr {
     }
 }
 
-fn later(code: u16, status: &'static str, what: &str, wait: Duration) -> Answer {
+pub(super) fn later(code: u16, status: &'static str, what: &str, wait: Duration) -> Answer {
     let text = format!("{what}: try again in {}", in_words(wait));
     Answer::new(code, status, text)
 }
@@ -235,9 +198,13 @@ fn in_words(wait: Duration) -> String {
     text
 }
 
+type Rate<K> = RateLimiter<K, HashMapStateStore<K>, DefaultClock, StateInformationMiddleware>;
+
 /// A rate by key, and keys that are shut until some time.
 struct Gate<K: Hash + Eq + Clone> {
-    rate: Option<RateLimiter<K, HashMapStateStore<K>, DefaultClock>>,
+    rate: Option<Rate<K>>,
+    /// After how long a key that has used up its rate may come again.
+    period: Duration,
     shared: Option<DefaultDirectRateLimiter>,
     clock: DefaultClock,
     /// Until when, and why. A std mutex: it is held for a look-up and never across an await.
@@ -252,7 +219,8 @@ impl<K: Hash + Eq + Clone> Gate<K> {
             Quota::with_period(period / most.get()).map(|quota| quota.allow_burst(most))
         };
         Self {
-            rate: quota(most).map(RateLimiter::hashmap),
+            rate: quota(most).map(|quota| RateLimiter::hashmap(quota).with_middleware()),
+            period: period / most.max(1),
             shared: quota(most.saturating_mul(SHARED)).map(RateLimiter::direct),
             clock: DefaultClock::default(),
             shut: Mutex::default(),
@@ -265,9 +233,20 @@ impl<K: Hash + Eq + Clone> Gate<K> {
         match (&self.rate, &self.shared) {
             (Some(rate), _) if rate.len() < MOST => rate
                 .check_key(key)
+                .map(drop)
                 .map_err(|early| early.wait_time_from(now)),
             (Some(_), Some(shared)) => shared.check().map_err(|early| early.wait_time_from(now)),
             _ => Ok(()),
+        }
+    }
+
+    /// Counts one, and says how long it was the last for.
+    fn count_last(&self, key: &K) -> Option<Duration> {
+        let rate = self.rate.as_ref().filter(|rate| rate.len() < MOST)?;
+        match rate.check_key(key) {
+            Ok(state) if state.remaining_burst_capacity() > 0 => None,
+            Ok(_) => Some(self.period),
+            Err(early) => Some(early.wait_time_from(self.clock.now())),
         }
     }
 

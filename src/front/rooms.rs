@@ -437,11 +437,7 @@ fn not_taken(error: AcceptError) -> NotTaken {
 
 fn over_limit(over: &OverLimit) -> NotTaken {
     NotTaken {
-        limited: Some(Limited {
-            subject: over.subject.clone(),
-            used_up: over.left == 0 && over.trouble() == Trouble::Temporary,
-            wait: over.wait(),
-        }),
+        limited: Some(Limited { wait: over.wait() }),
         ..NotTaken::new(over.trouble(), over.to_string())
     }
 }

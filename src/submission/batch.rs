@@ -79,6 +79,7 @@ impl Prepared {
         (same_mail, anew): (SameMail, Option<&str>),
     ) -> Self {
         let now = now_ms();
+        let marks = marks(&new, &digest, (same_mail, anew), now);
         let submission_id = new.submission_id;
         let tenant_id = new.sender.tenant_id();
         let user = new.sender.user();
@@ -115,44 +116,6 @@ impl Prepared {
                 )
             })
             .collect();
-        let window_s = match new.message_id {
-            Some(_) => same_mail.window_s,
-            None => same_mail.without_message_id_s,
-        };
-        // The octets come again when a 250 was lost. What a signature proves, a copy of it would prove again, in another
-        // wrapping and after the usual time too; so what tells copies is kept of every mail, whatever proved it.
-        let once = new.sender.once();
-        let marks = jobs
-            .iter()
-            .map(|job| {
-                let to = (job.destination.as_str(), job.sub_address.as_deref());
-                let key = |told: &[u8]| repeats::key(tenant_id, &user.user_id, told, to);
-                if let Some(anew) = anew {
-                    // What it was told by before is another fax's.
-                    return vec![repeats::Mark {
-                        key: key(anew.as_bytes()),
-                        until: now + ANEW_KNOWN,
-                        strict: true,
-                    }];
-                }
-                let octets = (window_s > 0).then(|| repeats::Mark {
-                    key: key(&digest),
-                    until: now + Millis::from(window_s) * 1000,
-                    strict: true,
-                });
-                let copies = once.map(|once| repeats::Mark {
-                    key: key(&once.mark),
-                    until: once.until,
-                    strict: once.replayable,
-                });
-                let others = new.told_by.iter().map(|told| repeats::Mark {
-                    key: key(&told.mark),
-                    until: told.until,
-                    strict: true,
-                });
-                octets.into_iter().chain(copies).chain(others).collect()
-            })
-            .collect();
         let submission = SubmissionRow {
             submission_id,
             door: new.door.name(),
@@ -178,6 +141,56 @@ impl Prepared {
             },
         }
     }
+}
+
+/// What tells a mail again, for each of its recipients.
+pub(super) fn marks(
+    new: &NewSubmission,
+    digest: &[u8],
+    (same_mail, anew): (SameMail, Option<&str>),
+    now: Millis,
+) -> Vec<Vec<repeats::Mark>> {
+    let (tenant_id, user) = (new.sender.tenant_id(), new.sender.user());
+    let window_s = match new.message_id {
+        Some(_) => same_mail.window_s,
+        None => same_mail.without_message_id_s,
+    };
+    // The octets come again when a 250 was lost. What a signature proves, a copy of it would prove again, in another
+    // wrapping and after the usual time too; so what tells copies is kept of every mail, whatever proved it.
+    let once = new.sender.once();
+    (new.recipients.iter())
+        .map(|recipient| {
+            let to = (
+                recipient.destination.as_str(),
+                recipient.sub_address.as_deref(),
+            );
+            let key = |told: &[u8]| repeats::key(tenant_id, &user.user_id, told, to);
+            if let Some(anew) = anew {
+                // What it was told by before is another fax's.
+                return vec![repeats::Mark {
+                    key: key(anew.as_bytes()),
+                    until: now + ANEW_KNOWN,
+                    strict: true,
+                }];
+            }
+            let octets = (window_s > 0).then(|| repeats::Mark {
+                key: key(digest),
+                until: now + Millis::from(window_s) * 1000,
+                strict: true,
+            });
+            let copies = once.map(|once| repeats::Mark {
+                key: key(&once.mark),
+                until: once.until,
+                strict: once.replayable,
+            });
+            let others = new.told_by.iter().map(|told| repeats::Mark {
+                key: key(&told.mark),
+                until: told.until,
+                strict: true,
+            });
+            octets.into_iter().chain(copies).chain(others).collect()
+        })
+        .collect()
 }
 
 impl Rows {

@@ -17,7 +17,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    clock::Millis,
+    clock::{Millis, now_ms},
     ledger::Tariffs,
     options::Options,
     policy::{Daily, SameMail},
@@ -198,6 +198,8 @@ pub struct Submitter {
     custody: Custody,
     tariffs: std::sync::Arc<Tariffs>,
     same_mail: SameMail,
+    store: Store,
+    used_up: std::sync::Arc<quota::UsedUp>,
     writer: mpsc::Sender<Waiting>,
 }
 
@@ -212,8 +214,10 @@ impl Submitter {
         daily: Daily,
     ) -> Self {
         let (writer, waiting) = mpsc::channel(WAITING);
-        tokio::spawn(writer::run(store, custody.clone(), daily, waiting));
+        tokio::spawn(writer::run(store.clone(), custody.clone(), daily, waiting));
         Self {
+            store,
+            used_up: std::sync::Arc::default(),
             custody,
             tariffs: tariffs.into(),
             same_mail,
@@ -260,6 +264,17 @@ impl Submitter {
         let mut submission = submission;
         let message = std::mem::take(&mut submission.message);
         let digest = repeats::digest(&message);
+        // Nothing of it is sealed or flushed when the day has nothing left. A mail that is kept already, whose 250 was lost,
+        // is not one of those: put off until tomorrow it would be taken for a new one.
+        if let Some(over) = self.used_up.of(&submission) {
+            let same = (self.same_mail, anew);
+            let marks = batch::marks(&submission, &digest, same, now_ms());
+            let tenant_id = submission.sender.tenant_id();
+            if !repeats::is_known(&self.store, tenant_id, &marks).await? {
+                return Err(AcceptError::OverLimit(over));
+            }
+        }
+        let tenant_id = submission.sender.tenant_id().to_owned();
         let sealed = self
             .custody
             .seal(NewItem {
@@ -289,7 +304,11 @@ impl Submitter {
         if self.writer.send((prepared, answer)).await.is_err() {
             return Err(AcceptError::Stopping);
         }
-        answered.await.unwrap_or(Err(AcceptError::Stopping))
+        let accepted = answered.await.unwrap_or(Err(AcceptError::Stopping));
+        if let Err(AcceptError::OverLimit(over)) = &accepted {
+            self.used_up.remember(&tenant_id, over);
+        }
+        accepted
     }
 }
 

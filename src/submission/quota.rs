@@ -9,7 +9,7 @@ use std::{
 
 use thiserror::Error;
 
-use super::{batch::Rows, repeats::Claimed};
+use super::{NewSubmission, batch::Rows, repeats::Claimed};
 use crate::{
     clock::{Millis, now_ms},
     ledger::{self, Counter, Day, Subject},
@@ -97,6 +97,59 @@ impl OverLimit {
                 "{rule}, and {left} are left until 00:00 {zone}, while this mail has {wanted}"
             ),
         }
+    }
+}
+
+/// Limits of which nothing is left, as they were met: that stays so until the day is over.
+#[derive(Debug, Default)]
+pub(super) struct UsedUp(Mutex<HashMap<(String, Subject), OverLimit>>);
+
+impl UsedUp {
+    const MOST: usize = 10_000;
+
+    pub fn remember(&self, tenant_id: &str, over: &OverLimit) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if over.left > 0 {
+            return;
+        }
+        if known.len() >= Self::MOST {
+            let now = now_ms();
+            known.retain(|_, over| over.again_at > now);
+        }
+        if known.len() < Self::MOST {
+            let key = (tenant_id.to_owned(), over.subject.clone());
+            known.insert(key, over.clone());
+        }
+    }
+
+    /// The limit that a mail would meet.
+    pub fn of(&self, new: &NewSubmission) -> Option<Box<OverLimit>> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.is_empty() {
+            return None;
+        }
+        let (now, tenant_id) = (now_ms(), new.sender.tenant_id());
+        let numbers = new
+            .recipients
+            .iter()
+            .map(|to| Subject::Number(to.destination.clone()));
+        let user = Subject::User(new.sender.user().user_id.clone());
+        [user, Subject::Tenant]
+            .into_iter()
+            .chain(numbers)
+            .find_map(|subject| {
+                let is_number = matches!(subject, Subject::Number(_));
+                let over = known.get(&(tenant_id.to_owned(), subject))?;
+                let wanted = match is_number {
+                    true => 1,
+                    false => u32::try_from(new.recipients.len()).unwrap_or(u32::MAX),
+                };
+                let over = OverLimit {
+                    wanted,
+                    ..over.clone()
+                };
+                (over.again_at > now).then(|| Box::new(over))
+            })
     }
 }
 

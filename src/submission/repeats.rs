@@ -228,6 +228,29 @@ async fn holder(tx: &mut Tx, tenant_id: &str, key: &Key) -> Result<Holder, Store
     })
 }
 
+/// Whether some key is known, as far as can be said without a lock.
+pub(super) async fn is_known(
+    store: &Store,
+    tenant_id: &str,
+    marks: &[Vec<Mark>],
+) -> Result<bool, StoreError> {
+    for mark in marks.iter().flatten() {
+        let known: Option<i64> = sqlx::query_scalar(
+            "SELECT expires_at FROM accepted_mail
+             WHERE tenant_id = $1 AND mail_key = $2 AND expires_at > $3",
+        )
+        .bind(tenant_id)
+        .bind(mark.key.to_vec())
+        .bind(now_ms())
+        .fetch_optional(store.reader())
+        .await?;
+        if known.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Forgets the keys whose time is over.
 pub(super) async fn forget(store: &Store, now: Millis) -> Result<(), StoreError> {
     let mut tx = store.begin().await?;

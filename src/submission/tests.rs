@@ -228,6 +228,9 @@ on_each_database! {
         let _ = post.submitter.accept(mail(&tenant, "three", &to[..1]).await).await.unwrap();
         let refused = over(post.submitter.accept(mail(&tenant, "four", &to[..1]).await).await);
         assert_eq!(refused.left, 0);
+        // What is kept already gets its 250 all the same: tomorrow it would be taken for a new one.
+        let again = post.submitter.accept(mail(&tenant, "one", &to).await).await.unwrap();
+        assert_eq!((again.jobs.len(), again.again.len()), (0, 2));
         // A mail that no day holds is refused for good.
         let many = ["+331", "+332", "+333", "+334"];
         let never = over(post.submitter.accept(mail(&tenant, "five", &many).await).await);

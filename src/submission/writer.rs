@@ -110,7 +110,7 @@ async fn flush(
 
 /// Commits a batch and answers everybody in it.
 async fn commit(books: &Books, flushed: Vec<Flushed>) {
-    match record(books, &flushed).await {
+    match record(books, &flushed, false).await {
         Ok(accepted) => {
             wake(&books.store, &flushed);
             for (one, accepted) in flushed.into_iter().zip(accepted) {
@@ -131,8 +131,9 @@ async fn commit(books: &Books, flushed: Vec<Flushed>) {
 /// What became of one of a batch that was written.
 type Written = Result<Accepted, AcceptError>;
 
-/// Writes a batch. Those that the day's limits don't let in are left out of it, and it is written without them.
-async fn record(books: &Books, batch: &[Flushed]) -> Result<Vec<Written>, StoreError> {
+/// Writes a batch. Those that the day's limits don't let in are left out of it, and it is written without them. In
+/// `doubt` a mail may be there already and have used up the limit itself; to count it waits for its commit to end.
+async fn record(books: &Books, batch: &[Flushed], doubt: bool) -> Result<Vec<Written>, StoreError> {
     let mut written: Vec<Option<Written>> = batch.iter().map(|_| None).collect();
     let mut tries = Tries::default();
     loop {
@@ -146,6 +147,9 @@ async fn record(books: &Books, batch: &[Flushed]) -> Result<Vec<Written>, StoreE
         let over = found.iter().any(Result::is_err);
         for (index, found) in indices.into_iter().zip(found) {
             match found {
+                Err(_) if doubt && is_there(&books.store, &batch[index].rows).await => {
+                    written[index] = Some(Ok(batch[index].rows.accepted()));
+                }
                 Err(limit) => written[index] = Some(Err(AcceptError::OverLimit(limit))),
                 Ok(accepted) if !over => written[index] = Some(Ok(accepted)),
                 // Nothing was committed.
@@ -193,7 +197,7 @@ fn wake(store: &Store, batch: &[Flushed]) {
 }
 
 async fn alone(books: &Books, one: Flushed) {
-    match record(books, std::slice::from_ref(&one)).await {
+    match record(books, std::slice::from_ref(&one), false).await {
         Ok(mut accepted) => {
             wake(&books.store, std::slice::from_ref(&one));
             let answer = accepted.pop().unwrap_or(Err(AcceptError::Stopping));
@@ -210,7 +214,7 @@ async fn alone(books: &Books, one: Flushed) {
 async fn settle_doubt(books: &Books, error: StoreError, batch: Vec<Flushed>) {
     tracing::error!(%error, mails = batch.len(), "mails could not be recorded");
     let again = match error {
-        StoreError::CommitUnknown(_) => record(books, &batch).await,
+        StoreError::CommitUnknown(_) => record(books, &batch, true).await,
         _ => Err(error),
     };
     match again {
@@ -235,7 +239,7 @@ async fn settle_doubt(books: &Books, error: StoreError, batch: Vec<Flushed>) {
 
 /// Answers one of a batch of which some rows are there already.
 async fn settle_alone(books: &Books, one: Flushed) {
-    let answer = match record(books, std::slice::from_ref(&one)).await {
+    let answer = match record(books, std::slice::from_ref(&one), true).await {
         Ok(mut accepted) => accepted.pop().unwrap_or(Err(AcceptError::Stopping)),
         Err(error) if error.is_unique_violation() && is_there(&books.store, &one.rows).await => {
             Ok(one.rows.accepted())

@@ -224,6 +224,16 @@ impl Session {
         }
     }
 
+    /// Where the client is, unless it is a machine that speaks for many: those are not counted as one source.
+    fn counted(&self) -> Option<IpAddr> {
+        let limits = &self.shared.limits;
+        let mut proxies = limits.proxy_from.iter().chain(&limits.xclient_from);
+        let peer = self.peer?;
+        let speaks_for_many =
+            self.shared.intake.is_listed(peer) || proxies.any(|network| network.contains(peer));
+        (!speaks_for_many).then_some(peer)
+    }
+
     fn say(&mut self, answer: &Answer) {
         answer.write(&mut self.out);
     }

@@ -102,6 +102,7 @@ impl Session {
     }
 
     pub(super) async fn rcpt(&mut self, to: RcptTo<String>) -> Result<Next, Gone> {
+        let counted = self.counted();
         let Some(open) = &mut self.open else {
             return Ok(self.refuse(replies::mail_first()));
         };
@@ -126,7 +127,6 @@ impl Session {
         let intake = &self.shared.intake;
         let found = match intake.recipient(envelope, &to.address).await {
             Ok(Recipient::Postmaster) if !envelope.postmaster && is_stranger(envelope) => {
-                let counted = self.peer.filter(|peer| !intake.is_listed(*peer));
                 let counted = counted.map_or(Ok(()), |peer| intake.rates().postmaster(peer));
                 counted.map(|()| Recipient::Postmaster)
             }

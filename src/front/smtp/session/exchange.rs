@@ -52,7 +52,8 @@ impl Session {
         if self.open.is_some() {
             return Ok(self.refuse(replies::mail_is_open()));
         }
-        if let Some(Err(answer)) = self.peer.map(|peer| self.shared.intake.rates().login(peer)) {
+        let counted = self.counted();
+        if let Some(Err(answer)) = counted.map(|peer| self.shared.intake.rates().login(peer)) {
             return Ok(self.refuse(answer));
         }
         let found = match mechanism {
@@ -75,7 +76,7 @@ impl Session {
         };
         if answer.code == 535 {
             self.failed_logins += 1;
-            if let Some(peer) = self.peer {
+            if let Some(peer) = counted {
                 self.shared.intake.rates().wrong_password(peer);
             }
             tracing::info!(session = %self.id, failed = self.failed_logins, "login refused");
