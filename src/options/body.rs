@@ -13,6 +13,10 @@
 
 /// Lines that are looked at.
 const LINES: usize = 20;
+/// Octets of one line: no list is that long.
+const LINE: usize = 4_000;
+/// Octets of a character reference, to its semicolon.
+const REFERENCE: usize = 10;
 const MARK: &str = "#fax";
 
 /// The lists of options that a plain text begins with, and the text behind them.
@@ -88,6 +92,8 @@ fn list_of(line: &str, goes_on: bool) -> Option<&str> {
 struct Line {
     text: String,
     ranges: Vec<(usize, usize)>,
+    /// In the source.
+    length: usize,
 }
 
 /// The lists of options that an HTML text begins with, and the text without them.
@@ -98,7 +104,7 @@ pub fn of_html(html: &str) -> (Vec<String>, String) {
     // Whether a list goes on in the next line.
     let open = |lists: &[String]| lists.last().is_some_and(|list| list.ends_with(','));
     let mut end_line = |line: &mut Line| {
-        let Line { text, ranges } = std::mem::take(line);
+        let Line { text, ranges, .. } = std::mem::take(line);
         if blank(&text) {
             return true;
         }
@@ -116,10 +122,13 @@ pub fn of_html(html: &str) -> (Vec<String>, String) {
         let (token, end) = token(html, at);
         let goes_on = match token {
             Token::Text => {
-                line.text.push_str(&decoded(&html[at..end]));
-                line.ranges.push((at, end));
-                // No list is that long: the rest needs no look.
-                line.text.len() < 4_000
+                // The mail may be a stranger's, and of any size: what is too long for a list is not read.
+                line.length += end - at;
+                if line.length <= LINE {
+                    line.text.push_str(&decoded(&html[at..end]));
+                    line.ranges.push((at, end));
+                }
+                line.length <= LINE
             }
             Token::Nothing => true,
             Token::Break => end_line(&mut line),
@@ -217,7 +226,8 @@ fn decoded(text: &str) -> String {
     while let Some(at) = rest.find('&') {
         out.push_str(&rest[..at]);
         rest = &rest[at..];
-        let found = rest.find(';').filter(|end| *end <= 10).and_then(|end| {
+        let end = rest.bytes().take(REFERENCE + 1).position(|c| c == b';');
+        let found = end.and_then(|end| {
             let c = match &rest[1..end] {
                 "nbsp" => ' ',
                 "amp" => '&',

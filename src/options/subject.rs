@@ -17,10 +17,42 @@ pub struct Subject {
 }
 
 /// What mail programs write before the subject of a reply or of what they pass on.
-const PREFIXES: [&str; 28] = [
-    "re", "fw", "fwd", "aw", "wg", "tr", "rép", "réf", "rv", "sv", "vs", "vb", "antw", "doorst",
-    "rif", "r", "i", "inoltra", "enc", "res", "odp", "pd", "vl", "ilt", "回复", "答复", "转发",
+const PREFIXES: [&str; 35] = [
+    "re",
+    "fw",
+    "fwd",
+    "aw",
+    "wg",
+    "tr",
+    "rép",
+    "réf",
+    "rv",
+    "sv",
+    "vs",
+    "vb",
+    "antw",
+    "doorst",
+    "rif",
+    "r",
+    "i",
+    "inoltra",
+    "enc",
+    "res",
+    "odp",
+    "pd",
+    "vl",
+    "回复",
+    "答复",
+    "转发",
     "轉寄",
+    "回覆",
+    "轉發",
+    "ynt",
+    "ilt",
+    "vá",
+    "továbbítás",
+    "bls",
+    "trs",
 ];
 
 /// Takes the options out of a subject.
@@ -114,9 +146,11 @@ fn trailing(subject: &str) -> (&str, Vec<&str>) {
     (rest, brackets)
 }
 
-/// Whether a subject is a reply's, or of what is passed on: `Re: …`, `Fwd: …`, `Re[2]: …`, `RE (2): …`.
+/// Whether a subject is a reply's, or of what is passed on: `Re: …`, `Fwd: …`, `Re[2]: …`, `RE (2): …`, and
+/// `… (fwd)` (RFC 5256 §5, rule 2).
 fn is_anothers(subject: &str) -> bool {
-    prefix_end(subject).is_some()
+    let forwarded = subject.to_lowercase().ends_with("(fwd)");
+    forwarded || prefix_end(subject).is_some()
 }
 
 /// Where what stands behind a prefix begins.

@@ -246,11 +246,24 @@ fn promise_4_options_in_a_forwarded_subject_are_nobodys() {
         "[EXTERNAL] Re[2]: FW: [nocover] x",
         "AW: x [ticket 1] [fax: header Bank]",
         "转发： x [fine]",
+        "回覆: x [fax: nocover, code 4711]",
+        "Offer (fwd) [fine]",
     ] {
         let fault = of_subject(subject).unwrap_err();
         assert!(matches!(fault, Fault::Forwarded(_)), "{subject}: {fault}");
     }
     assert!(of_subject("Report: x [fine]").is_ok());
+}
+
+#[test]
+fn a_long_line_is_not_looked_through() {
+    // A stranger's mail is read too, before it is refused: a megabyte of this took minutes.
+    for odd in ["&", "&#", "<", "<!-", "</p", "&amp"] {
+        let html = odd.repeat((1 << 20) / odd.len());
+        assert_eq!(of_html(&html), (Vec::new(), html.clone()), "{odd}");
+    }
+    let long = format!("#fax fine {}", "x".repeat(5_000));
+    assert_eq!(of_html(&long).0, Vec::<String>::new());
 }
 
 #[test]

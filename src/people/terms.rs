@@ -76,10 +76,9 @@ fn fits(known: &str, code: &str) -> bool {
         Some(known) => (known, true),
         None => (known, false),
     };
-    let same = |(known, c): (char, char)| {
-        known == c && known != '#'
-            || known == '#' && c.is_ascii_digit()
-            || known.to_lowercase().eq(c.to_lowercase())
+    let same = |(known, c): (char, char)| match known {
+        '#' => c.is_ascii_digit(),
+        _ => known.to_lowercase().eq(c.to_lowercase()),
     };
     let (length, has) = (known.chars().count(), code.chars().count());
     (has == length || open && has > length) && known.chars().zip(code.chars()).all(same)
@@ -125,7 +124,7 @@ mod tests {
         for good in ["4711", "4799", "ab-1", "AB-x y"] {
             assert_eq!(codes.check(Some(good)), Ok(()), "{good}");
         }
-        for bad in ["471", "47111", "47a1", "AB", "XAB-1", ""] {
+        for bad in ["471", "47111", "47a1", "AB", "XAB-1", "47##", "47#1", ""] {
             let fault = Err(CodeFault::Unknown(bad.to_owned()));
             assert_eq!(codes.check(Some(bad)), fault, "{bad}");
         }

@@ -53,7 +53,7 @@ pub(super) struct Written {
 #[derive(Clone, Debug)]
 pub(super) struct Authority {
     anchors: Arc<Vec<TrustAnchor<'static>>>,
-    names: Vec<(String, ServerName<'static>)>,
+    names: Vec<String>,
 }
 
 impl Authority {
@@ -77,7 +77,7 @@ impl Authority {
             return Err(what.to_owned());
         }
         let name = |name: &String| match ServerName::try_from(name.to_lowercase()) {
-            Ok(ServerName::DnsName(dns)) => Ok((name.to_lowercase(), ServerName::DnsName(dns))),
+            Ok(ServerName::DnsName(_)) => Ok(name.to_lowercase()),
             _ => Err(format!("authority: {name:?} in `names` is no DNS name")),
         };
         Ok(Self {
@@ -86,8 +86,9 @@ impl Authority {
         })
     }
 
-    /// The first of the names for which a certificate is good: made by this authority for clients (RFC 5280 §4.2.1.12),
-    /// by way of the others that the client has shown, not expired, and with the name among its DNS names (§4.2.1.6).
+    /// The first of the names for which a certificate is good: made by this authority, by way of the others that the client
+    /// has shown, for clients or for any use (RFC 5280 §4.2.1.12), not expired, and with the name itself among its DNS
+    /// names (§4.2.1.6): a wildcard there names nobody.
     pub fn name_of(&self, shown: &ClientCertificate, now: Millis) -> Option<&str> {
         let (own, others) = shown.chain.split_first()?;
         let certificate = EndEntityCert::try_from(own).ok()?;
@@ -103,12 +104,9 @@ impl Authority {
                 None,
             )
             .ok()?;
-        let is_of = |name: &&(String, ServerName<'static>)| {
-            certificate
-                .verify_is_valid_for_subject_name(&name.1)
-                .is_ok()
-        };
-        self.names.iter().find(is_of).map(|(name, _)| name.as_str())
+        let own: Vec<&str> = certificate.valid_dns_names().collect();
+        let is_of = |name: &&String| own.iter().any(|dns| dns.eq_ignore_ascii_case(name));
+        self.names.iter().find(is_of).map(String::as_str)
     }
 }
 

@@ -438,6 +438,11 @@ fn by_results(by: Vouching<'_>, from: &str, shown: Shown<'_>, age: Age) -> Resul
         if let Some(fault) = age.fault_of(copies::date(parsed.headers())) {
             return Err(fault.into());
         }
+        // DMARC passes with a signature that covers none of these lines, and anybody may add them to a copy.
+        let order = |header: &&mail_parser::Header| signature::is_order(header.name());
+        if let Some(order) = parsed.headers().iter().find(order) {
+            return Err(Why::Order(order.name().to_owned()));
+        }
         return named(shown).map(|()| (by.proof(), true));
     }
     Err(by.silent())

@@ -103,6 +103,11 @@ pub enum Why {
         "{0} does not say in its Authentication-Results that this address logged in or passed DMARC"
     )]
     Relay(String),
+    /// A line that says what to do, in a mail of which nobody says that it was signed.
+    #[error(
+        "its {0} line may be anybody's, since no login stands behind it: write the option in brackets at the end of the subject"
+    )]
+    Order(String),
     /// No secret of who has the From address.
     #[error(
         "the secret in it is none of this address, or has ended: ask your administrator for a new one"

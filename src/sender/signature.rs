@@ -26,6 +26,13 @@ use crate::clock::Millis;
 
 /// Lines that tell us what to do with the mail begin so.
 const ORDERS: &str = "x-fax-";
+
+/// Whether a header line of that name tells us what to do with the mail.
+pub(super) fn is_order(name: &str) -> bool {
+    let head = name.get(..ORDERS.len());
+    head.is_some_and(|head| head.eq_ignore_ascii_case(ORDERS))
+}
+
 /// Signatures whose keys are asked for: others of the mail are not looked at.
 const MOST: usize = 5;
 /// `t=y` of a key record, as mail-auth has it: mail signed with a key in testing is as if it were not signed
@@ -261,15 +268,12 @@ fn uncovered(signed: &[String], headers: &[(&[u8], &[u8])]) -> Option<String> {
     let mut found: Vec<(String, usize)> = COVERED.map(|name| (name.to_owned(), 0)).into();
     for (name, _) in headers {
         let name = &*String::from_utf8_lossy(name);
-        let is_order = name
-            .get(..ORDERS.len())
-            .is_some_and(|head| head.eq_ignore_ascii_case(ORDERS));
         match found
             .iter_mut()
             .find(|(known, _)| known.eq_ignore_ascii_case(name))
         {
             Some((_, count)) => *count += 1,
-            None if is_order => found.push((name.to_owned(), 1)),
+            None if is_order(name) => found.push((name.to_owned(), 1)),
             None => {}
         }
     }

@@ -52,6 +52,28 @@ async fn a_relay_is_believed_from_its_network_alone() {
 }
 
 #[tokio::test]
+async fn promise_4_a_relays_word_stands_for_no_line_that_says_what_to_do() {
+    // Whoever has a signed mail can add such a line to a copy of it: DMARC passes all the same.
+    let with = |results: &str| {
+        let unsigned = signed("unsigned");
+        let added =
+            format!("x-FAX-Report: none\r\nAuthentication-Results: mx.example.com; {results}");
+        Try {
+            rules: relay(results).rules,
+            ..dkim(&format!("{added}\r\n{unsigned}"))
+        }
+    };
+    let refused = with("dmarc=pass header.from=example.org").verdict().await;
+    let told = refused.unwrap_err().to_string();
+    assert!(
+        told.contains("x-FAX-Report line may be anybody's"),
+        "{told}"
+    );
+    let login = with("auth=pass smtp.auth=ada@example.org").verdict().await;
+    assert!(login.is_ok());
+}
+
+#[tokio::test]
 async fn a_rule_may_make_its_senders_one_user() {
     let rules = |user: &str| {
         format!("[[rule]]\nwho = ['example.org']\nproof = ['dkim']\nas_user = '{user}'\n")
