@@ -7,7 +7,10 @@
 mod facts;
 mod owed;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio_util::sync::CancellationToken;
 
@@ -31,15 +34,22 @@ pub(super) use owed::{owe_answers, owe_delay, owe_question};
 const BATCH: i64 = 16;
 /// How long a mail that says how faxes stand can be answered: no fax lasts longer.
 const ANSWERED_WITHIN: Millis = 14 * 86_400_000;
+/// Between two looks for submissions whose senders are to hear that they are accepted.
+const LOOK: Duration = Duration::from_secs(2);
 /// How long a draft rests whose faxes are not ready to be told of.
 const REST: Millis = 1000;
 
 /// Owes and writes mails until `stop`.
 pub(super) async fn run(queue: Arc<Inner>, stop: CancellationToken) {
     let mut wake = queue.store.listen(Topic::Outbox);
+    let mut looked: Option<Instant> = None;
     while !stop.is_cancelled() {
-        if let Err(error) = owed::owe_acceptances(&queue).await {
-            tracing::warn!(%error, "mails that faxes are accepted can't be owed; trying again");
+        // Every report that goes out wakes us too: under load that is many times a second.
+        if looked.is_none_or(|looked| looked.elapsed() >= LOOK) {
+            if let Err(error) = owed::owe_acceptances(&queue).await {
+                tracing::warn!(%error, "mails that faxes are accepted can't be owed; trying again");
+            }
+            looked = Some(Instant::now());
         }
         match write_all(&queue).await {
             Ok(0) => {}

@@ -1,5 +1,7 @@
 //! Which mails are owed, to whom, and what the outbox calls them.
 
+use std::collections::HashMap;
+
 use sqlx::Row as _;
 
 use super::name_of;
@@ -7,7 +9,7 @@ use crate::{
     clock::{Millis, now_ms},
     letter::Done,
     options::Options,
-    policy::Acknowledge,
+    policy::{Acknowledge, Sending},
     queue::{Inner, claim::Job, profiles, replies::actions, state::State},
     relay::{self, NewMail},
     store::{StoreError, Topic, Tx, new_id},
@@ -224,12 +226,21 @@ pub(super) async fn owe_acceptances(queue: &Inner) -> Result<(), StoreError> {
     .bind(BATCH)
     .fetch_all(queue.store.reader())
     .await?;
+    // Many of them are one user's.
+    let mut known: HashMap<(String, String), Sending> = HashMap::new();
     for row in rows {
         let (tenant_id, user_id): (String, String) =
             (row.try_get("tenant_id")?, row.try_get("user_id")?);
         let submission_id: String = row.try_get("submission_id")?;
         let age = now_ms() - row.try_get::<Millis, _>("accepted_at")?;
-        let sending = profiles::rules(queue, &tenant_id, &user_id).await?.sending;
+        let user = (tenant_id.clone(), user_id);
+        let sending = match known.get(&user) {
+            Some(sending) => sending,
+            None => {
+                let rules = profiles::rules(queue, &user.0, &user.1).await?;
+                known.entry(user).or_insert(rules.sending)
+            }
+        };
         let options = Options::from_column(row.try_get::<Option<String>, _>("options")?.as_deref());
         // Who wants to see the pages wants the mail that shows them.
         let wish = options.accepted.or(options.preview.filter(|wish| *wish));
