@@ -91,6 +91,15 @@ impl Rooms {
         );
         let once_more = once_more.await.map_err(|error| later(&error))?;
         let once_more = once_more.map_err(|why| refused(&why))?;
+        // What was allowed then may be denied by now.
+        let (tenant, user) = (&token.tenant_id, &once_more.sender.user().user_id);
+        let allowed = people::allowed_for(store, tenant, user).await;
+        let allowed = allowed.map_err(|error| later(&down(error)))?;
+        for recipient in &once_more.recipients {
+            if let Some(why) = allowed.refusal(&recipient.destination) {
+                return Err(refused(&format!("{}: {}", recipient.destination, why.en)));
+            }
+        }
         let accepted = self.submitter.accept_anew(once_more, token.nonce()).await;
         let accepted = accepted.map_err(|error| {
             let not_taken = not_taken(error);

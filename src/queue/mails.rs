@@ -164,7 +164,8 @@ async fn compose(
     facts: Facts,
     drawn: Option<&Drawn>,
 ) -> anyhow::Result<Option<Vec<u8>>> {
-    let reply_to = drawn.map(|drawn| format!("job+{}@{}", drawn.text(), facts.domain));
+    let answered = drawn.filter(|_| !facts.domain.is_empty());
+    let reply_to = answered.map(|drawn| format!("job+{}@{}", drawn.text(), facts.domain));
     let about = About {
         message_id: draft.message_id.clone(),
         from: queue.report_from.clone(),

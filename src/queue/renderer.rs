@@ -219,7 +219,9 @@ async fn prepare(queue: &Inner, jobs: &[Job]) -> Result<(Rendition, Contents), F
     let settings = people::settings_for(&queue.store, &job.tenant_id, &job.user_id).await?;
     let settings = asked::settings(&settings, &job.options);
     let rules = profiles::rules(queue, &job.tenant_id, &job.user_id).await?;
-    let sending = asked::sending(&rules.sending, &job.options);
+    let mut sending = asked::sending(&rules.sending, &job.options);
+    // What one number of a mail may overtake says nothing of the others.
+    sending.priority = rules.sending.priority;
     let user = people::user(&queue.store, &job.tenant_id, &job.user_id).await?;
     let tenant = people::tenant(&queue.store, &job.tenant_id).await?;
     let (Some(user), Some(tenant)) = (user, tenant) else {

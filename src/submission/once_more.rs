@@ -22,8 +22,8 @@ pub enum NotAgain {
     Gone,
 }
 
-/// The submission as a new one of the same mail to the same numbers, with nothing asked of when. A mail says that it is
-/// accepted.
+/// The sender's submission as a new one of the same mail to the same numbers, with nothing asked of when. A mail says that
+/// it is accepted. Whether they may still fax those numbers is the caller's to ask.
 ///
 /// # Errors
 /// What the database says, or the disk just now.
@@ -36,10 +36,11 @@ pub async fn once_more(
     let tenant_id = sender.tenant_id().to_owned();
     let row = sqlx::query(
         "SELECT reverse_path, message_id, subject, custody_id, envid, ret, options, closed_at FROM submission
-         WHERE tenant_id = $1 AND submission_id = $2",
+         WHERE tenant_id = $1 AND submission_id = $2 AND user_id = $3",
     )
     .bind(&tenant_id)
     .bind(submission_id)
+    .bind(&sender.user().user_id)
     .fetch_optional(store.reader())
     .await?;
     let Some(row) = row else {

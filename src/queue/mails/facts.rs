@@ -139,7 +139,10 @@ impl Facts {
             let recipient: String = row.try_get("recipient")?;
             if let Some((_, domain)) = recipient.rsplit_once('@')
                 && self.domain.is_empty()
+                && let Some(tenant) = people::tenant_by_domain(&queue.store, domain).await?
+                && tenant.tenant_id == draft.tenant_id
             {
+                // A number may have stood in a polled mail's text, with anybody's domain behind it.
                 self.domain = domain.to_owned();
             }
             if only.is_some_and(|only| only != job_id) {
