@@ -30,6 +30,7 @@ pub mod relay;
 
 pub mod letter;
 
+pub mod books;
 pub mod numbers;
 pub mod people;
 

@@ -46,6 +46,7 @@ use std::{
 
 use async_trait::async_trait;
 use faxpost::{
+    books::Contact,
     config::{Config, LmtpAddress},
     dial::{Destination, DialPlan},
     front::{
@@ -161,6 +162,26 @@ impl House for Town {
                 "bob" => Codes::Of(vec!["47##".into()]),
                 _ => Codes::Free,
             },
+        })
+    }
+
+    async fn contacts(
+        &self,
+        tenant: &str,
+        _: &str,
+        name: &str,
+    ) -> Result<Option<Vec<Contact>>, DirectoryDown> {
+        let contact = |number: &str| Contact {
+            contact_id: String::new(),
+            name: "jo.doe".into(),
+            title: "Jo Doe".into(),
+            number: number.into(),
+            sub_address: None,
+        };
+        Ok(match (tenant, name) {
+            ("north", "jo.doe") => Some(vec![contact("+33123456789")]),
+            ("north", "board") => Some(vec![contact("+33123456789"), contact("+33123456780")]),
+            _ => None,
         })
     }
 

@@ -169,7 +169,10 @@ async fn through(postfix: &Postfix, rig: &mut Rig, protocol: &str) {
         .wait_for(|mail| String::from_utf8_lossy(mail).contains("<nobody@fax.localhost>"))
         .await;
     let bounce = String::from_utf8_lossy(&bounce);
-    assert!(bounce.contains("nobody is not a fax number"), "{bounce}");
+    assert!(
+        bounce.contains("nobody is no fax number and no contact"),
+        "{bounce}"
+    );
     // Both went by Postfix: it is the relay too.
     let by_postfix =
         |mail: &[u8]| String::from_utf8_lossy(mail).contains("by mx.localhost (Postfix)");

@@ -15,7 +15,7 @@ const FLOORS: &[&[&str]] = &[
     &["relay"],
     &["letter"],
     &["people"],
-    &["numbers"],
+    &["numbers", "books"],
     &["ledger"],
     &["recognition"],
     &["conversion"],

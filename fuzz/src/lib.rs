@@ -32,6 +32,8 @@ pub const TARGETS: &[Target] = &[
     ("mail", mail::mail),
     ("tnef", mail::tnef),
     ("number", mail::number),
+    ("options", mail::options),
+    ("list", mail::list),
     ("auth_results", mail::auth_results),
     ("secret", mail::secret),
     ("command", mail::command),

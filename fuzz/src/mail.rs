@@ -1,7 +1,8 @@
 //! The mail door: message data, messages, numbers, commands.
 
 use faxpost::{
-    command, dial, documents, front::fuzzing as front, front::imap::fuzzing as front_imap, sender,
+    command, dial, documents, front::fuzzing as front, front::imap::fuzzing as front_imap, options,
+    sender,
 };
 
 use crate::choice;
@@ -90,6 +91,21 @@ pub fn number(data: &[u8]) {
             dial::parse_address(&address.to_string(), &plan),
             Ok(address)
         );
+    }
+}
+
+/// Options are read or refused wherever they stand; what is kept of them is read back the same.
+pub fn options(data: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(data) {
+        options::fuzzing::read(text);
+    }
+}
+
+/// The rows of a distribution list are read or named.
+pub fn list(data: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(data) {
+        let plan = dial::DialPlan::load(None).expect("the built-in plan");
+        front::rows(text, &plan);
     }
 }
 

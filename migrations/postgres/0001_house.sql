@@ -205,6 +205,33 @@ CREATE TABLE mailbox_state (
     digested_at BIGINT                    -- when its owner was told last what was refused
 );
 
+-- books ----------------------------------------------------------------
+CREATE TABLE contact (
+    contact_id  TEXT PRIMARY KEY,
+    tenant_id   TEXT NOT NULL REFERENCES tenant (tenant_id),
+    owner_id    TEXT NOT NULL,            -- the user whose own it is; '': it is the tenant's
+    name        TEXT NOT NULL,            -- small letters; it stands before the @
+    title       TEXT NOT NULL,            -- who it is, for covers; '': nobody said
+    e164        TEXT NOT NULL,            -- with the plus sign
+    sub_address TEXT,                     -- behind it (T.33)
+    created_at  BIGINT NOT NULL,
+    UNIQUE (tenant_id, owner_id, name)
+);
+CREATE TABLE contact_group (
+    group_id    TEXT PRIMARY KEY,
+    tenant_id   TEXT NOT NULL REFERENCES tenant (tenant_id),
+    owner_id    TEXT NOT NULL,            -- as of contacts
+    name        TEXT NOT NULL,
+    created_at  BIGINT NOT NULL,
+    UNIQUE (tenant_id, owner_id, name)
+);
+CREATE TABLE contact_group_member (
+    group_id    TEXT NOT NULL REFERENCES contact_group (group_id),
+    tenant_id   TEXT NOT NULL,
+    contact_id  TEXT NOT NULL REFERENCES contact (contact_id),
+    PRIMARY KEY (group_id, contact_id)
+);
+
 -- vault ----------------------------------------------------------------
 CREATE TABLE custody (
     custody_id  TEXT PRIMARY KEY,
@@ -274,6 +301,7 @@ CREATE TABLE job (
     sub_address TEXT,                     -- behind it (T.33)
     password    BIGINT NOT NULL,          -- 1: its mail gives one for the far machine, and has it alone
     recipient   TEXT NOT NULL,            -- the envelope recipient as it was given
+    to_name     TEXT,                     -- who it is, as a contact or a list has it; NULL: as the To line has it
     notify      TEXT,                     -- DSN NOTIFY
     orcpt       TEXT,                     -- DSN ORCPT
     options     TEXT,                     -- JSON, what is asked of it, wherever it was written; NULL: nothing

@@ -3,6 +3,7 @@
 //! Today the door is the server's shell, so authority is the right to read the configuration; the
 //! verbs are those that bring a gateway into service.
 
+mod books;
 mod branding;
 mod covers;
 mod directory;
@@ -67,6 +68,13 @@ remove cover NAME [of TENANT]
 show covers [of TENANT]              the house's and the tenant's own
 show cover NAME [of TENANT]          its template, to begin one's own with
 show tenant TENANT
+add contact NAME +NUMBER [title TITLE] [sub-address DIGITS] [of TENANT|for ADDRESS]   NAME@ the fax domain faxes it;
+                                     for ADDRESS: that user's own, else for all users of the tenant
+set contact NAME [number +NUMBER] [title TITLE] [sub-address DIGITS|none] [of TENANT|for ADDRESS]
+add contact-group NAME [CONTACT ...] [of TENANT|for ADDRESS]         NAME@ faxes all of them
+set contact-group NAME add|remove CONTACT [CONTACT ...] [of TENANT|for ADDRESS]
+remove contact|contact-group NAME [of TENANT|for ADDRESS]
+show contacts|contact-groups, show contact|contact-group NAME [of TENANT|for ADDRESS]
 cancel JOB|SUBMISSION                before the call at once, during it after the page in progress
 help
 
@@ -125,6 +133,8 @@ VALUES of a profile; `inherit` in the place of each gives it back to Basic, then
   quiet never|\"22:00-06:00; sun 00:00-24:00\" when they may not, whatever the hours
   allow all|+PREFIX[,+PREFIX ...]            numbers that may be faxed
   deny none|+PREFIX[,+PREFIX ...]            numbers that may not; of two that match the longest decides
+  code any|needed|CODE[,CODE ...]            billing codes: whether each fax needs one, and which there are; in one # is
+                                             a digit, and * at its end anything
 ";
 
 /// Why a command was not carried out.
@@ -215,6 +225,10 @@ pub async fn run(gateway: Gateway<'_>, words: &[String]) -> Result<String, Comma
     let mut line = grammar::Line::new(words);
     match line.word(&format!("a verb: {VERBS}"))?.as_str() {
         "help" => Ok(HELP.to_owned()),
+        "add" if books::is_ours(line.peek()) => books::add(gateway, &mut line).await,
+        "set" if books::is_ours(line.peek()) => books::set(gateway, &mut line).await,
+        "remove" if books::is_ours(line.peek()) => books::remove(gateway, &mut line).await,
+        "show" if books::is_ours(line.peek()) => books::show(gateway, &mut line).await,
         "add" if line.peek() == Some("profile") => profiles::add(gateway, &mut line).await,
         "set" if line.peek() == Some("profile") => profiles::set(gateway, &mut line).await,
         "remove" if line.peek() == Some("profile") => profiles::remove(gateway, &mut line).await,

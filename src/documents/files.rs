@@ -5,7 +5,7 @@ use faxpost_paper::{ZipFault, ZipLimits};
 use super::{
     Document, Kind, LeftOut, Options, Reason,
     kinds::{Looks, Sort},
-    parts, rtf, tnef,
+    list, parts, rtf, tnef,
     words::Words,
 };
 
@@ -91,7 +91,7 @@ impl<'a> Sorter<'a> {
     }
 
     pub fn file(&mut self, file: File<'_>) {
-        if self.words_alone {
+        if self.words_alone || self.options.list && self.depth == 0 && list::is_list(&file.name) {
             return;
         }
         self.files += 1;

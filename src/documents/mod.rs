@@ -7,6 +7,7 @@
 
 mod files;
 mod kinds;
+mod list;
 mod parts;
 mod password;
 mod rtf;
@@ -20,6 +21,7 @@ use mail_parser::Message;
 use serde::{Deserialize, Serialize};
 
 pub use kinds::Conversion;
+pub use list::{LIST, asks_for_list, list};
 pub use password::{Password, password};
 
 use crate::{
@@ -32,6 +34,8 @@ use crate::{
 pub struct Options {
     /// What is made a PDF here before it is drawn; any other such document is left out as unsupported.
     pub conversions: Vec<Conversion>,
+    /// Its distribution list is no document.
+    pub list: bool,
     /// Of the few words that stand above a mail within the mail.
     pub language: Language,
 }

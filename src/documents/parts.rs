@@ -498,6 +498,14 @@ fn decoded(mail: &Message<'_>, part: &MessagePart<'_>) -> String {
     }
 }
 
+/// The text of a file, whatever its sender calls its kind.
+pub(super) fn text_of_file(mail: &Message<'_>, part: &MessagePart<'_>) -> String {
+    match part.body {
+        PartType::Text(_) | PartType::Html(_) => decoded(mail, part),
+        _ => faxpost_paper::text_of(part.contents(), charset(part)),
+    }
+}
+
 /// A text part's octets: the parser gives text, and has put marks for octets that it could not read.
 fn raw(mail: &Message<'_>, part: &MessagePart<'_>) -> Option<Vec<u8>> {
     let body = mail

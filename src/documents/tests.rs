@@ -391,6 +391,7 @@ fn outlooks_text_in_rtf_alone_is_a_document_of_its_own() {
     .concat();
     let part = |rtf: &[u8]| attached("winmail.dat", "application/ms-tnef", &packed_rtf(rtf));
     let options = Options {
+        list: false,
         conversions: vec![Conversion::Rtf],
         language: Language::En,
     };

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     clock::{Millis, now_ms},
     dial::{self, DialPlan, SubAddress},
+    documents,
     options::{Fault, Options, Wishes},
     people::Terms,
     sender::Person,
@@ -42,6 +43,15 @@ pub(super) async fn settle(
         terms.codes.check(code).map_err(refused)?;
     }
     let mut mail = mail;
+    if recipients
+        .iter()
+        .any(|one| documents::asks_for_list(&one.address))
+    {
+        mail.list = Some(true);
+        recipients
+            .iter_mut()
+            .for_each(|one| one.options.list = Some(true));
+    }
     let all = recipients
         .iter_mut()
         .map(|recipient| &mut recipient.options);

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 use super::{Answer, Reply};
 use crate::{
+    books::Contact,
     dial::{Destination, SubAddress},
     language::Told,
     letter::Refused,
@@ -45,6 +46,19 @@ pub trait House: Directory {
     /// [`DirectoryDown`].
     async fn terms(&self, _tenant_id: &str, _user_id: &str) -> Result<Terms, DirectoryDown> {
         Ok(Terms::default())
+    }
+
+    /// Whom a user's phone book, or their tenant's, has by this name: none where nobody is called so.
+    ///
+    /// # Errors
+    /// [`DirectoryDown`].
+    async fn contacts(
+        &self,
+        _tenant_id: &str,
+        _user_id: &str,
+        _name: &str,
+    ) -> Result<Option<Vec<Contact>>, DirectoryDown> {
+        Ok(None)
     }
 
     /// The numbers that a user may call from, E.164.
@@ -169,6 +183,8 @@ pub struct FaxRecipient {
     pub sub_address: Option<SubAddress>,
     /// The address in RCPT, as it was given.
     pub address: String,
+    /// Who it is, where a contact or a list says so.
+    pub name: Option<String>,
     /// What the address asks.
     pub wishes: Wishes,
     /// What is asked of this fax, wherever it is written; known when the mail is kept.

@@ -8,6 +8,7 @@ use super::{
     Answer, asked,
     house::{FaxRecipient, House, Kept, Mail, NotTaken, PostmasterMail},
     message,
+    named::{self, Found, Named},
     rates::{self, Rates},
     reading::{Read, Scrub, apart, examined},
     replies::{self, Reply},
@@ -15,7 +16,9 @@ use super::{
     verdict::Verdict,
 };
 use crate::{
+    books,
     dial::{self, DialPlan},
+    documents,
     language::Told,
     letter::{Part, Refused},
     options::{self, Wishes},
@@ -58,6 +61,8 @@ pub struct Envelope {
     pub ret: Option<&'static str>,
     /// The numbers taken so far.
     pub recipients: Vec<FaxRecipient>,
+    /// The names taken so far: whom they stand for is looked up when it is known who sends.
+    pub named: Vec<Named>,
     /// Postmaster is a recipient.
     pub postmaster: bool,
     /// It replies to this mail of ours, and goes nowhere else.
@@ -78,6 +83,8 @@ pub struct Replies {
 pub enum Recipient {
     /// A fax number.
     Number(Box<Numbered>),
+    /// A contact, a contact group, or the list that comes with the mail.
+    Name(Box<ByName>),
     /// Who runs this.
     Postmaster,
     /// Us, as a reply to this mail of ours.
@@ -89,6 +96,21 @@ pub enum Recipient {
 pub struct Numbered {
     /// The number.
     pub address: dial::Address,
+    /// Whose fax domain it is at.
+    pub tenant: String,
+    /// The address without a secret.
+    pub given: String,
+    /// The secret that was in it.
+    pub secret: Option<Secret>,
+    /// The options that were in it.
+    pub wishes: Wishes,
+}
+
+/// A name that was read of an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ByName {
+    /// As phone books have it.
+    pub name: String,
     /// Whose fax domain it is at.
     pub tenant: String,
     /// The address without a secret.
@@ -259,7 +281,8 @@ impl Intake {
             return Err(too_many_secrets());
         }
         if let Some(text) = replies::token_of(local_part) {
-            let taken = !envelope.recipients.is_empty() || envelope.postmaster;
+            let numbers = envelope.recipients.len() + envelope.named.len();
+            let taken = numbers > 0 || envelope.postmaster;
             return self
                 .replied_to(text, &tenant, taken || envelope.reply.is_some())
                 .await;
@@ -268,6 +291,16 @@ impl Intake {
             return Err(reply_alone());
         }
         let (plain, wishes) = options::of_address(local_part).map_err(unfit_address)?;
+        if let Some(name) = name_of(&plain) {
+            let by_name = ByName {
+                name,
+                tenant,
+                given: given.clone(),
+                secret,
+                wishes,
+            };
+            return self.by_name(envelope, claim.person(), by_name).await;
+        }
         let number = self.number(&plain)?;
         let before = envelope.recipients.iter().find(|before| {
             (&before.destination, &before.sub_address) == (&number.destination, &number.sub_address)
@@ -338,6 +371,28 @@ impl Intake {
         self.house.reply(reply).await
     }
 
+    /// Whether there is such a name, where it is known who asks: nobody else hears whom a phone book has.
+    async fn by_name(
+        &self,
+        envelope: &Envelope,
+        person: Option<&Person>,
+        by_name: ByName,
+    ) -> Result<Recipient, Answer> {
+        let name = &by_name.name;
+        let before = envelope.named.iter().find(|before| before.name == *name);
+        if before.is_some_and(|before| before.wishes != by_name.wishes) {
+            return Err(asked_otherwise(name));
+        }
+        if let (Some(person), true) = (person, name != documents::LIST) {
+            let (tenant, user) = (&person.tenant_id, &person.user_id);
+            let found = self.house.contacts(tenant, user, name).await;
+            if found.map_err(|down| later(&down))?.is_none() {
+                return Err(named::nobody(name));
+            }
+        }
+        Ok(Recipient::Name(Box::new(by_name)))
+    }
+
     pub(super) fn number(&self, local_part: &str) -> Result<dial::Address, Answer> {
         let read = dial::parse_address(local_part, &self.plan)
             .and_then(|address| dial::possible(&address.destination).map(|()| address));
@@ -352,7 +407,11 @@ impl Intake {
     }
 
     /// Whether their profile lets a person fax a number.
-    async fn allowed(&self, person: &Person, number: &dial::Destination) -> Result<(), Denied> {
+    pub(super) async fn allowed(
+        &self,
+        person: &Person,
+        number: &dial::Destination,
+    ) -> Result<(), Denied> {
         let (tenant, user) = (&person.tenant_id, &person.user_id);
         let refusal = self.house.not_allowed(tenant, user, number).await;
         match refusal.map_err(|down| later(&down))? {
@@ -367,7 +426,7 @@ impl Intake {
     /// Reads the message, proves its sender and has it kept. `each`: what fails for some recipients is no
     /// reason to keep nothing for the others, since each gets an answer.
     pub async fn message(&self, envelope: Envelope, message: Vec<u8>, each: bool) -> Verdict {
-        let numbers = envelope.recipients.len();
+        let numbers = envelope.recipients.len() + envelope.named.len();
         let of_all = |answer: &Answer, postmaster: bool| Verdict {
             numbers: vec![Err(answer.clone()); numbers],
             postmaster: postmaster.then(|| Err(answer.clone())),
@@ -466,36 +525,57 @@ impl Intake {
 
     /// The numbers that no address in To or Cc is. Both are read by the dial plan, so that a number may be written
     /// in one way there and in another in the envelope; the domain must be the same.
-    pub(super) fn unnamed(&self, recipients: &[FaxRecipient], to: &[String]) -> Vec<String> {
-        let named: Vec<(dial::Address, Wishes, String)> = to
-            .iter()
-            .filter_map(|address| {
-                let (address, _) = secret::of_address(address).ok()?;
-                let (local_part, domain) = parts(&address);
-                // RFC 5322 §3.4.1: a number with spaces or brackets stands in quotes there.
-                let local_part = local_part.trim_matches('"').replace('\\', "");
-                let (plain, wishes) = options::of_address(&local_part).ok()?;
-                let number = dial::parse_address(&plain, &self.plan).ok()?;
-                Some((number, wishes, domain?))
-            })
-            .collect();
+    pub(super) fn unnamed(
+        &self,
+        (numbered, called): (&[FaxRecipient], &[Named]),
+        to: &[String],
+    ) -> Vec<String> {
+        let (mut numbers, mut names) = (Vec::new(), Vec::new());
+        for address in to {
+            let Ok((address, _)) = secret::of_address(address) else {
+                continue;
+            };
+            let (local_part, Some(domain)) = parts(&address) else {
+                continue;
+            };
+            // RFC 5322 §3.4.1: a number with spaces or brackets stands in quotes there.
+            let local_part = local_part.trim_matches('"').replace('\\', "");
+            let Ok((plain, wishes)) = options::of_address(&local_part) else {
+                continue;
+            };
+            if let Some(name) = name_of(&plain) {
+                names.push((name, wishes, domain));
+            } else if let Ok(number) = dial::parse_address(&plain, &self.plan) {
+                numbers.push((number, wishes, domain));
+            }
+        }
+        // Who proves the line proves what it asks, and nothing more.
         let is_named = |recipient: &&FaxRecipient| {
             let (_, domain) = parts(&recipient.address);
-            named.iter().any(|(number, wishes, at)| {
+            numbers.iter().any(|(number, wishes, at)| {
                 number.destination == recipient.destination
                     && number.sub_address == recipient.sub_address
-                    // Who proves the line proves what it asks, and nothing more.
                     && *wishes == recipient.wishes
                     && domain.as_ref() == Some(at)
             })
         };
-        let unnamed = recipients.iter().filter(|recipient| !is_named(recipient));
-        unnamed
-            .map(|recipient| match recipient.wishes.is_empty() {
-                true => recipient.destination.to_string(),
-                false => format!("{} with what it asks", recipient.address),
+        let has_name = |named: &&Named| {
+            let (_, domain) = parts(&named.address);
+            names.iter().any(|(name, wishes, at)| {
+                *name == named.name && *wishes == named.wishes && domain.as_ref() == Some(at)
             })
-            .collect()
+        };
+        let asking = |wishes: &Wishes, plain: &str, address: &str| match wishes.is_empty() {
+            true => plain.to_owned(),
+            false => format!("{address} with what it asks"),
+        };
+        let numbers = (numbered.iter())
+            .filter(|recipient| !is_named(recipient))
+            .map(|one| asking(&one.wishes, one.destination.as_str(), &one.address));
+        let names = (called.iter())
+            .filter(|named| !has_name(named))
+            .map(|one| asking(&one.wishes, &one.name, &one.address));
+        numbers.chain(names).collect()
     }
 
     /// What became of each number. Where there is one answer for all and some numbers are taken, the others are told
@@ -520,7 +600,7 @@ impl Intake {
         let shown = Shown {
             message: &read.message,
             from: &heading.from,
-            unnamed: &self.unnamed(&envelope.recipients, &heading.to),
+            unnamed: &self.unnamed((&envelope.recipients, &envelope.named), &heading.to),
             secrets: &read.scrub.secrets,
         };
         let sender = self
@@ -538,18 +618,39 @@ impl Intake {
                 .afterwards(sender.user(), tenant, &envelope.recipients)
                 .await;
         }
+        let names = if envelope.named.is_empty() {
+            (Found::default(), Vec::new())
+        } else if envelope.tenant.as_deref() == Some(sender.user().tenant_id.as_str()) {
+            let (person, taken) = (sender.user(), &envelope.recipients);
+            named::all(self, person, &envelope.named, taken, &read.message).await?
+        } else {
+            // A stranger's fax domain, which RCPT could not know yet.
+            let (_, domain) = parts(&envelope.named[0].address);
+            return Err(not_your_domain(&domain.unwrap_or_default()).answer);
+        };
+        let (found, names_said) = names;
+        if let (false, Some(answer)) =
+            (each, names_said.iter().find_map(|said| said.as_ref().err()))
+        {
+            return Err(answer.clone());
+        }
         let later = |denied: &&Denied| denied.why.is_none();
         let denials = || said.iter().filter_map(|said| said.as_ref().err());
         if let (false, Some(denied)) = (each, denials().find(later)) {
             return Err(denied.answer.clone());
         }
-        if said.iter().all(Result::is_err) {
-            return Ok(refusals(said));
+        if said.iter().all(Result::is_err) && found.recipients.is_empty() {
+            let mut all = refusals(said);
+            let again = names_said
+                .into_iter()
+                .map(|said| said.and_then(|()| Err(nothing_new())));
+            all.extend(again);
+            return Ok(all);
         }
         let wishes = read
             .wishes
             .map_err(|fault| unfit(message::Unfit::Options(fault)))?;
-        let mut refused = Vec::new();
+        let mut refused = found.refused;
         let mut recipients = Vec::new();
         for (recipient, said) in std::iter::zip(envelope.recipients, &said) {
             match said {
@@ -562,6 +663,7 @@ impl Intake {
                 Err(_) => {}
             }
         }
+        recipients.extend(found.recipients);
         let options = asked::settle(
             &*self.house,
             &self.plan,
@@ -592,7 +694,7 @@ impl Intake {
         if kept.as_ref().is_ok_and(|kept| kept.faxed > 0) {
             self.rates.sent(&person);
         }
-        let each = said.into_iter().map(told);
+        let each = said.into_iter().map(told).chain(names_said);
         Ok(each.map(|said| said.and_then(|()| kept.clone())).collect())
     }
 }
@@ -612,6 +714,13 @@ impl From<Answer> for Denied {
 
 fn told(said: Result<(), Denied>) -> Result<(), Answer> {
     said.map_err(|denied| denied.answer)
+}
+
+/// The name that a local part is, where it is none of a number.
+fn name_of(local_part: &str) -> Option<String> {
+    let list = local_part.eq_ignore_ascii_case(documents::LIST);
+    list.then(|| documents::LIST.to_owned())
+        .or_else(|| books::entry_name(local_part))
 }
 
 fn refusals(said: Vec<Result<(), Denied>>) -> Vec<Result<Kept, Answer>> {
@@ -676,10 +785,19 @@ fn unfit_address(fault: options::Fault) -> Answer {
     Answer::new(550, "5.1.3", fault.to_string())
 }
 
-pub(super) fn asked_otherwise(number: &dial::Address) -> Answer {
+pub(super) fn asked_otherwise(number: &dyn std::fmt::Display) -> Answer {
     let words =
         format!("{number} is a recipient already, with other options: it is faxed once a mail");
     Answer::new(550, "5.1.3", words)
+}
+
+/// Of a name all of whose numbers were refused under their own addresses.
+fn nothing_new() -> Answer {
+    Answer::new(
+        550,
+        "5.7.1",
+        "none of its numbers can be faxed: see the answers before",
+    )
 }
 
 pub(super) fn unsound_secret() -> Answer {

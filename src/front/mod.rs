@@ -10,12 +10,14 @@ mod house;
 pub mod imap;
 mod intake;
 mod message;
+mod named;
 mod polled;
 mod postmaster;
 mod rates;
 mod reading;
 mod replies;
 mod rooms;
+mod rows;
 mod secrets;
 pub mod smtp;
 mod verdict;
@@ -23,7 +25,8 @@ mod verdict;
 pub use alerts::Alerts;
 pub use answer::Answer;
 pub use house::{FaxRecipient, House, Kept, Limited, Mail, NotTaken, PostmasterMail};
-pub use intake::{Envelope, Intake, Numbered, Recipient, Replies};
+pub use intake::{ByName, Envelope, Intake, Numbered, Recipient, Replies};
+pub use named::Named;
 pub use postmaster::Postmaster;
 pub use rates::Rates;
 pub use replies::Reply;
@@ -35,6 +38,19 @@ pub use verdict::Verdict;
 #[doc(hidden)]
 pub mod fuzzing {
     pub use super::smtp::{lines, scan};
+
+    /// Reads a distribution list: each line is a row, or is named as a bad one.
+    pub fn rows(text: &str, plan: &crate::dial::DialPlan) {
+        if let Some((rows, bad)) = super::rows::read(text, plan) {
+            assert!(rows.len() + bad.len() <= super::rows::MOST_ROWS);
+            let lines = rows.iter().map(|row| row.line);
+            let lines = lines.chain(bad.iter().map(|bad| bad.line));
+            assert!(
+                lines.max().unwrap_or(0) as usize
+                    <= text.lines().count() + text.matches('\r').count() + 1
+            );
+        }
+    }
 
     /// Reads a message's header as the door does.
     pub fn heading(message: &[u8]) -> bool {

@@ -248,7 +248,7 @@ impl Intake {
         let missing = match named.elsewhere {
             true if to_mailbox() => Vec::new(),
             true => vec![mailbox.address.clone()],
-            false => self.unnamed(&named.recipients, &heading.to),
+            false => self.unnamed((&named.recipients, &[]), &heading.to),
         };
         let shown = Shown {
             message: &read.message,
@@ -366,6 +366,7 @@ fn recipient(number: dial::Address, wishes: Wishes, given: String) -> FaxRecipie
         destination: number.destination,
         sub_address: number.sub_address,
         address: given,
+        name: None,
         notify: None,
         orcpt: None,
     }

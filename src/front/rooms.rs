@@ -15,6 +15,7 @@ use super::{
     replies::{self, Said},
 };
 use crate::{
+    books,
     clock::{Millis, now_ms},
     dial::Destination,
     language::Told,
@@ -241,6 +242,22 @@ impl House for Rooms {
             .map_err(down)
     }
 
+    async fn contacts(
+        &self,
+        tenant_id: &str,
+        user_id: &str,
+        name: &str,
+    ) -> Result<Option<Vec<books::Contact>>, DirectoryDown> {
+        // Guests are no colleagues: whom these know is not theirs to try out.
+        let user = people::user(&self.store, tenant_id, user_id).await;
+        let user = user.map_err(down)?;
+        if user.is_none_or(|user| user.role == people::Role::Guest) {
+            return Ok(None);
+        }
+        let found = books::find(&self.store, tenant_id, user_id, name).await;
+        found.map_err(down)
+    }
+
     async fn callers(&self, tenant_id: &str, user_id: &str) -> Result<Vec<String>, DirectoryDown> {
         people::callers_for(&self.store, tenant_id, user_id)
             .await
@@ -366,6 +383,7 @@ fn submission(mail: Mail) -> NewSubmission {
                 destination: recipient.destination.to_string(),
                 sub_address: recipient.sub_address.map(|sub| sub.to_string()),
                 given: recipient.address,
+                name: recipient.name,
                 options: recipient.options,
                 notify: recipient.notify,
                 orcpt: recipient.orcpt,
@@ -574,6 +592,7 @@ mod tests {
                 envid: Some("e1".into()),
                 ret: Some("HDRS"),
                 recipients: vec![],
+                named: vec![],
                 postmaster: false,
                 reply: None,
             };
@@ -585,6 +604,7 @@ mod tests {
                 destination: number.address.destination,
                 sub_address: number.address.sub_address,
                 address: address.into(),
+                name: None,
                 wishes: number.wishes,
                 options: crate::options::Options::default(),
                 notify: Some("NEVER".into()),

@@ -8,7 +8,7 @@ const REASONS: usize = 10;
 /// What became of a message, for each recipient that it has.
 #[derive(Clone, Debug)]
 pub struct Verdict {
-    /// For each number of the envelope.
+    /// For each number of the envelope, then for each name.
     pub(super) numbers: Vec<Result<Kept, Answer>>,
     pub(super) postmaster: Option<Result<String, Answer>>,
     /// Where it replies to a mail of ours.

@@ -18,9 +18,10 @@ use super::{
 };
 use crate::{
     clock::{Millis, now_ms},
+    dial::{self, Destination},
     letter::{Content, Portion, ReceivedLetter, Unable, Withheld},
     numbers::{self, Form, Large},
-    people,
+    people::{self, Role, User},
     recognition::PageReading,
     relay::{self, Draft, Part},
     store::Topic,
@@ -458,6 +459,24 @@ async fn pages(inbox: &Inner, tenant_id: &str, received_id: &str) -> anyhow::Res
     Ok(pages)
 }
 
+/// Where a user's answer is faxed to who called: the caller's number at their fax domain, where it is a number that can
+/// exist and that they may fax. The answer is a mail like another: it is proven, and its signed To names the number.
+async fn reply_to(inbox: &Inner, user: &User, caller: &str) -> anyhow::Result<Option<String>> {
+    let number = Destination::from_record(caller.trim());
+    let Some(number) = number.filter(|number| dial::possible(number).is_ok()) else {
+        return Ok(None);
+    };
+    if user.role == Role::Guest {
+        return Ok(None);
+    }
+    let allowed = people::allowed_for(&inbox.store, &user.tenant_id, &user.user_id).await?;
+    if allowed.refusal(number.as_str()).is_some() {
+        return Ok(None);
+    }
+    let domain = people::domain_of(&inbox.store, &user.tenant_id).await?;
+    Ok(domain.map(|domain| format!("{number}@{domain}")))
+}
+
 async fn facts(inbox: &Inner, draft: &Draft, received_id: &str) -> anyhow::Result<ReceivedLetter> {
     let tenant_id = &draft.tenant_id;
     let row = sqlx::query(
@@ -479,13 +498,16 @@ async fn facts(inbox: &Inner, draft: &Draft, received_id: &str) -> anyhow::Resul
     let tenant = people::tenant(&inbox.store, tenant_id)
         .await?
         .ok_or_else(|| anyhow::anyhow!("the fax's tenant is gone"))?;
-    let language = match people::user_by_address(&inbox.store, &draft.recipient).await? {
-        Some(user) if user.tenant_id == *tenant_id => {
+    let remote_number: String = row.try_get("remote_number")?;
+    let (language, reply_to) = match people::user_by_address(&inbox.store, &draft.recipient).await?
+    {
+        Some(user) if user.tenant_id == *tenant_id => (
             people::settings_for(&inbox.store, tenant_id, &user.user_id)
                 .await?
-                .language
-        }
-        _ => tenant.language,
+                .language,
+            reply_to(inbox, &user, &remote_number).await?,
+        ),
+        _ => (tenant.language, None),
     };
     Ok(ReceivedLetter {
         message_id: draft.message_id.clone(),
@@ -497,7 +519,8 @@ async fn facts(inbox: &Inner, draft: &Draft, received_id: &str) -> anyhow::Resul
         received_id: received_id.to_owned(),
         number: row.try_get("e164")?,
         number_title: row.try_get("title")?,
-        remote_number: row.try_get("remote_number")?,
+        remote_number,
+        reply_to,
         tsi: row.try_get("tsi")?,
         sub_address: row.try_get("sub_address")?,
         pages: u32::try_from(row.try_get::<i64, _>("pages")?)?,

@@ -110,6 +110,16 @@ pub(super) fn write(
     Ok(out)
 }
 
+/// A mail whose answers go to this address (RFC 5322 §3.6.2); one that no header line can hold is left out.
+pub(super) fn answered_at(mail: Vec<u8>, address: Option<&str>) -> Vec<u8> {
+    let sound =
+        |address: &&str| address.len() < 300 && address.bytes().all(|b| b.is_ascii_graphic());
+    match address.filter(sound) {
+        Some(address) => [format!("Reply-To: <{address}>\r\n").into_bytes(), mail].concat(),
+        None => mail,
+    }
+}
+
 /// Boundaries made of the Message-ID: the same letter is the same bytes. `=_` can stand in no
 /// quoted-printable or base64 line (RFC 2045 §6.7), and nobody outside knows the rest beforehand.
 struct Boundaries<'a>(&'a str);

@@ -105,6 +105,8 @@ pub struct ReceivedLetter {
     pub number_title: String,
     /// Who called, as the trunk gave it; may be empty.
     pub remote_number: String,
+    /// Where an answer is faxed to who called; nowhere where that can't be, or the recipient may not.
+    pub reply_to: Option<String>,
     /// TSI: what the sender's machine calls itself. Anybody can set it to anything.
     pub tsi: Option<String>,
     /// SUB: whom the sender asks for behind the number (T.33).
@@ -386,7 +388,8 @@ pub fn received(letter: &ReceivedLetter) -> Result<Vec<u8>, LetterError> {
         name: file_name(letter, file, caller),
         bytes: &file.bytes,
     });
-    mail::write(&head, &layout, None, attachments.collect())
+    let mail = mail::write(&head, &layout, None, attachments.collect())?;
+    Ok(mail::answered_at(mail, letter.reply_to.as_deref()))
 }
 
 /// `fax-2026-10-01-1403-33123456789.pdf`, `…-page-03.png`, `…-part-2.pdf`: letters that every file system takes.

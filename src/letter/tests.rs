@@ -169,6 +169,7 @@ fn a_fax(language: Language, incomplete: bool) -> ReceivedLetter {
         number: "+33198765432".into(),
         number_title: "Sales".into(),
         remote_number: "+33123456789".into(),
+        reply_to: Some("+33123456789@fax.example.com".into()),
         tsi: Some("  ACME & FILS ".into()),
         sub_address: incomplete.then(|| "4711".into()),
         pages: 2,

@@ -99,11 +99,17 @@ pub(super) fn item(text: &str) -> Option<Item> {
 /// Sets one option.
 pub(super) fn set(wishes: &mut Wishes, item: &Item, place: Place) -> Result<(), Fault> {
     let name = item.row.name;
-    let wrong = item.row.not_in.iter().find(|(wrong, _)| *wrong == place);
-    if let Some((place, instead)) = wrong {
+    // A row is one number's, as an address is.
+    let like = if place == Place::List {
+        Place::Address
+    } else {
+        place
+    };
+    let wrong = item.row.not_in.iter().find(|(wrong, _)| *wrong == like);
+    if let Some((_, instead)) = wrong {
         return Err(Fault::Misplaced {
             name,
-            place: *place,
+            place,
             instead,
         });
     }
@@ -119,8 +125,9 @@ pub(super) fn set(wishes: &mut Wishes, item: &Item, place: Place) -> Result<(), 
 }
 
 pub(super) fn unknown(text: &str, place: Place) -> Fault {
-    // What is behind a name may be a secret that was meant for another.
-    let name = text.split(['=', ':']).next().unwrap_or_default().trim();
+    // What is behind a name may be a secret that was meant for another: answers are kept on the way.
+    let end = |c: char| c.is_whitespace() || matches!(c, '=' | ':');
+    let name = text.trim().split(end).next().unwrap_or_default();
     Fault::Unknown {
         name: name.chars().take(SHOWN).collect(),
         place,

@@ -88,6 +88,9 @@ pub struct Options {
     /// It waits until its sender confirms it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confirm: Option<bool>,
+    /// It has a distribution list with it, which is no page. No option: the address `list` says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub list: Option<bool>,
 }
 
 /// When there is a report.
@@ -137,6 +140,8 @@ pub enum Place {
     Subject,
     /// `#fax` lines that the text begins with.
     Body,
+    /// A row of a distribution list.
+    List,
 }
 
 impl std::fmt::Display for Place {
@@ -146,6 +151,7 @@ impl std::fmt::Display for Place {
             Self::Header => "the X-Fax- lines",
             Self::Subject => "the subject",
             Self::Body => "the text's #fax lines",
+            Self::List => "the list",
         })
     }
 }
@@ -191,10 +197,10 @@ pub enum Fault {
     },
     /// Of a subject that begins with `Fwd:` or `Re:`.
     #[error(
-        "the options [{0}] stand behind Re: or Fwd: in the subject, so they may be somebody else's: write yours before it, \
-         or take them out"
+        "the option [{0}] stands behind Re: or Fwd: in the subject, so it may be somebody else's: write yours before it, or \
+         take it out"
     )]
-    Forwarded(String),
+    Forwarded(&'static str),
     /// It ends before it begins.
     #[error("the fax option not-after is before the fax is to be sent")]
     Over,
@@ -229,7 +235,7 @@ impl Options {
     #[must_use]
     pub fn or(self, others: Self) -> Self {
         first_of!(self, others; resolution, paper, cover, body, tone, priority, send_at, not_after, calls, tries, code,
-                  header, caller, sub_address, report, receipt, accepted, preview, confirm)
+                  header, caller, sub_address, report, receipt, accepted, preview, confirm, list)
     }
 
     /// As a table has them; nothing where nothing is asked.

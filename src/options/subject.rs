@@ -16,6 +16,9 @@ pub struct Subject {
     pub wishes: Wishes,
 }
 
+/// Octets of a subject that is looked at: nobody writes a longer one.
+const LONGEST: usize = 4_000;
+
 /// What mail programs write before the subject of a reply or of what they pass on.
 const PREFIXES: [&str; 35] = [
     "re",
@@ -61,6 +64,12 @@ const PREFIXES: [&str; 35] = [
 /// [`Fault`].
 pub fn of_subject(subject: &str) -> Result<Subject, Fault> {
     let mut wishes = Wishes::default();
+    if subject.len() > LONGEST {
+        return Ok(Subject {
+            left: subject.to_owned(),
+            wishes,
+        });
+    }
     let (lead, rest) = leading(subject.trim());
     let (middle, trail) = trailing(rest);
     let mut words: Vec<&str> = Vec::new();
@@ -72,8 +81,9 @@ pub fn of_subject(subject: &str) -> Result<Subject, Fault> {
         let (inner, _) = leading(behind_prefixes(middle));
         let theirs = inner.iter().chain(&trail);
         if let Some(list) = theirs.filter_map(|bracket| list(bracket)).next() {
-            let shown = list.chars().take(60).collect();
-            return Err(Fault::Forwarded(shown));
+            // Not as it was written: it may hold a secret.
+            let known = grammar::items(list).into_iter().find_map(grammar::item);
+            return Err(Fault::Forwarded(known.map_or("fax:", |item| item.row.name)));
         }
         end.extend(&trail);
     } else {
@@ -140,9 +150,10 @@ fn trailing(subject: &str) -> (&str, Vec<&str>) {
     while rest.ends_with(']')
         && let Some(start) = rest.rfind('[')
     {
-        brackets.insert(0, &rest[start..]);
+        brackets.push(&rest[start..]);
         rest = rest[..start].trim_end();
     }
+    brackets.reverse();
     (rest, brackets)
 }
 

@@ -57,6 +57,7 @@ fn a_list_has_every_option() {
             accepted: Some(true),
             preview: Some(false),
             confirm: Some(true),
+            list: None,
         }
     );
     assert_eq!(
@@ -100,6 +101,15 @@ fn promise_2_what_is_not_known_is_named_with_what_is() {
     ));
     assert!(told.contains("document-password"));
     assert!(!told.contains("x-secret"));
+    let told = list("documentpassword geheim").unwrap_err().to_string();
+    assert!(
+        told.starts_with("\"documentpassword\" in") && !told.contains("geheim"),
+        "{told}"
+    );
+    let told = of_subject("Fwd: x [document-password geheim]")
+        .unwrap_err()
+        .to_string();
+    assert!(!told.contains("geheim"), "{told}");
     for (wrong, expected) in [
         ("resolution 600dpi", "standard, fine or superfine"),
         ("priority 10", "from 0 (first) to 9 (last)"),
@@ -228,6 +238,8 @@ fn a_subject_has_options_in_brackets_at_its_ends() {
     ] {
         assert_eq!(read(other), (other.to_owned(), String::new()), "{other}");
     }
+    let long = "[fine]".repeat(1_000_000);
+    assert_eq!(of_subject(&long).unwrap().left, long, "nobody writes that");
     let both = of_subject("[nocover] Offer [fine, code 4711]").unwrap();
     assert_eq!(both.left, "Offer");
     assert_eq!(both.wishes.options.code.as_deref(), Some("4711"));

@@ -22,6 +22,8 @@ pub(super) struct Job {
     pub destination: String,
     /// The envelope recipient as it was given.
     pub recipient: String,
+    /// Who it is, where a contact or a list says so.
+    pub to_name: Option<String>,
     pub sub_address: Option<String>,
     /// Its mail gives a password for the far machine.
     pub password: bool,
@@ -48,6 +50,7 @@ impl Job {
             user_id: "u".into(),
             destination: "+33123456789".into(),
             recipient: "+33123456789@fax.example".into(),
+            to_name: None,
             sub_address: None,
             password: false,
             options: Options::default(),
@@ -64,7 +67,7 @@ impl Job {
 }
 
 const COLUMNS: &str =
-    "tenant_id, job_id, submission_id, user_id, destination, recipient, sub_address, password, options, state, tries,
+    "tenant_id, job_id, submission_id, user_id, destination, recipient, to_name, sub_address, password, options, state, tries,
      rendition_id, cover_custody_id, pages_total, lease_owner, lease_until, deadline";
 
 /// Which rows another claim has now are passed over on PostgreSQL; SQLite has one writer, so there are none.
@@ -84,6 +87,7 @@ fn job(row: &sqlx::any::AnyRow) -> Result<Job, StoreError> {
         user_id: row.try_get("user_id")?,
         destination: row.try_get("destination")?,
         recipient: row.try_get("recipient")?,
+        to_name: row.try_get("to_name")?,
         sub_address: row.try_get("sub_address")?,
         password: row.try_get::<i64, _>("password")? != 0,
         options: Options::from_column(row.try_get::<Option<String>, _>("options")?.as_deref()),

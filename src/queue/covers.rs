@@ -96,7 +96,9 @@ pub(super) fn content(
         from_name: sender.name.clone(),
         from_number: settings.caller_number.clone().unwrap_or_default(),
         from_address: sender.address.clone(),
-        to_name: contents.name_of(&job.recipient).unwrap_or_default(),
+        to_name: (job.to_name.clone())
+            .or_else(|| contents.name_of(&job.recipient))
+            .unwrap_or_default(),
         to_number: job.destination.clone(),
         date: pages::local_date(sender.accepted_at, settings),
         subject: contents.subject.clone(),

@@ -28,6 +28,8 @@ pub struct NewJob {
     pub password: bool,
     /// The envelope recipient as it was given.
     pub recipient: String,
+    /// Who it is, where a contact or a list says so.
+    pub to_name: Option<String>,
     /// DSN NOTIFY (RFC 3461 §4.1).
     pub notify: Option<String>,
     /// DSN ORCPT (RFC 3461 §4.2).
@@ -65,8 +67,8 @@ pub async fn enqueue_all(tx: &mut Tx, jobs: &[NewJob]) -> Result<(), StoreError>
         "INSERT INTO job (job_id, tenant_id, submission_id, user_id, group_id, destination, sub_address,
                           password, recipient, notify, orcpt, state, state_since, deadline, expires_at, run_at,
                           opens_at, accepted_at, priority, lane, place, tries, pages_confirmed, options, send_at,
-                          not_after, code, caller)",
-        28,
+                          not_after, code, caller, to_name)",
+        29,
     );
     let now = now_ms();
     let rows = jobs.iter().map(|job| {
@@ -99,6 +101,7 @@ pub async fn enqueue_all(tx: &mut Tx, jobs: &[NewJob]) -> Result<(), StoreError>
             job.options.not_after.into(),
             job.options.code.clone().into(),
             job.options.caller.clone().into(),
+            job.to_name.clone().into(),
         ]
     });
     ROWS.rows(tx, rows.collect()).await

@@ -236,6 +236,7 @@ async fn prepare(queue: &Inner, jobs: &[Job]) -> Result<(Rendition, Contents), F
         .await
         .map_err(|error| not_read(&error))?;
     let options = documents::Options {
+        list: job.options.list == Some(true),
         language: settings.language,
         conversions: queue.converters.known(),
     };

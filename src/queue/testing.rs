@@ -56,6 +56,7 @@ pub async fn submit(store: &Store, fax: &Fax<'_>) -> Made {
         sub_address: None,
         password: false,
         recipient: format!("{to}@x"),
+        to_name: None,
         notify: None,
         orcpt: None,
         options: crate::options::Options::default(),

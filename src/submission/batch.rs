@@ -96,6 +96,7 @@ impl Prepared {
                 sub_address: recipient.sub_address,
                 password: new.password,
                 recipient: recipient.given,
+                to_name: recipient.name,
                 notify: recipient.notify,
                 orcpt: recipient.orcpt,
                 deadline: latest(&recipient.options, now),

@@ -121,6 +121,8 @@ pub struct NewRecipient {
     pub sub_address: Option<String>,
     /// The envelope recipient as it was given.
     pub given: String,
+    /// Who it is, where a contact or a list says so.
+    pub name: Option<String>,
     /// What is asked of this fax, wherever it is written.
     pub options: Options,
     /// DSN NOTIFY (RFC 3461 §4.1).

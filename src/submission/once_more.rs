@@ -58,7 +58,7 @@ pub async fn once_more(
         }
     };
     let rows = sqlx::query(
-        "SELECT destination, sub_address, recipient, notify, orcpt, options, password FROM job
+        "SELECT destination, sub_address, recipient, to_name, notify, orcpt, options, password FROM job
          WHERE tenant_id = $1 AND submission_id = $2 ORDER BY job_id",
     )
     .bind(&tenant_id)
@@ -73,6 +73,7 @@ pub async fn once_more(
             destination: job.try_get("destination")?,
             sub_address: job.try_get("sub_address")?,
             given: job.try_get("recipient")?,
+            name: job.try_get("to_name")?,
             notify: job.try_get("notify")?,
             orcpt: job.try_get("orcpt")?,
             options: now(job)?,

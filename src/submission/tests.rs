@@ -173,6 +173,7 @@ async fn mail(tenant_id: &str, text: &str, to: &[&str]) -> NewSubmission {
                 destination: (*to).to_owned(),
                 sub_address: None,
                 given: format!("{to}@fax.example"),
+                name: None,
                 options: crate::options::Options::default(),
                 notify: Some("SUCCESS".to_owned()),
                 orcpt: None,

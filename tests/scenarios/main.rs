@@ -14,6 +14,7 @@ mod forms;
 mod journeys;
 mod mailboxes;
 mod ocr;
+mod options;
 mod paper;
 mod parts;
 mod password;

@@ -85,6 +85,8 @@ struct Open {
 enum Taken {
     /// By its place in the envelope.
     Number(usize),
+    /// By its place among the names.
+    Name(usize),
     Postmaster,
     Reply,
 }

@@ -11,7 +11,7 @@ use super::{Gone, Next, Open, Session, Taken};
 use crate::{
     dial,
     front::{
-        Answer, Envelope, FaxRecipient, Numbered, Recipient, Replies,
+        Answer, ByName, Envelope, FaxRecipient, Named, Numbered, Recipient, Replies,
         smtp::{
             data::{self, Data},
             listen::Role,
@@ -83,6 +83,7 @@ impl Session {
                             _ => None,
                         },
                         recipients: Vec::new(),
+                        named: Vec::new(),
                         postmaster: false,
                         reply: None,
                     },
@@ -144,6 +145,33 @@ impl Session {
                 open.taken.push(Taken::Reply);
                 replies::reply_ok()
             }
+            Ok(Recipient::Name(by_name)) => {
+                let ByName {
+                    name,
+                    tenant,
+                    given,
+                    secret,
+                    wishes,
+                } = *by_name;
+                envelope.tenant = Some(tenant);
+                envelope.secrets.extend(secret);
+                let named = &mut envelope.named;
+                let before = named.iter().position(|before| before.name == name);
+                open.taken.push(Taken::Name(before.unwrap_or(named.len())));
+                if before.is_some() {
+                    replies::recipient_twice(&name)
+                } else {
+                    let ok = replies::recipient_ok(&name);
+                    named.push(Named {
+                        name,
+                        wishes,
+                        address: given,
+                        notify: notify(to.flags),
+                        orcpt: to.orcpt.map(|address| without_secret(&address)),
+                    });
+                    ok
+                }
+            }
             Ok(Recipient::Number(number)) => {
                 let Numbered {
                     address: number,
@@ -171,6 +199,7 @@ impl Session {
                         destination,
                         sub_address,
                         address: given,
+                        name: None,
                         wishes,
                         options: Options::default(),
                         notify: notify(to.flags),
@@ -265,6 +294,7 @@ impl Session {
             }
             Data::Message(held) => {
                 let octets = held.len();
+                let numbers = open.envelope.recipients.len();
                 let known = !is_stranger(&open.envelope);
                 let Reading { message, place } = match self.shared.readings.read(held, known).await
                 {
@@ -290,6 +320,7 @@ impl Session {
                 for taken in open.taken {
                     let answer = match taken {
                         Taken::Number(index) => verdict.of_number(index),
+                        Taken::Name(index) => verdict.of_number(numbers + index),
                         Taken::Postmaster => verdict.of_postmaster(),
                         Taken::Reply => verdict.of_reply(),
                     };
@@ -314,7 +345,8 @@ impl Session {
     fn too_large_for_postmaster(&self, open: &Open, octets: usize) -> Option<usize> {
         let most = self.shared.intake.rates().postmaster_octets()?;
         let envelope = &open.envelope;
-        let only = envelope.recipients.is_empty() && is_stranger(envelope);
+        let numbers = envelope.recipients.len() + envelope.named.len();
+        let only = numbers == 0 && is_stranger(envelope);
         (only && octets > most).then_some(most)
     }
 
