@@ -523,13 +523,12 @@ CREATE TABLE refused_mail (
     refused_id  TEXT PRIMARY KEY,
     tenant_id   TEXT NOT NULL,
     mailbox_id  TEXT NOT NULL,
-    uid_validity BIGINT NOT NULL,         -- with the UID: which mail of the mailbox (RFC 9051 §2.3.1.1)
-    uid         BIGINT NOT NULL,
+    place       TEXT NOT NULL,            -- which mail: a hash of server, login, folder, UIDVALIDITY and UID
     sender      TEXT NOT NULL,            -- who it says to be from: nobody has proven it
     subject     TEXT NOT NULL,
     reason      TEXT NOT NULL,            -- a sentence
     refused_at  BIGINT NOT NULL,
     told_at     BIGINT,                   -- when the mailbox's owner was told
-    UNIQUE (mailbox_id, uid_validity, uid)
+    UNIQUE (mailbox_id, place)
 );
 CREATE INDEX refused_mail_untold ON refused_mail (mailbox_id) WHERE told_at IS NULL;

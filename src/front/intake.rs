@@ -40,7 +40,7 @@ pub struct Intake {
     pub(super) plan: DialPlan,
     pub(super) rates: Rates,
     /// Our name in Message-IDs.
-    hostname: String,
+    pub(super) hostname: String,
 }
 
 /// A mail whose envelope is complete.

@@ -16,7 +16,7 @@ use super::{
         Denied, Intake, asked_otherwise, later, not_taken, not_your_domain, parts, refused_sender,
         too_many_secrets, unfit, unsound_secret,
     },
-    message::Heading,
+    message::{self, Heading},
     reading::{Read, apart, examined},
 };
 use crate::{
@@ -47,6 +47,8 @@ pub(super) enum Polled {
         /// What was refused, and why.
         refused: Vec<Refused>,
     },
+    /// We wrote it.
+    Own,
     /// Nobody proven sent it, or nobody can say.
     Unproven(Answer),
     /// Nothing can be said now: it is looked at again.
@@ -79,6 +81,10 @@ impl Intake {
             Ok(heading) => heading,
             Err(fault) => return Polled::Unproven(unfit(fault.clone())),
         };
+        let id = heading.message_id.as_deref();
+        if id.is_some_and(|id| message::is_own(id, &self.hostname)) {
+            return Polled::Own;
+        }
         let named = match self.named(mailbox, heading, &read).await {
             Ok(named) => named,
             Err(answer) => return Polled::Later(answer),

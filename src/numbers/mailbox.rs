@@ -360,12 +360,12 @@ pub async fn renew_credentials(
     tx.commit().await
 }
 
-/// Removes a mailbox with its credentials and what was known of its state.
+/// Removes a mailbox with its credentials, what was known of its state, and what it refused.
 ///
 /// # Errors
 /// What the database says.
 pub async fn remove_mailbox(tx: &mut Tx, mailbox: &Mailbox) -> Result<(), StoreError> {
-    for table in ["mailbox_state", "mailbox"] {
+    for table in ["refused_mail", "mailbox_state", "mailbox"] {
         sqlx::query(sqlx::AssertSqlSafe(format!(
             "DELETE FROM {table} WHERE tenant_id = $1 AND mailbox_id = $2"
         )))

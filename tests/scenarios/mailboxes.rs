@@ -142,6 +142,22 @@ async fn promise_3_a_mail_that_was_not_moved_is_not_faxed_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_1_another_servers_mail_with_the_same_numbers_is_faxed() {
+    let (first, second) = (ImapServer::start().await, ImapServer::start().await);
+    let mut rig = rig().start().await;
+    let uid = first.append(&mail("Here", &to_far()));
+    assert_eq!(second.append(&mail("There", &to_far())), uid);
+    add(&rig, &first, "every 5").await;
+    wait_folder(&rig, &first, "Faxed", 1).await;
+    rig.admin(&format!("set mailbox scans port {}", second.address.port()));
+    wait_folder(&rig, &second, "Faxed", 1).await;
+    let kept = "SELECT CAST(COUNT(*) AS BIGINT) FROM submission WHERE door = 'imap'";
+    assert_eq!(rig.count(kept).await, 2);
+    rig.wait_reports(2).await;
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn promise_2_what_nobody_proven_sent_is_told_to_the_owner_alone() {
     let server = ImapServer::start().await;
     let mut rig = rig().start().await;

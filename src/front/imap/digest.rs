@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -18,12 +19,21 @@ use crate::{
 
 /// How often it is looked whether a digest is due.
 const EVERY: Duration = Duration::from_secs(60);
+/// How often what was told long ago is forgotten.
+const SWEEP: Duration = Duration::from_secs(6 * 3600);
 /// Mails of one digest; those beyond are in the next.
 const MOST: i64 = 100;
 
 /// Writes digests until it is told to stop.
 pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
+    let mut swept: Option<Instant> = None;
     loop {
+        if swept.is_none_or(|at| at.elapsed() >= SWEEP) {
+            swept = Some(Instant::now());
+            if let Err(error) = refused::sweep(&shared.setup.store, now_ms()).await {
+                tracing::warn!(%error, "what mailboxes refused long ago can't be forgotten; trying again later");
+            }
+        }
         if let Err(error) = pass(&shared).await {
             let error = format!("{error:#}");
             tracing::warn!(error, "what mailboxes refused can't be told; trying again");

@@ -1,9 +1,6 @@
 //! A mailbox's task: one node at a time holds its lease and polls it, for ever.
 
-use std::{
-    sync::{Arc, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use rustls::ClientConfig;
 use tokio_util::sync::CancellationToken;
@@ -12,9 +9,10 @@ use super::{
     Renewed, Shared,
     login::{self, Proof},
     look::Memory,
+    renewal::Renewal,
     session::{Imap, ImapError},
     tls,
-    token::{self, Token},
+    token::Token,
     told, watch,
 };
 use crate::{
@@ -42,7 +40,7 @@ pub(super) struct Task {
     /// Read once: it takes a moment, and the file rarely changes.
     tls: Option<Arc<ClientConfig>>,
     token: Option<Token>,
-    renewed: Renewed,
+    renewal: Renewal,
     failures: u32,
 }
 
@@ -54,7 +52,7 @@ pub(super) async fn follow(
     stop: CancellationToken,
 ) {
     let mut task = Task {
-        renewed,
+        renewal: Renewal::new(renewed),
         shared,
         mailbox,
         memory: Memory::default(),
@@ -70,6 +68,7 @@ pub(super) async fn follow(
             () = tokio::time::sleep(pause) => {}
         }
     }
+    task.renewal.finish().await;
     let (store, node) = (&task.shared.setup.store, &task.shared.setup.node);
     if let Err(error) = numbers::release_mailbox(store, &task.mailbox, node).await {
         tracing::debug!(%error, "a mailbox's lease is not given up; it ends by itself");
@@ -138,31 +137,24 @@ impl Task {
 
     /// Sees to it that there is a token that lasts, where the mailbox is opened with one.
     async fn renew(&mut self, credentials: &Credentials, patience: Duration) -> anyhow::Result<()> {
-        let Some(oauth) = &self.mailbox.oauth else {
+        if self.mailbox.oauth.is_none() {
             self.token = None;
             return Ok(());
-        };
+        }
+        self.renewal.write_again(&self.shared, &self.mailbox).await;
         if self.token.as_ref().is_some_and(Token::is_good) {
             return Ok(());
         }
-        let token = token::fetch(oauth, credentials, self.tls.clone(), patience).await?;
-        if let Some(fresh) = &token.refresh
-            && credentials.refresh_token.as_deref() != Some(fresh.as_str())
-        {
-            let mut renewed = credentials.clone();
-            renewed.refresh_token = Some(fresh.to_string());
-            let mut sealed = self.mailbox.clone();
-            sealed.seal(&self.shared.setup.custody.vault(), &renewed)?;
-            if let Some(credentials) = &sealed.credentials {
-                // Known before it is on record: no other sees it as somebody's change.
-                *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) =
-                    Some(credentials.clone());
-                let store = &self.shared.setup.store;
-                numbers::renew_credentials(store, &self.mailbox, credentials).await?;
-            }
-            self.mailbox = sealed;
-        }
-        self.token = Some(token);
+        let fresh = self.renewal.run(
+            &self.shared,
+            &self.mailbox,
+            credentials,
+            self.tls.clone(),
+            patience,
+        );
+        let fresh = fresh.await?;
+        self.mailbox.credentials = fresh.credentials;
+        self.token = Some(fresh.token);
         Ok(())
     }
 

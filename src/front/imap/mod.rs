@@ -14,7 +14,9 @@ mod look;
 mod mailbox;
 mod names;
 mod refused;
+mod renewal;
 mod session;
+mod still;
 mod tls;
 mod token;
 mod told;
@@ -100,16 +102,25 @@ impl Poller {
         let _ = digests.await;
     }
 
-    /// Starts and ends tasks, so that each mailbox that is on has one with its settings of now.
-    async fn take_up(&self, running: &mut HashMap<String, Running>, stop: &CancellationToken) {
-        let mut wanted = match numbers::mailboxes(&self.0.setup.store).await {
-            Ok(mailboxes) => mailboxes,
+    /// The mailboxes that are on; nothing while they can't be read.
+    async fn wanted(&self) -> Option<Vec<Mailbox>> {
+        match numbers::mailboxes(&self.0.setup.store).await {
+            Ok(mut mailboxes) => {
+                mailboxes.retain(|mailbox| mailbox.active);
+                Some(mailboxes)
+            }
             Err(error) => {
                 tracing::warn!(%error, "the mailboxes can't be read; trying again");
-                return;
+                None
             }
+        }
+    }
+
+    /// Starts and ends tasks, so that each mailbox that is on has one with its settings of now.
+    async fn take_up(&self, running: &mut HashMap<String, Running>, stop: &CancellationToken) {
+        let Some(mut wanted) = self.wanted().await else {
+            return;
         };
-        wanted.retain(|mailbox| mailbox.active);
         let gone = |task: &Running| {
             task.handle.is_finished() || !wanted.iter().any(|mailbox| task.serves(mailbox))
         };
@@ -118,10 +129,17 @@ impl Poller {
             .filter(|(_, task)| gone(task))
             .map(|(id, _)| id.clone())
             .collect();
-        for id in stale {
-            if let Some(task) = running.remove(&id) {
-                task.end().await;
+        if !stale.is_empty() {
+            for id in stale {
+                if let Some(task) = running.remove(&id) {
+                    task.end().await;
+                }
             }
+            // One that ended may have renewed its secrets last: its successor begins with those.
+            let Some(now) = self.wanted().await else {
+                return;
+            };
+            wanted = now;
         }
         for mailbox in wanted {
             let id = mailbox.mailbox_id.clone();
@@ -132,8 +150,28 @@ impl Poller {
     }
 }
 
-/// Secrets that a task has renewed itself.
-type Renewed = Arc<Mutex<Option<Sealed>>>;
+/// Secrets that a task has renewed itself, the last of them last. What is on record may be an earlier one, when it was
+/// read before the last was written.
+#[derive(Clone, Default)]
+struct Renewed(Arc<Mutex<Vec<Sealed>>>);
+
+impl Renewed {
+    /// As many as are known.
+    const MOST: usize = 16;
+
+    fn add(&self, secrets: Sealed) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= Self::MOST {
+            known.remove(0);
+        }
+        known.push(secrets);
+    }
+
+    fn knows(&self, secrets: &Sealed) -> bool {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.contains(secrets)
+    }
+}
 
 /// The task of a mailbox.
 struct Running {
@@ -150,7 +188,7 @@ impl Running {
         let follow = mailbox::follow(
             Arc::clone(shared),
             mailbox.clone(),
-            Arc::clone(&renewed),
+            renewed.clone(),
             stop.clone(),
         );
         Self {
@@ -164,9 +202,10 @@ impl Running {
     /// Whether it goes by these settings, or by secrets that it has renewed itself.
     fn serves(&self, mailbox: &Mailbox) -> bool {
         let mut ours = self.mailbox.clone();
-        let renewed = self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
-        if renewed.is_some() && *renewed == mailbox.credentials {
-            ours.credentials.clone_from(&renewed);
+        if let Some(secrets) = &mailbox.credentials
+            && self.renewed.knows(secrets)
+        {
+            ours.credentials = Some(secrets.clone());
         }
         ours == *mailbox
     }

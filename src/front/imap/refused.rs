@@ -10,6 +10,8 @@ use crate::{
 
 /// What was told is forgotten after so long.
 const KEPT: Millis = 30 * 24 * 3_600_000;
+/// And what nobody could be told, because there is neither owner nor operator.
+const UNTOLD: Millis = 180 * 24 * 3_600_000;
 
 /// A mail that was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,21 +29,19 @@ pub(super) struct RefusedMail {
 pub(super) async fn record(
     store: &Store,
     mailbox: &Mailbox,
-    (uid_validity, uid): (u32, u32),
+    place: &str,
     [sender, subject, reason]: [&str; 3],
     now: Millis,
 ) -> Result<(), StoreError> {
     let mut tx = store.begin().await?;
     sqlx::query(
-        "INSERT INTO refused_mail (refused_id, tenant_id, mailbox_id, uid_validity, uid, sender, subject, reason,
-                                   refused_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (mailbox_id, uid_validity, uid) DO NOTHING",
+        "INSERT INTO refused_mail (refused_id, tenant_id, mailbox_id, place, sender, subject, reason, refused_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (mailbox_id, place) DO NOTHING",
     )
     .bind(new_id())
     .bind(&mailbox.tenant_id)
     .bind(&mailbox.mailbox_id)
-    .bind(i64::from(uid_validity))
-    .bind(i64::from(uid))
+    .bind(place)
     .bind(storable(sender))
     .bind(storable(subject))
     .bind(storable(reason))
@@ -85,7 +85,18 @@ pub(super) async fn untold(
         .collect()
 }
 
-/// Marks in `tx` that the owner is told of those up to `last`, and forgets what was told long ago.
+/// Forgets what was told long ago, or could not be told for longer, of every mailbox.
+pub(super) async fn sweep(store: &Store, now: Millis) -> Result<(), StoreError> {
+    let mut tx = store.begin().await?;
+    sqlx::query("DELETE FROM refused_mail WHERE told_at < $1 OR refused_at < $2")
+        .bind(now - KEPT)
+        .bind(now - UNTOLD)
+        .execute(tx.conn())
+        .await?;
+    tx.commit().await
+}
+
+/// Marks in `tx` that the owner is told of those up to `last`.
 pub(super) async fn told(
     tx: &mut Tx,
     mailbox: &Mailbox,
@@ -100,14 +111,6 @@ pub(super) async fn told(
     .bind(&mailbox.tenant_id)
     .bind(&mailbox.mailbox_id)
     .bind(last)
-    .execute(tx.conn())
-    .await?;
-    sqlx::query(
-        "DELETE FROM refused_mail WHERE tenant_id = $1 AND mailbox_id = $2 AND told_at < $3",
-    )
-    .bind(&mailbox.tenant_id)
-    .bind(&mailbox.mailbox_id)
-    .bind(now - KEPT)
     .execute(tx.conn())
     .await?;
     Ok(())

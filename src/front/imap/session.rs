@@ -22,8 +22,10 @@ use super::{
 
 /// The slowest rate at which a mail may come, octets a second.
 const SLOWEST: u64 = 8 << 10;
-/// UIDs whose sizes are asked for at once.
-const LOT: usize = 200;
+/// How much longer than one answer a command may take with all of its answers.
+const WHOLE: Duration = Duration::from_secs(300);
+/// UIDs that are asked for at once.
+pub(super) const LOT: usize = 200;
 
 /// What can go wrong with a server. The words are for the administrator.
 #[derive(Debug, thiserror::Error)]
@@ -265,11 +267,9 @@ impl Imap {
         let tag = run
             .map_err(|_| silent())?
             .map_err(|error| ImapError::of_library(&error))?;
+        let begun = Instant::now() + self.patience;
         loop {
-            match self
-                .hear(Instant::now() + self.patience, &tag, |_| {})
-                .await?
-            {
+            match self.hear(begun, &tag, |_| {}).await? {
                 Heard::Continue => break,
                 Heard::Done(Ok(_)) => {
                     return Err(ImapError::broken("the server ended IDLE by itself"));
@@ -297,8 +297,9 @@ impl Imap {
         ended
             .map_err(|_| silent())?
             .map_err(|error| ImapError::of_library(&error))?;
+        let done = Instant::now() + self.patience;
         loop {
-            let heard = self.hear(Instant::now() + self.patience, &tag, |_| {});
+            let heard = self.hear(done, &tag, |_| {});
             if let Heard::Done(_) = heard.await? {
                 return Ok(self.news);
             }
@@ -311,7 +312,7 @@ impl Imap {
         let _ = timeout(Duration::from_secs(1), goodbye).await;
     }
 
-    async fn command(
+    pub(super) async fn command(
         &mut self,
         what: &'static str,
         command: &str,
@@ -329,12 +330,14 @@ impl Imap {
         mut each: impl FnMut(&Response<'_>),
     ) -> Result<Done, ImapError> {
         self.session.as_mut().allow(octets, literal);
+        // Whoever says a word every minute would keep us for ever.
+        let end = Instant::now() + self.patience + WHOLE;
         let run = timeout(self.patience, self.session.run_command(command)).await;
         let tag = run
             .map_err(|_| silent())?
             .map_err(|error| ImapError::of_library(&error))?;
         loop {
-            let until = Instant::now() + self.patience;
+            let until = end.min(Instant::now() + self.patience);
             match self.hear(until, &tag, &mut each).await? {
                 Heard::Done(Ok(done)) => return Ok(done),
                 Heard::Done(Err(words)) => return Err(no(what, words)),
@@ -419,7 +422,7 @@ fn not_goodbye(answer: &Response<'_>) -> Result<(), ImapError> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Done {
+pub(super) enum Done {
     Well,
     ReadOnly,
 }

@@ -103,6 +103,8 @@ pub(super) struct Gauge {
     head: Vec<u8>,
     /// The end of the line so far: where a literal is announced.
     tail: Vec<u8>,
+    /// The line has a bracket: a response code may stand in it.
+    bracket: bool,
 }
 
 impl Gauge {
@@ -139,6 +141,7 @@ impl Gauge {
     fn line(&mut self, octets: &[u8]) {
         let room = Self::HEAD.saturating_sub(self.head.len());
         self.head.extend(octets.iter().take(room));
+        self.bracket |= octets.contains(&b'[');
         let kept = octets.len().saturating_sub(Self::TAIL);
         self.tail.extend(&octets[kept..]);
         let over = self.tail.len().saturating_sub(Self::TAIL);
@@ -146,14 +149,29 @@ impl Gauge {
     }
 
     fn line_ends(&mut self) -> Result<(), Excess> {
-        let announced = announced(&self.tail).filter(|_| self.is_data());
+        let (announced, is_data) = (announced(&self.tail), self.is_data());
         self.tail.clear();
-        match announced {
-            None => self.head.clear(),
-            Some(octets) if octets > self.literal => return Err(Excess::Literal(octets)),
-            Some(octets) => self.within = octets,
+        let Some(octets) = announced else {
+            self.ends();
+            return Ok(());
+        };
+        // The library makes room for BADCHARSET's charsets too, which may be literals (RFC 3501 §9, resp-text-code).
+        // In what is text to us and literal to it we would lose count of each other.
+        if octets > self.literal || (!is_data && self.bracket) {
+            return Err(Excess::Literal(octets));
+        }
+        if is_data {
+            self.within = octets;
+        } else {
+            self.ends();
         }
         Ok(())
+    }
+
+    /// The next line begins an answer.
+    fn ends(&mut self) {
+        self.head.clear();
+        self.bracket = false;
     }
 
     /// Whether literals may stand in this answer.
@@ -208,15 +226,20 @@ mod tests {
             ("* OK {3}\r\n* 1 FETCH (X {999}\r\n", 999),
             ("* 1 FETCH (X ~{999}\r\n", 999),
             ("* 1 FETCH (X {999+}\r\n", 999),
+            ("* NO [BADCHARSET ({500000000}\r\n", 500_000_000),
+            ("A0001 NO [BADCHARSET (x {999}\r\n", 999),
+            // What hides the next one: a literal to the library, a line of text to whoever only looks at the beginning.
+            ("* NO [BADCHARSET ({22}\r\n* 1 FETCH (X {100}\r\n)]\r\n", 22),
+            ("+ {999}\r\n", 999),
         ] {
             assert_eq!(through(answer), Err(Excess::Literal(octets)), "{answer}");
         }
         for answer in [
             "* 1 FETCH (BODY[] {100}\r\n",
-            "* OK braces {999}\r\nA1 OK {999}\r\n+ {999}\r\n",
+            "* OK braces {99}\r\nA1 OK {99}\r\n+ {99}\r\n* OK [ALERT] x\r\n* OK {9}\r\n* 1 EXISTS\r\n",
             "* 1 FETCH (X {9}\r\n {999}\r\n1)\r\n",
             "* 1 FETCH (X \"{999}\")\r\n",
-            "* bye {999}\r\n",
+            "* bye {99}\r\n",
             "* LIST () \"/\" {}\r\n",
         ] {
             assert_eq!(through(answer), Ok(()), "{answer}");
