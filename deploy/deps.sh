@@ -14,7 +14,7 @@ tests="libtiff-tools poppler-utils qpdf file bubblewrap g++"
 interop="efax hylafax-server sip-tester tshark swaks libnet-ssleay-perl gsasl haproxy postfix dovecot-imapd opendkim opendmarc postgresql fonts-noto-core fonts-noto-cjk"
 # Programs that make documents PDFs. The gateway does without them, and says so.
 interop="$interop ghostscript libreoffice-writer-nogui libreoffice-calc-nogui libreoffice-impress-nogui"
-interop="$interop python3-uno python3-venv tesseract-ocr tesseract-ocr-osd tesseract-ocr-fra"
+interop="$interop python3-dkim python3-nacl python3-uno python3-venv tesseract-ocr tesseract-ocr-osd tesseract-ocr-fra"
 # What the bench of pages measures against and with.
 paper="ghostscript tesseract-ocr python3-venv"
 

@@ -30,6 +30,7 @@
 //! NOTE lacks text              the last of it must not hold this
 //! TO +33123456789              its only number
 //! REFUSED address: why         what of it was not taken and is told by a letter
+//! RETURNED mail failed 5.1.1   what was read of reports to return paths of ours, bounce+ours…@
 //! PROOF password               what proved its sender
 //! ASKED no                     whether the DNS was asked anything
 //! DSN RET ENVID NOTIFY ORCPT   its DSN parameters, "-" for one that it hasn't got
@@ -56,6 +57,7 @@ use faxpost::{
     language::Told,
     people::{Codes, Terms, Verifier},
     policy::Limits as Policy,
+    relay::bounce::Bounce,
     sender::{Directory, DirectoryDown, Dns, Person, Prover, Secret, SenderRules},
     trouble::Trouble,
     vault::SpoolDir,
@@ -82,6 +84,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Default)]
 struct Town {
     kept: Mutex<Vec<Mail>>,
+    returned: Mutex<Vec<String>>,
     to_postmaster: Mutex<Vec<PostmasterMail>>,
     postmaster: Option<String>,
     directory_down: bool,
@@ -187,6 +190,21 @@ impl House for Town {
 
     async fn callers(&self, _: &str, _: &str) -> Result<Vec<String>, DirectoryDown> {
         Ok(vec!["+33199001122".into()])
+    }
+
+    fn returned_mail(&self, local_part: &str) -> Option<String> {
+        let mail = local_part.strip_prefix("bounce+")?;
+        mail.starts_with("ours").then(|| mail.to_owned())
+    }
+
+    async fn returned(&self, mail: &str, bounce: &Bounce) -> Result<(), NotTaken> {
+        if mail == "ours-sending" {
+            let words = "it is being sent just now: try again in a minute";
+            return Err(NotTaken::new(Trouble::Temporary, words));
+        }
+        let line = format!("{mail} {}", bounce.words());
+        self.returned.lock().unwrap().push(line);
+        Ok(())
     }
 
     async fn login(&self, login: &str, password: &str) -> Result<Option<Person>, DirectoryDown> {
@@ -681,6 +699,12 @@ impl Run {
                     .collect();
                 if numbers.join(" ") != rest {
                     return Err(format!("it goes to {numbers:?}"));
+                }
+            }
+            "RETURNED" => {
+                let returned = self.town.returned.lock().unwrap();
+                if returned.join(", ") != rest {
+                    return Err(format!("what came back is {returned:?}"));
                 }
             }
             "REFUSED" => {

@@ -11,7 +11,8 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use support::{ALICE, FAR_NUMBER, Rig, dns, letters, ports, smtp};
+use faxpost::demo::sink::Trick;
+use support::{ALICE, FAR_NUMBER, Rig, dns, fax, letters, ports, smtp};
 use tempfile::TempDir;
 
 /// A private Postfix: its folders are its own, and it is stopped when dropped.
@@ -216,6 +217,127 @@ async fn mail_comes_from_postfix_by_smtp() {
     let gateway = rig.smtp_address().port();
     postfix.start(&format!("faxsmtp:[127.0.0.1]:{gateway}"), rig.sink_port());
     through(&postfix, &mut rig, "postfix/fax/smtp").await;
+    rig.stop().await;
+}
+
+/// A notification that is asked of Postfix is ours to give: it hands the wish on, and brings the answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_notification_that_postfix_was_asked_for_comes_when_the_pages_are_confirmed() {
+    let postfix = Postfix::new();
+    let socket = postfix.path("lmtp.sock").display().to_string();
+    let mut rig = Rig::builder()
+        .setting("smtp", &format!("lmtp = [{socket:?}]"))
+        .setting("smtp", "lmtp_socket_mode = \"0666\"")
+        .relay_port(postfix.port)
+        .start()
+        .await;
+    postfix.start(&format!("faxlmtp:unix:{socket}"), rig.sink_port());
+    let message = letters::message("Tell me", "Hello", &[]);
+    let to = [format!("{FAR_NUMBER}@fax.localhost NOTIFY=SUCCESS,FAILURE")];
+    let from = format!("{ALICE} ENVID=QQ314159");
+    let server = ports::local(postfix.port);
+    rig.until("Postfix takes the mail", async || {
+        smtp::send(server, &from, &to, &message).await.ok()
+    })
+    .await;
+    let report = rig.wait_report("Tell me").await;
+    let raw = String::from_utf8_lossy(&report.raw).into_owned();
+    for line in [
+        "report-type=\"delivery-status\"",
+        "Original-Envelope-Id: QQ314159",
+        "Action: delivered",
+        "1 of 1 pages confirmed",
+    ] {
+        assert!(raw.contains(line), "{line}: {raw}");
+    }
+    assert_eq!(report.return_path, "");
+    // Postfix itself has nothing to say: we announce DSN.
+    assert_eq!(rig.letters().len(), 1);
+    rig.stop().await;
+}
+
+/// The mailbox of a fax's recipient is gone: Postfix' report comes back by LMTP, and the fax goes to who answers for
+/// the number.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promise_1_a_fax_that_postfix_bounces_goes_to_the_next() {
+    const BOSS: &str = "boss@example.localhost";
+    let postfix = Postfix::new();
+    let socket = postfix.path("lmtp.sock").display().to_string();
+    let mut rig = Rig::builder()
+        .without_far_end()
+        .setting("smtp", &format!("lmtp = [{socket:?}]"))
+        .setting("smtp", "lmtp_socket_mode = \"0666\"")
+        .relay_port(postfix.port)
+        .start()
+        .await;
+    postfix.start(&format!("faxlmtp:unix:{socket}"), rig.sink_port());
+    rig.admin(&format!("add user {BOSS} role tenant"));
+    rig.trick(Trick::Rcpt("550 5.1.1 unknown user".into()));
+    let pages = [fax::page(0, faxpost_t4::Resolution::Standard, 1143)];
+    let mut sender = rig.call_in(&pages, &[]);
+    assert!(sender.wait().await.success(), "{}", sender.log());
+    let faxes = rig.wait_faxes(1).await;
+    assert_eq!(faxes[0].recipients, [BOSS]);
+    let mailed = fax::pdf_pages(&faxes[0].pdf()).remove(0).picture;
+    fax::assert_same(&pages, &[mailed]);
+    let notice = rig.wait_letter("A fax could not be delivered to").await;
+    notice.assert_says("failed 5.1.1");
+    assert!(
+        postfix.log().contains("sender non-delivery notification"),
+        "{}",
+        postfix.log()
+    );
+    assert_eq!(rig.status().await["outbox"]["bounced"], 1);
+    rig.stop().await;
+}
+
+/// What we write is signed, and dkimpy finds the signatures good behind a Postfix.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn our_signatures_hold_behind_postfix() {
+    const VERIFY: &str = "import sys, dkim\nmessage = open(sys.argv[1], 'rb').read()\n\
+        zone = dict(line.split(' ', 1) for line in open(sys.argv[2]).read().splitlines())\n\
+        look = lambda name, timeout=5: zone[name.decode().rstrip('.')].encode()\n\
+        found = [dkim.DKIM(message).verify(idx=index, dnsfunc=look) for index in (0, 1)]\n\
+        print(found)\nsys.exit(0 if found == [True, True] else 1)\n";
+    let postfix = Postfix::new();
+    let mut rig = Rig::builder().relay_port(postfix.port).start().await;
+    let gateway = rig.smtp_address().port();
+    postfix.start(&format!("faxsmtp:[127.0.0.1]:{gateway}"), rig.sink_port());
+    let mut zone = String::new();
+    for kind in ["rsa", "ed25519"] {
+        let said = rig.admin(&format!(
+            "add dkim gateway.localhost kind {kind} selector {kind}"
+        ));
+        let record = said.lines().find(|line| line.contains(" IN TXT ")).unwrap();
+        let (name, strings) = record.split_once(". IN TXT ( ").unwrap();
+        let text = strings
+            .trim_end_matches(" )")
+            .replace("\" \"", "")
+            .replace('"', "");
+        zone += &format!("{name} {text}\n");
+    }
+    rig.mail(&[FAR_NUMBER], &letters::message("Signed", "Hello", &[]))
+        .await;
+    let report = rig.wait_report("Signed").await;
+    let raw = String::from_utf8_lossy(&report.raw).into_owned();
+    assert!(raw.contains("by mx.localhost (Postfix)"), "{raw}");
+    assert_eq!(raw.matches("DKIM-Signature:").count(), 2, "{raw}");
+    let (mail, records) = (postfix.path("mail.eml"), postfix.path("zone.txt"));
+    std::fs::write(&mail, &report.raw).unwrap();
+    std::fs::write(&records, zone).unwrap();
+    run(Command::new("/usr/bin/python3")
+        .args(["-c", VERIFY])
+        .arg(&mail)
+        .arg(&records));
+    // One letter changed: they do not hold.
+    std::fs::write(&mail, raw.replacen("Signed", "signed", 1)).unwrap();
+    let output = Command::new("/usr/bin/python3")
+        .args(["-c", VERIFY])
+        .arg(&mail)
+        .arg(&records)
+        .output()
+        .unwrap();
+    assert!(!output.status.success(), "{output:?}");
     rig.stop().await;
 }
 

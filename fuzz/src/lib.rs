@@ -36,6 +36,7 @@ pub const TARGETS: &[Target] = &[
     ("list", mail::list),
     ("auth_results", mail::auth_results),
     ("secret", mail::secret),
+    ("bounce", mail::bounce),
     ("command", mail::command),
     ("imap_wire", mail::imap_wire),
     ("leading_number", mail::leading_number),

@@ -2,6 +2,7 @@
 
 use faxpost::{
     command, dial, documents, front::fuzzing as front, front::imap::fuzzing as front_imap, options,
+    relay,
     sender,
 };
 
@@ -171,5 +172,17 @@ pub fn leading_number(data: &[u8]) {
     if let Some(Ok(address)) = dial::leading(text, &plan) {
         let last = address.destination.as_str().chars().last();
         assert!(last.is_some_and(|digit| text.contains(digit)));
+    }
+}
+
+/// What comes back is read; what is kept of it is a printable line, and a failure has a reason to be one.
+pub fn bounce(data: &[u8]) {
+    let read = relay::bounce::read(data);
+    let words = read.words();
+    assert!(words.len() < 300 && words.bytes().all(|octet| (b' '..=b'~').contains(&octet)));
+    if read.fate == relay::bounce::Fate::Delivered {
+        // Only a machine's report says so.
+        let text = String::from_utf8_lossy(data).to_ascii_lowercase();
+        assert!(text.contains("multipart"));
     }
 }

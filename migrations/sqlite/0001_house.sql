@@ -115,7 +115,7 @@ CREATE TABLE number_recipient (
     number_id   TEXT NOT NULL REFERENCES number (number_id),
     tenant_id   TEXT NOT NULL REFERENCES tenant (tenant_id),
     address     TEXT NOT NULL,            -- where faxes for the number are mailed
-    form        TEXT NOT NULL DEFAULT 'pdf', -- 'pdf', 'pdfa', 'tiff', 'png', 'jpeg'; 'notice': without its pages
+    form        TEXT NOT NULL DEFAULT 'pdf', -- 'pdf', 'pdfa', 'tiff', 't37', 'png', 'jpeg'; 'notice': without its pages
     large       TEXT NOT NULL DEFAULT 'split', -- what the relay takes not in one mail: 'split' into several, 'notice'
     password_sealed BLOB,                 -- what its PDFs open with, sealed with the standing key; NULL: nothing
     PRIMARY KEY (number_id, address)
@@ -347,6 +347,7 @@ CREATE INDEX job_cancelled ON job (job_id) WHERE cancelled_at IS NOT NULL AND fi
 -- The latest faxes of a user, of which pages arrived.
 CREATE INDEX job_arrived ON job (tenant_id, user_id, accepted_at) WHERE pages_confirmed > 0;
 CREATE INDEX job_submission ON job (tenant_id, submission_id);
+CREATE INDEX job_notify ON job (accepted_at) WHERE notify IS NOT NULL AND finished_at IS NULL;
 CREATE TABLE rendition (
     rendition_id TEXT PRIMARY KEY,
     tenant_id   TEXT NOT NULL,
@@ -501,7 +502,7 @@ CREATE TABLE outbox (
     purpose     TEXT NOT NULL UNIQUE,     -- 'report:<submission>', 'fax:<received>:<address>': one mail for each
     about       TEXT NOT NULL,            -- the submission or the received fax that it tells of; '' for what is handed on
     message_id  TEXT NOT NULL,            -- fixed before the first try: a repeat is recognisable
-    return_path TEXT NOT NULL,            -- '' for <>
+    return_path TEXT NOT NULL,            -- '' for <>; 'bounce': one of its own
     recipient   TEXT NOT NULL,
     state       TEXT NOT NULL,            -- 'compose', 'ready', 'sending', 'sent', 'failed', 'dropped' (failed, and its content is gone), 'replaced' (failed, and sent anew)
     custody_id  TEXT,                     -- the composed mail; NULL while it is to be composed
@@ -513,10 +514,12 @@ CREATE TABLE outbox (
     last_answer TEXT,                     -- what the relay said last
     created_at  BIGINT NOT NULL,
     sent_at     BIGINT,
+    bounced_at  BIGINT,                   -- it came back after the relay had taken it
     size_limit  BIGINT                    -- octets that the relay takes of it; 0: not known; NULL: it can't be made smaller
 );
 CREATE INDEX outbox_due ON outbox (state, run_at);
 CREATE INDEX outbox_about ON outbox (tenant_id, about);
+CREATE INDEX outbox_bounced ON outbox (bounced_at) WHERE bounced_at IS NOT NULL;
 
 -- front ----------------------------------------------------------------
 CREATE TABLE refused_mail (

@@ -19,6 +19,7 @@ use crate::{
     front, line, numbers,
     policy::{self, Covers, Sending},
     recognition::Reader,
+    relay::dkim::{self, Published},
     sender::{Dns, SenderRules},
     store::{self, Found, Store},
     worker::{
@@ -73,6 +74,7 @@ pub(super) async fn run(path: &Path) -> anyhow::Result<()> {
     }
     mailboxes(&mut report, &config).await;
     certificates(&mut report, path, &config);
+    signatures(&mut report, &config).await;
     report.say("media ports", media_ports(path, &config));
     report.say("address for others", address(path, &config).await);
     report.say("fonts", fonts(path, &config));
@@ -297,6 +299,54 @@ fn senders(report: &mut Report, path: &Path, config: &Config) {
             "DNS for senders",
             dns.map_err(|why| format!("{}: {why}", place())),
         );
+    }
+}
+
+/// The keys that sign our mails: who can read them, and whether the DNS has their records.
+async fn signatures(report: &mut Report, config: &Config) {
+    const WHAT: &str = "signatures (DKIM)";
+    let keys = match dkim::keys(&config.keys_dir()) {
+        Ok(keys) => keys,
+        Err(error) => return report.say(WHAT, Err(error.to_string())),
+    };
+    if keys.is_empty() {
+        let note =
+            "what we write goes out without one: `faxpost admin add dkim DOMAIN` makes a key";
+        return report.say(WHAT, Ok(note.into()));
+    }
+    let dns = Dns::new(config.smtp.dns);
+    for key in keys.iter().filter(|key| key.signs) {
+        let what = format!("{WHAT} of {}", key.domain);
+        if let Some(fault) = dkim::loose(key) {
+            report.say(&what, Err(fault));
+        }
+        let found = match &dns {
+            Ok(dns) => dns.txt(&key.name()).await,
+            Err(why) => Err(why.clone()),
+        };
+        report.say(&what, published(key, found));
+    }
+}
+
+/// Whether a record in the DNS has the key that signs.
+fn published(key: &Published, found: Result<Option<String>, String>) -> Result<String, String> {
+    let public = |record: &str| {
+        let tags = record.split(';').map(str::trim);
+        let mut keys = tags.filter_map(|tag| tag.strip_prefix("p="));
+        keys.next().map(|key| key.replace(' ', ""))
+    };
+    let name = key.name();
+    match found {
+        Ok(Some(record)) if public(&record) == public(&key.record) => {
+            Ok(format!("{name} has the key ({})", key.kind.name()))
+        }
+        Ok(Some(_)) => Err(format!(
+            "{name} has another key in the DNS: others refuse our signatures. `faxpost admin show dkim` prints the record"
+        )),
+        Ok(None) => Err(format!(
+            "{name} is not in the DNS: nobody can check our signatures. `faxpost admin show dkim` prints the record"
+        )),
+        Err(why) => Ok(format!("the DNS can't be asked for {name} ({why})")),
     }
 }
 

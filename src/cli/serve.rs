@@ -21,7 +21,7 @@ use crate::{
     policy::Policies,
     queue::{self, Queue, Work},
     recognition::{self, Reader},
-    relay::{self, Relay},
+    relay::{self, Relay, ReturnPaths},
     sender::{Dns, Prover},
     store::{Node, Store, Topic},
     submission::Submitter,
@@ -193,8 +193,11 @@ async fn start(
         stop.clone(),
     ));
     tasks.spawn(sweep(store.clone(), custody.clone(), stop.clone()));
+    let return_paths = ReturnPaths::new(tokens.clone(), config.relay.bounces.clone());
     let relay = Relay::start(
         relay::Setup {
+            return_paths: return_paths.clone(),
+            signing: Arc::new(relay::dkim::Signing::new(&config.keys_dir())),
             store: store.clone(),
             custody: custody.clone(),
             config: config.relay.clone(),
@@ -232,9 +235,13 @@ async fn start(
         submitter,
         front::Postmaster::new(custody.clone(), &config.relay),
         tokens,
-        front::Writes {
+        return_paths,
+        inbox::SendOn {
+            store: store.clone(),
+            custody: custody.clone(),
             from: notices_from.clone(),
             hostname: config.hostname.clone(),
+            kept_ms: policies.retention.undelivered_ms(),
         },
     ));
     let notices = front::SecretNotices {

@@ -67,8 +67,11 @@ pub(super) async fn run(config: Config, args: Args) -> anyhow::Result<()> {
         status["strangers"]
     );
     println!(
-        "Mail to the relay: {} waiting, {} refused, {} never delivered and no longer kept",
-        status["outbox"]["ready"], status["outbox"]["failed"], status["outbox"]["dropped"]
+        "Mail to the relay: {} waiting, {} refused, {} came back, {} never delivered and no longer kept",
+        status["outbox"]["ready"],
+        status["outbox"]["failed"],
+        status["outbox"]["bounced"],
+        status["outbox"]["dropped"]
     );
     Ok(())
 }

@@ -7,6 +7,7 @@ mod books;
 mod branding;
 mod covers;
 mod directory;
+mod dkim;
 mod faxes;
 mod grammar;
 mod mailboxes;
@@ -39,7 +40,7 @@ add number +NUMBER [title TITLE] [tenant DOMAIN] to ADDRESS [ADDRESS ...]
 add recipient ADDRESS to +NUMBER [FORM ...]  faxes for the number are mailed there too
 set recipient ADDRESS of +NUMBER FORM ...
 remove recipient ADDRESS of +NUMBER  faxes that are on their way still reach it, as notices
-deliver FAX to ADDRESS [form pdf|pdfa|tiff|png|jpeg]  mails the pages of a kept fax to a recipient of its number
+deliver FAX to ADDRESS [form pdf|pdfa|tiff|t37|png|jpeg]  mails the pages of a kept fax to a recipient of its number
 add trunk NAME host HOST [OPTION ...]       a SIP trunk
 add trunk NAME hylafax HOST [OPTION ...]    the modems of a HylaFAX server
 set password ADDRESS PASSWORD        the mail password, for SMTP AUTH
@@ -54,6 +55,8 @@ set mailbox NAME on|off | OPTION ...
 remove mailbox NAME                  its mails stay on its server
 show mailboxes                       and how they are
 show mailbox NAME                    its settings, and how it is
+add dkim DOMAIN [kind rsa|ed25519] [selector NAME]   a key that signs what we write; prints its DNS record
+show dkim                            the keys that sign, and their records
 add profile NAME [of TENANT] [VALUE ...]     for the group of that name; groups without one use Basic
 set profile NAME [of TENANT] VALUE ...       TENANT: its name or a mail domain; without: the first
 remove profile NAME [of TENANT]              its group uses Basic again
@@ -79,7 +82,8 @@ cancel JOB|SUBMISSION                before the call at once, during it after th
 help
 
 FORM of a recipient:
-  form pdf|pdfa|tiff|png|jpeg                what faxes are mailed as: one file (pdfa: PDF/A-2b, for archives), or
+  form pdf|pdfa|tiff|t37|png|jpeg            what faxes are mailed as: one file (pdfa: PDF/A-2b, for archives; t37: the
+                                             file alone, for internet fax machines), or
                                              a picture of each page
   form notice                                a letter without the pages, which are kept for a while
   password PASSWORD|-|none                   PDFs are encrypted with it (AES-256); - reads it from standard input
@@ -240,6 +244,8 @@ pub async fn run(gateway: Gateway<'_>, words: &[String]) -> Result<String, Comma
         "remove" if line.peek() == Some("recipient") => recipients::remove(store, &mut line).await,
         "show" if line.peek() == Some("number") => recipients::show(store, &mut line).await,
         "deliver" => recipients::deliver(gateway, &mut line).await,
+        "add" if line.peek() == Some("dkim") => dkim::add(gateway, &mut line),
+        "show" if line.peek() == Some("dkim") => dkim::show(gateway, &mut line),
         "add" if line.peek() == Some("secret") => secrets::add(gateway, &mut line).await,
         "show" if line.peek() == Some("secrets") => secrets::show(gateway, &mut line).await,
         "remove" if line.peek() == Some("secrets") => secrets::remove(gateway, &mut line).await,

@@ -247,6 +247,8 @@ pub struct Relay {
     pub from: Option<String>,
     /// Who reads mail to postmaster; the first operator when unset.
     pub postmaster: Option<String>,
+    /// The domain of our return paths, whose mail comes to us; each tenant's first fax domain when unset.
+    pub bounces: Option<String>,
     /// Connections at a time.
     pub connections: usize,
     /// Hours after which an undelivered mail is given up.
@@ -262,6 +264,7 @@ impl Default for Relay {
             port: 25,
             from: None,
             postmaster: None,
+            bounces: None,
             connections: 4,
             give_up_h: 72,
             max_size: None,

@@ -12,6 +12,7 @@ use crate::{
     letter::Refused,
     options::{Options, Wishes},
     people::{Terms, Verifier},
+    relay::bounce::Bounce,
     sender::{Directory, DirectoryDown, Person, VerifiedSender},
     submission::{Door, ToldBy},
     tokens::{Invalid, Token},
@@ -107,6 +108,19 @@ pub trait House: Directory {
     /// The answer of a reply that does nothing.
     async fn reply(&self, _reply: Reply) -> Result<String, Answer> {
         Err(super::replies::not_yours())
+    }
+
+    /// The mail of ours whose return path this is.
+    fn returned_mail(&self, _local_part: &str) -> Option<String> {
+        None
+    }
+
+    /// Takes what came back of a mail of ours: it returns when what follows from it is committed (promise 1).
+    ///
+    /// # Errors
+    /// [`NotTaken`]: nothing was done.
+    async fn returned(&self, _mail_id: &str, _bounce: &Bounce) -> Result<(), NotTaken> {
+        Ok(())
     }
 
     /// Who reads mail to postmaster; nobody when no operator is known.

@@ -24,6 +24,7 @@ use crate::{
     options::{self, Wishes},
     people::Verifier,
     policy::{ClientCertificate, Limits},
+    relay::{ReturnPaths, bounce},
     sender::{Claim, DirectoryDown, Peer, Person, Prover, Refusal, Secret, Shown, secret},
     submission::Door,
     tokens::{Invalid, Token},
@@ -67,6 +68,8 @@ pub struct Envelope {
     pub postmaster: bool,
     /// It replies to this mail of ours, and goes nowhere else.
     pub reply: Option<Replies>,
+    /// Mails of ours to whose return paths it goes.
+    pub returned: Vec<String>,
 }
 
 /// A mail of ours that is replied to.
@@ -89,6 +92,8 @@ pub enum Recipient {
     Postmaster,
     /// Us, as a reply to this mail of ours.
     Reply(Token),
+    /// A return path of ours, by the mail that went out with it.
+    Returned(String),
 }
 
 /// A fax number that was read of an address.
@@ -214,6 +219,8 @@ impl Intake {
         }
         match claim {
             Ok(claim) => Ok(Ok(claim)),
+            // Mail systems report on our mails to return paths of ours.
+            Err(refusal) if reverse_path.is_empty() => Ok(Err(refused_sender(refusal))),
             Err(refusal) if refusal.trouble() == Trouble::Permanent => {
                 match self.house.postmaster().await {
                     Ok(Some(_)) => Ok(Err(refused_sender(refusal))),
@@ -233,6 +240,9 @@ impl Intake {
         let (given, secret) = secret::of_address(address)
             .map_err(|fault| Answer::new(550, "5.1.3", fault.to_string()))?;
         let (local_part, domain) = parts(&given);
+        if ReturnPaths::is_one(local_part) {
+            return self.return_path(envelope, local_part);
+        }
         let tenant = match &domain {
             Some(domain) => self.house.tenant_of_domain(domain).await,
             None => Ok(None),
@@ -393,6 +403,21 @@ impl Intake {
         Ok(Recipient::Name(Box::new(by_name)))
     }
 
+    /// A return path of ours takes what mail systems say of the mail that it went out with (RFC 5321 §4.5.5), and
+    /// nothing else: automatic answers with a sender of their own would be heard by nobody.
+    fn return_path(&self, envelope: &Envelope, local_part: &str) -> Result<Recipient, Answer> {
+        let Some(mail) = self.house.returned_mail(local_part) else {
+            let words = "no mail of ours went out with this address";
+            return Err(Answer::new(550, "5.1.1", words));
+        };
+        if !envelope.reverse_path.is_empty() {
+            let words =
+                "this address takes the reports of mail systems alone (sender <>): nobody reads it";
+            return Err(Answer::new(550, "5.7.1", words));
+        }
+        Ok(Recipient::Returned(mail))
+    }
+
     pub(super) fn number(&self, local_part: &str) -> Result<dial::Address, Answer> {
         let read = dial::parse_address(local_part, &self.plan)
             .and_then(|address| dial::possible(&address.destination).map(|()| address));
@@ -427,10 +452,12 @@ impl Intake {
     /// reason to keep nothing for the others, since each gets an answer.
     pub async fn message(&self, envelope: Envelope, message: Vec<u8>, each: bool) -> Verdict {
         let numbers = envelope.recipients.len() + envelope.named.len();
+        let returns = envelope.returned.len();
         let of_all = |answer: &Answer, postmaster: bool| Verdict {
             numbers: vec![Err(answer.clone()); numbers],
             postmaster: postmaster.then(|| Err(answer.clone())),
             reply: envelope.reply.as_ref().map(|_| Err(answer.clone())),
+            returned: vec![Err(answer.clone()); returns],
         };
         let known = envelope.secrets.clone();
         let read = apart(message, move |message| examined(message, known)).await;
@@ -454,9 +481,11 @@ impl Intake {
             return Verdict {
                 numbers: Vec::new(),
                 postmaster: None,
+                returned: Vec::new(),
                 reply: Some(self.reply(envelope, read, to).await),
             };
         }
+        let returned = self.returned(&envelope.returned, &read.message).await;
         let note = envelope.postmaster.then(|| {
             let (reverse_path, message) =
                 (envelope.reverse_path.clone(), Arc::clone(&read.message));
@@ -486,7 +515,27 @@ impl Intake {
             numbers: kept,
             postmaster,
             reply: None,
+            returned,
         }
+    }
+
+    /// What a mail system says of mails of ours. It is no fax, and nobody is answered.
+    async fn returned(&self, mails: &[String], message: &Arc<Vec<u8>>) -> Vec<Result<(), Answer>> {
+        if mails.is_empty() {
+            return Vec::new();
+        }
+        let message = Arc::clone(message);
+        let read = tokio::task::spawn_blocking(move || bounce::read(&message)).await;
+        let Ok(read) = read else {
+            let words = "the report could not be read: try again in a few minutes";
+            return vec![Err(Answer::new(451, "4.3.0", words)); mails.len()];
+        };
+        let mut said = Vec::new();
+        for mail in mails {
+            let done = self.house.returned(mail, &read).await;
+            said.push(done.map_err(not_taken));
+        }
+        said
     }
 
     async fn hand_on(

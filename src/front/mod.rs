@@ -30,7 +30,7 @@ pub use named::Named;
 pub use postmaster::Postmaster;
 pub use rates::Rates;
 pub use replies::Reply;
-pub use rooms::{Rooms, Writes};
+pub use rooms::Rooms;
 pub use secrets::SecretNotices;
 pub use verdict::Verdict;
 

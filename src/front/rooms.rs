@@ -18,13 +18,17 @@ use crate::{
     books,
     clock::{Millis, now_ms},
     dial::Destination,
+    inbox::SendOn,
     language::Told,
     letter,
     people::{self, Terms},
     queue,
-    relay::NewMail,
+    relay::{
+        self, NewMail, Recorded, ReturnPaths,
+        bounce::{Bounce, Fate},
+    },
     sender::{Directory, DirectoryDown, Person, Secret},
-    store::{Store, StoreError, Topic, new_id},
+    store::{Store, StoreError, Topic, Tries, new_id},
     submission::{
         AcceptError, Letter, NewRecipient, NewSubmission, NotAgain, OverLimit, Submitter, once_more,
     },
@@ -35,18 +39,10 @@ use crate::{
 /// How long a letter may wait for the relay.
 const LETTER_LASTS: Millis = 72 * 3_600_000;
 
-/// As whom letters are written.
-#[derive(Clone, Debug)]
-pub struct Writes {
-    /// Our address.
-    pub from: String,
-    /// Our name, for Message-IDs.
-    pub hostname: String,
-}
-
 /// The rooms behind the SMTP door.
 pub struct Rooms {
-    writes: Writes,
+    return_paths: ReturnPaths,
+    send_on: SendOn,
     store: Store,
     submitter: Submitter,
     postmaster: Postmaster,
@@ -55,17 +51,19 @@ pub struct Rooms {
 }
 
 impl Rooms {
-    /// Asks the directory in `store`, keeps with `submitter`.
+    /// Asks the directory in `store`, keeps with `submitter`; `send_on` has what comes back to `return_paths`.
     #[must_use]
     pub fn new(
         store: Store,
         submitter: Submitter,
         postmaster: Postmaster,
         tokens: Tokens,
-        writes: Writes,
+        return_paths: ReturnPaths,
+        send_on: SendOn,
     ) -> Self {
         Self {
-            writes,
+            return_paths,
+            send_on,
             store,
             submitter,
             postmaster,
@@ -126,7 +124,7 @@ impl Rooms {
     async fn owe_again(&self, tenant_id: &str, submission: &str) {
         let owed = async {
             let mut tx = self.store.begin().await?;
-            queue::owe_again(&mut tx, tenant_id, submission, &self.writes.hostname).await?;
+            queue::owe_again(&mut tx, tenant_id, submission, &self.send_on.hostname).await?;
             tx.commit().await
         };
         if let Err(error) = owed.await {
@@ -283,7 +281,7 @@ impl House for Rooms {
         let refused = std::mem::take(&mut mail.refused);
         let mut submission = submission(mail);
         if !refused.is_empty() {
-            let letter = refusal(&self.store, &self.writes, &submission, refused).await?;
+            let letter = refusal(&self.store, &self.send_on, &submission, refused).await?;
             submission.letters.push(letter);
         }
         let tenant_id = submission.sender.tenant_id().to_owned();
@@ -331,7 +329,7 @@ impl House for Rooms {
         let Said::Word(word) = reply.said else {
             return self.resend(reply).await;
         };
-        let hostname = &self.writes.hostname;
+        let hostname = &self.send_on.hostname;
         let done = queue::reply(&self.store, &self.tokens, token, word, hostname).await;
         let done = done.map_err(failed)?;
         let submission = &token.subject;
@@ -339,6 +337,44 @@ impl House for Rooms {
         match done {
             Ok(done) => Ok(replies::done(&done)),
             Err(why) => Err(replies::without_effect(why)),
+        }
+    }
+
+    fn returned_mail(&self, local_part: &str) -> Option<String> {
+        self.return_paths.mail_of(local_part)
+    }
+
+    async fn returned(&self, mail_id: &str, bounce: &Bounce) -> Result<(), NotTaken> {
+        let again = |sentence: &str| NotTaken::new(Trouble::Temporary, sentence);
+        let mut tries = Tries::default();
+        let taken = loop {
+            let done = returned(&self.store, &self.send_on, mail_id, bounce).await;
+            let store_error = done
+                .as_ref()
+                .err()
+                .and_then(|error| error.downcast_ref::<StoreError>());
+            if let Some(error) = store_error
+                && tries.again(error).await
+            {
+                continue;
+            }
+            break done;
+        };
+        match taken {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(again(
+                "the mail that this is about is being sent just now: try again in a minute",
+            )),
+            Err(error) => {
+                tracing::error!(
+                    mail = mail_id,
+                    error = format!("{error:#}"),
+                    "what came back can't be recorded"
+                );
+                Err(again(
+                    "the report can't be kept just now: try again in a few minutes",
+                ))
+            }
         }
     }
 
@@ -358,6 +394,35 @@ impl House for Rooms {
                 let sentence = "the mail can't be kept just now: try again in a few minutes";
                 NotTaken::new(Trouble::Temporary, sentence)
             })
+    }
+}
+
+/// Records what came back and what follows from it; `false` when it comes too early.
+async fn returned(
+    store: &Store,
+    send_on: &SendOn,
+    mail_id: &str,
+    bounce: &Bounce,
+) -> anyhow::Result<bool> {
+    if bounce.fate != Fate::Failed {
+        tracing::info!(mail = mail_id, fate = ?bounce.fate, "a report on a mail of ours");
+        return Ok(true);
+    }
+    let mut tx = store.begin().await?;
+    match relay::record_bounce(&mut tx, mail_id, bounce, now_ms()).await? {
+        Recorded::Now(mail) => {
+            tracing::warn!(
+                mail = mail_id,
+                status = bounce.status,
+                "a mail of ours came back"
+            );
+            send_on.bounced(&mut tx, &mail).await?;
+            tx.commit().await?;
+            store.wake(Topic::Outbox);
+            Ok(true)
+        }
+        Recorded::Before => Ok(true),
+        Recorded::NotYet => Ok(false),
     }
 }
 
@@ -395,7 +460,7 @@ fn submission(mail: Mail) -> NewSubmission {
 /// The letter that names what is refused of a submission.
 async fn refusal(
     store: &Store,
-    writes: &Writes,
+    writes: &SendOn,
     submission: &NewSubmission,
     refused: Vec<letter::Refused>,
 ) -> Result<Letter, NotTaken> {
@@ -483,6 +548,7 @@ mod tests {
         policy::Daily,
         sender::{Peer, Prover, SenderRules},
         store::{blobs::Blobs, testing::on_each_database},
+        tokens::Tokens,
         vault::{Custody, Vault},
     };
 
@@ -536,7 +602,6 @@ mod tests {
         tx.commit().await.unwrap();
         let blobs = Blobs::open(&dir.path().join("blobs")).unwrap();
         let custody = Custody::new(Vault::open(&dir.path().join("keys")).unwrap(), blobs);
-        let tokens = Tokens::open(&custody.vault()).unwrap();
         let tariffs = toml::from_str(
             "held_pages = 10\n[[tariff]]\nname = 'all'\nprefix = ''\npage_price = 0",
         )
@@ -549,15 +614,25 @@ mod tests {
             rules.same_mail,
             Daily::default(),
         );
-        let postmaster = Postmaster::new(custody, &crate::config::Relay::default());
-        let writes = Writes {
+        let postmaster = Postmaster::new(custody.clone(), &crate::config::Relay::default());
+        let tokens = Tokens::open(&custody.vault()).unwrap();
+        let return_paths = ReturnPaths::new(tokens.clone(), None);
+        let send_on = SendOn {
+            store: store.clone(),
+            custody,
             from: "fax@fax.example.com".into(),
             hostname: "fax.example.com".into(),
+            kept_ms: 1_000_000,
         };
-        (
-            dir,
-            Rooms::new(store.clone(), submitter, postmaster, tokens, writes),
-        )
+        let rooms = Rooms::new(
+            store.clone(),
+            submitter,
+            postmaster,
+            tokens,
+            return_paths,
+            send_on,
+        );
+        (dir, rooms)
     }
 
     on_each_database! {
@@ -595,6 +670,7 @@ mod tests {
                 named: vec![],
                 postmaster: false,
                 reply: None,
+                returned: vec![],
             };
             let found = intake.recipient(&envelope, address).await.unwrap();
             let Recipient::Number(number) = found else {

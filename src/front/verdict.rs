@@ -13,6 +13,8 @@ pub struct Verdict {
     pub(super) postmaster: Option<Result<String, Answer>>,
     /// Where it replies to a mail of ours.
     pub(super) reply: Option<Result<String, Answer>>,
+    /// For each return path of ours.
+    pub(super) returned: Vec<Result<(), Answer>>,
 }
 
 impl Verdict {
@@ -21,6 +23,9 @@ impl Verdict {
     pub fn as_one(&self) -> Answer {
         if self.reply.is_some() {
             return self.of_reply();
+        }
+        if let Some(answer) = self.returned.iter().find_map(|said| said.as_ref().err()) {
+            return answer.clone();
         }
         let kept = self.numbers.iter().find_map(|kept| kept.as_ref().ok());
         let refused = self.numbers.iter().filter(|kept| kept.is_err()).count();
@@ -39,7 +44,7 @@ impl Verdict {
             }
             (None, _) if refused > 0 => self.all_refused(),
             (None, Some(Ok(_))) => self.of_postmaster(),
-            (None, None) => nobody(),
+            (None, None) => self.of_returned(0),
         }
     }
 
@@ -74,6 +79,16 @@ impl Verdict {
     pub fn of_reply(&self) -> Answer {
         match &self.reply {
             Some(Ok(done)) => kept_answer(done.clone()),
+            Some(Err(answer)) => answer.clone(),
+            None => nobody(),
+        }
+    }
+
+    /// The answer for a return path of ours, by its place in the envelope.
+    #[must_use]
+    pub fn of_returned(&self, index: usize) -> Answer {
+        match self.returned.get(index) {
+            Some(Ok(())) => kept_answer("the report is heeded".to_owned()),
             Some(Err(answer)) => answer.clone(),
             None => nobody(),
         }

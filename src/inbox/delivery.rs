@@ -389,12 +389,24 @@ async fn how(inbox: &Inner, draft: &Draft, owed: &Owed) -> anyhow::Result<How> {
     .await?;
     let limit = [draft.limit, inbox.max_size].into_iter().flatten().min();
     let found = numbers::recipient(&inbox.store, tenant_id, &number_id, &draft.recipient).await?;
+    if found.is_none()
+        && owed.instead
+        && !numbers::is_confined(&inbox.store, tenant_id, &number_id).await?
+    {
+        return Ok(How {
+            form: Form::Pdf,
+            large: Large::Split,
+            password: None,
+            gone: false,
+            limit,
+        });
+    }
     let Some(recipient) = found else {
         return Ok(How {
             form: Form::Notice,
             large: Large::Notice,
             password: None,
-            gone: true,
+            gone: !owed.instead,
             limit,
         });
     };

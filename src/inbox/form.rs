@@ -96,6 +96,7 @@ pub(super) fn files(
             vec![one("application/pdf", "pdf", bytes)]
         }
         Form::Tiff => vec![one("image/tiff", "tif", fax_file(pages, title)?)],
+        Form::T37 => vec![one(letter::FAX_FILE, "tif", internet_fax(pages, title)?)],
         Form::Png | Form::Jpeg => pages
             .iter()
             .map(|page| picture(form, page))
@@ -172,6 +173,16 @@ fn encrypted(plain: &[u8], password: &[u8]) -> anyhow::Result<Vec<u8>> {
     let mut out = Vec::with_capacity(plain.len() + 4096);
     document.save_to(&mut out)?;
     Ok(out)
+}
+
+/// Profile S, which every internet fax machine reads; pages that can't be so keep their own coding (profile F).
+fn internet_fax(pages: &[Page], title: &Title) -> anyhow::Result<Vec<u8>> {
+    let plain: Vec<FaxPage> = pages.iter().map(|page| page.page.clone()).collect();
+    match tiff::write_minimal(&plain) {
+        Ok(file) => Ok(file),
+        Err(tiff::TiffError::Minimal) => fax_file(pages, title),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn fax_file(pages: &[Page], title: &Title) -> anyhow::Result<Vec<u8>> {

@@ -5,6 +5,7 @@
 //! and `delivery` writes it, once its pages were read where that is wanted (`reading`): as a `composition` in the
 //! recipient's `form`, and in several mails where one is too large (`split`); pictures beside all others (`easel`). `settlement` ends it.
 
+mod bounces;
 mod composition;
 mod delivery;
 mod easel;
@@ -15,6 +16,7 @@ mod records;
 mod settlement;
 mod split;
 
+pub use bounces::SendOn;
 pub use reading::Ocr;
 use records::Open;
 pub use records::{Redelivery, StateCount, deliver_again, overview};

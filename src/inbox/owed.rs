@@ -1,7 +1,8 @@
 //! What a mail of the outbox is to bring: written in its purpose, which the relay does not read.
 //!
 //! `fax:ID:ADDRESS`, and with spaces between what sets it apart: `again-FORM-KEY` when it was asked for,
-//! `part-LABEL/OF/FIRST-LAST` when it is one of several; `unable` in the end when it says that the pages can't be had.
+//! `part-LABEL/OF/FIRST-LAST` when it is one of several; `instead` when it goes to who answers for
+//! the number; `unable` in the end when it says that the pages can't be had.
 
 use crate::{letter::Portion, numbers::Form};
 
@@ -20,6 +21,8 @@ pub(super) struct Owed {
     pub form: Option<Form>,
     /// Its pages; `None`: all.
     pub portion: Option<Portion>,
+    /// Its reader is no recipient of the number, but answers for it: nobody else could have it.
+    pub instead: bool,
 }
 
 impl Owed {
@@ -27,12 +30,14 @@ impl Owed {
         let (received_id, rest) = purpose.strip_prefix(PREFIX)?.split_once(':')?;
         let mut words = rest.split(' ');
         let _address = words.next()?;
-        let (mut form, mut portion) = (None, None);
+        let (mut form, mut portion, mut instead) = (None, None, false);
         for word in words {
             if let Some(again) = word.strip_prefix("again-") {
                 form = Some(again.split_once('-')?.0.parse().ok()?);
             } else if let Some(part) = word.strip_prefix("part-") {
                 portion = Some(read_portion(part)?);
+            } else if word == "instead" {
+                instead = true;
             } else if word != UNABLE.trim_start() {
                 return None;
             }
@@ -42,6 +47,7 @@ impl Owed {
             received_id,
             form,
             portion,
+            instead,
         })
     }
 }
@@ -59,6 +65,11 @@ pub(super) fn purpose_again(received_id: &str, address: &str, form: Form, key: &
         purpose(received_id, address),
         form.name()
     )
+}
+
+/// The purpose of one to who answers for the number, when it came back from its recipients.
+pub(super) fn purpose_instead(received_id: &str, address: &str) -> String {
+    format!("{} instead", purpose(received_id, address))
 }
 
 /// The purpose of a part of another.
@@ -114,7 +125,10 @@ mod tests {
             received_id: "01K".into(),
             form,
             portion,
+            instead: false,
         };
+        let instead = Owed::read(&purpose_instead("01K", "a@example.com")).unwrap();
+        assert!(instead.instead && instead.form.is_none());
         assert_eq!(Owed::read(&whole), Some(owed(None, None)));
         let again = purpose_again("01K", "a@example.com", Form::Jpeg, "K");
         assert_eq!(Owed::read(&again), Some(owed(Some(Form::Jpeg), None)));

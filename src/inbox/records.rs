@@ -15,7 +15,7 @@ use crate::{
 /// How long a fax may be received after its last page before it counts as cut off.
 const RECEIVING_LASTS_MS: i64 = 15 * 60 * 1000;
 /// How long its mails may wait for the relay.
-const DELIVERY_LASTS_MS: i64 = 72 * 3600 * 1000;
+pub(super) const DELIVERY_LASTS_MS: i64 = 72 * 3600 * 1000;
 
 /// A fax that is being received.
 #[derive(Clone, Debug)]
@@ -252,7 +252,7 @@ pub(super) async fn close(
             purpose: owed::purpose(received_id, &recipient),
             about: received_id.to_owned(),
             message_id: format!("{received_id}.{}@{hostname}", short_digest(&recipient)),
-            return_path: String::new(),
+            return_path: relay::OWN_PATH.to_owned(),
             recipient,
             deadline: now + DELIVERY_LASTS_MS,
         };
@@ -326,7 +326,7 @@ pub async fn deliver_again(
         purpose: owed::purpose_again(received_id, &recipient.address, form, &key),
         about: received_id.to_owned(),
         message_id: format!("{received_id}.{digest}@{hostname}"),
-        return_path: String::new(),
+        return_path: relay::OWN_PATH.to_owned(),
         recipient: recipient.address,
         deadline: now + DELIVERY_LASTS_MS,
     };
@@ -351,7 +351,7 @@ pub(super) async fn announced(
 }
 
 /// Tells the mails of one fax apart without naming their recipients.
-fn short_digest(recipient: &str) -> String {
+pub(super) fn short_digest(recipient: &str) -> String {
     Sha256::digest(recipient.as_bytes())
         .iter()
         .take(4)

@@ -12,7 +12,7 @@ use crate::{
 const DAY: i64 = 24 * 3_600_000;
 
 /// Two nodes with one database and one custody.
-async fn nodes(store: &Store) -> (tempfile::TempDir, [Arc<Inner>; 2]) {
+pub(super) async fn nodes(store: &Store) -> (tempfile::TempDir, [Arc<Inner>; 2]) {
     let dir = tempfile::tempdir().unwrap();
     let custody = Custody::start(&dir.path().join("custody"), &dir.path().join("keys")).unwrap();
     let node = || Inner {
@@ -48,7 +48,7 @@ fn inner(node: &Arc<Inner>) -> Inner {
 }
 
 /// A fax of two pages that has come to a number with `recipients`; its id.
-async fn received(node: &Inner, recipients: &[&str]) -> String {
+pub(super) async fn received(node: &Inner, recipients: &[&str]) -> String {
     received_long(node, recipients, 100, Resolution::Fine).await
 }
 
@@ -106,23 +106,24 @@ async fn received_long(
     open.received_id
 }
 
-async fn count(store: &Store, sql: &'static str) -> i64 {
+pub(super) async fn count(store: &Store, sql: &'static str) -> i64 {
     sqlx::query_scalar(sql)
         .fetch_one(store.reader())
         .await
         .unwrap()
 }
 
-async fn change(store: &Store, sql: &'static str) {
+pub(super) async fn change(store: &Store, sql: &'static str) {
     let mut tx = store.begin().await.unwrap();
     sqlx::query(sql).execute(tx.conn()).await.unwrap();
     tx.commit().await.unwrap();
 }
 
-const OPEN_PAGES: &str = "SELECT COUNT(*) FROM custody WHERE what = 'page' AND done_at IS NULL";
+pub(super) const OPEN_PAGES: &str =
+    "SELECT COUNT(*) FROM custody WHERE what = 'page' AND done_at IS NULL";
 
 /// Both nodes settle at once; how many faxes each settled, in all.
-async fn settle(nodes: &[Arc<Inner>; 2]) -> usize {
+pub(super) async fn settle(nodes: &[Arc<Inner>; 2]) -> usize {
     let one = async |node: &Inner| {
         settlement::settle_deliveries(&node.store, &node.custody, node.retention)
             .await

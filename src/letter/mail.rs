@@ -49,6 +49,59 @@ pub(super) fn write(
     attachments: Vec<Attachment<'_>>,
 ) -> Result<Vec<u8>, LetterError> {
     let boundaries = Boundaries(head.message_id);
+    let letter = letter(&boundaries, layout, picture)?;
+    let body = with_files(&boundaries, letter, attachments);
+    Ok(around(head, layout, body))
+}
+
+/// The letter as the first part of a report (RFC 6522 §3), with the parts for machines behind it.
+pub(super) fn write_report(
+    head: &Head<'_>,
+    layout: &Layout,
+    picture: Option<&[u8]>,
+    files: Vec<Attachment<'_>>,
+    behind: Vec<MimePart<'_>>,
+) -> Result<Vec<u8>, LetterError> {
+    let boundaries = Boundaries(head.message_id);
+    let letter = letter(&boundaries, layout, picture)?;
+    // It has three parts at most: files stand with what people read.
+    let mut parts = vec![with_files(&boundaries, letter, files)];
+    parts.extend(behind);
+    let kind = boundaries
+        .of("report")
+        .attribute("report-type", "delivery-status");
+    Ok(around(head, layout, MimePart::new(kind, parts)))
+}
+
+/// A mail that is one file, for a machine.
+pub(super) fn write_alone(head: &Head<'_>, layout: &Layout, file: Attachment<'_>) -> Vec<u8> {
+    let body = MimePart::new(file.media_type, file.bytes).attachment(file.name);
+    around(head, layout, body)
+}
+
+fn with_files<'a>(
+    boundaries: &Boundaries<'_>,
+    letter: MimePart<'a>,
+    files: Vec<Attachment<'a>>,
+) -> MimePart<'a> {
+    if files.is_empty() {
+        return letter;
+    }
+    let mut parts = vec![letter];
+    parts.extend(
+        files
+            .into_iter()
+            .map(|file| MimePart::new(file.media_type, file.bytes).attachment(file.name)),
+    );
+    MimePart::new(boundaries.of("mixed"), parts)
+}
+
+/// What people read, as text and as HTML.
+fn letter<'a>(
+    boundaries: &Boundaries<'_>,
+    layout: &'a Layout,
+    picture: Option<&'a [u8]>,
+) -> Result<MimePart<'a>, LetterError> {
     let text = MimePart::new("text/plain", layout.text());
     let html = MimePart::new("text/html", layout.html()?);
     let html = match (picture, &layout.picture) {
@@ -63,20 +116,14 @@ pub(super) fn write(
         }
         _ => html,
     };
-    let letter = MimePart::new(boundaries.of("alternative"), vec![text, html]);
-    let files = attachments
-        .into_iter()
-        .map(|file| MimePart::new(file.media_type, file.bytes).attachment(file.name));
-    let mut parts = vec![letter];
-    parts.extend(files);
-    let body = match (parts.len(), parts.pop()) {
-        (1, Some(letter)) => letter,
-        (_, last) => {
-            parts.extend(last);
-            MimePart::new(boundaries.of("mixed"), parts)
-        }
-    };
+    Ok(MimePart::new(
+        boundaries.of("alternative"),
+        vec![text, html],
+    ))
+}
 
+/// The header, and the mail as it goes out.
+fn around(head: &Head<'_>, layout: &Layout, body: MimePart<'_>) -> Vec<u8> {
     let mut mail = MessageBuilder::new()
         .from((one_line(&head.from_name).into_owned(), address(head.from)))
         .to(address(head.to))
@@ -107,7 +154,7 @@ pub(super) fn write(
     }
     let mut out = Vec::new();
     mail.body(body).serialize(&mut out);
-    Ok(out)
+    out
 }
 
 /// A mail whose answers go to this address (RFC 5322 §3.6.2); one that no header line can hold is left out.

@@ -10,7 +10,9 @@ mod answer;
 mod covers;
 mod delayed;
 mod details;
+mod dsn;
 mod faxes;
+mod late;
 mod layout;
 mod local;
 mod mail;
@@ -30,14 +32,18 @@ pub use answer::{Answered, Done, answered};
 pub use covers::CoverSaid;
 pub use delayed::{Delayed, delayed};
 pub use details::{Detail, DocumentNote, Said};
+pub use dsn::{Action, Dsn, DsnRecipient};
 pub use faxes::{About, Fax, Preview, Reason, Standing};
+pub use late::{Late, LateJob, late};
 pub use notice::{Notice, notice};
 pub use parked::{Asked, Parked, parked};
 pub use picture::{PictureError, page_picture, page_png, png_of, square_png};
 pub use receipt::{PICTURE, receipt, report_json};
-pub use received::{Content, File, Portion, ReceivedLetter, Unable, Withheld, received, title};
+pub use received::{
+    Content, FAX_FILE, File, Portion, ReceivedLetter, Unable, Withheld, received, title,
+};
 pub use refusal::{Part, Refusal, Refused, refusal};
-pub use report::{Attempt, Report, ReportJob, report};
+pub use report::{Attempt, Report, ReportJob, report, report_as_dsn};
 
 /// A letter that can't be written: a fault of a template, never of the data.
 #[derive(Debug, thiserror::Error)]

@@ -9,6 +9,9 @@ use super::{
 };
 use crate::{clock::Millis, language::Language, outcome};
 
+/// The media type of a mail that is a fax and nothing else (RFC 3965 §3, RFC 3302 §3).
+pub const FAX_FILE: &str = "image/tiff; application=faxbw";
+
 /// A file with pages of the fax.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
@@ -383,12 +386,19 @@ pub fn received(letter: &ReceivedLetter) -> Result<Vec<u8>, LetterError> {
         Content::Files { files, .. } => files,
         Content::Notice { .. } => &[],
     };
-    let attachments = files.iter().map(|file| Attachment {
+    let mut attachments = files.iter().map(|file| Attachment {
         media_type: file.media_type,
         name: file_name(letter, file, caller),
         bytes: &file.bytes,
     });
-    let mail = mail::write(&head, &layout, None, attachments.collect())?;
+    let is_alone = |file: &File| file.media_type == FAX_FILE;
+    let mail = if files.first().is_some_and(is_alone)
+        && let Some(file) = attachments.next()
+    {
+        mail::write_alone(&head, &layout, file)
+    } else {
+        mail::write(&head, &layout, None, attachments.collect())?
+    };
     Ok(mail::answered_at(mail, letter.reply_to.as_deref()))
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{
-    Detail, DocumentNote, LetterError,
+    Detail, DocumentNote, Dsn, LetterError, dsn,
     layout::{Block, Layout, Tone},
     local,
     mail::{self, Attachment, Head},
@@ -116,6 +116,18 @@ pub struct Attempt {
 /// # Errors
 /// [`LetterError`].
 pub fn report(report: &Report) -> Result<Vec<u8>, LetterError> {
+    written(report, None)
+}
+
+/// Writes the report as a notification that the mail's sender asked for: one mail for people and for machines.
+///
+/// # Errors
+/// [`LetterError`].
+pub fn report_as_dsn(report: &Report, dsn: &Dsn) -> Result<Vec<u8>, LetterError> {
+    written(report, Some(dsn))
+}
+
+fn written(report: &Report, dsn: Option<&Dsn>) -> Result<Vec<u8>, LetterError> {
     let language = report.language;
     let (verdict, tone) = verdict(&report.jobs);
     let subject = match mail::shortened(&report.subject, SUBJECT_CHARS) {
@@ -192,7 +204,10 @@ pub fn report(report: &Report) -> Result<Vec<u8>, LetterError> {
             bytes,
         });
     }
-    mail::write(&head, &layout, picture, files)
+    match dsn {
+        Some(dsn) => mail::write_report(&head, &layout, picture, files, dsn::parts(dsn)),
+        None => mail::write(&head, &layout, picture, files),
+    }
 }
 
 /// What became of the whole: never better than its worst destination.

@@ -24,7 +24,7 @@ fn attempt() -> Attempt {
     }
 }
 
-fn sent_job() -> ReportJob {
+pub(super) fn sent_job() -> ReportJob {
     ReportJob {
         destination: "+33123456789".into(),
         sub_address: None,
@@ -41,7 +41,7 @@ fn sent_job() -> ReportJob {
     }
 }
 
-fn broken_job() -> ReportJob {
+pub(super) fn broken_job() -> ReportJob {
     ReportJob {
         destination: "+33198765432".into(),
         state: "unknown".into(),
@@ -109,7 +109,7 @@ fn damaged_job() -> ReportJob {
     }
 }
 
-fn a_report(language: Language, jobs: Vec<ReportJob>) -> Report {
+pub(super) fn a_report(language: Language, jobs: Vec<ReportJob>) -> Report {
     Report {
         message_id: format!("{ID}.report@fax.example.com"),
         from: "fax@fax.example.com".into(),

@@ -25,7 +25,7 @@ pub use mailbox_state::{
     mailbox_states, mailbox_words, release_mailbox,
 };
 pub use recipient::{
-    Form, Large, Recipient, change_recipient, recipient, recipients, remove_recipient,
+    Form, Large, Recipient, change_recipient, is_confined, recipient, recipients, remove_recipient,
 };
 pub use trunk::{
     MediaFrom, NumberFormat, Route, T38Policy, Transport, Trunk, add_trunk, change_trunk, network,

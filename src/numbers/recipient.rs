@@ -20,6 +20,8 @@ pub enum Form {
     PdfA,
     /// A TIFF-F file, with the fax's own coding.
     Tiff,
+    /// The same for an internet fax machine (T.37 simple mode, RFC 3965): the mail is the file and nothing else.
+    T37,
     /// A black and white picture of each page.
     Png,
     /// A grey picture of each page, smaller to look at.
@@ -38,7 +40,7 @@ pub enum Large {
     Notice,
 }
 
-words!("number_recipient", Form, "form", "pdf" => Pdf, "pdfa" => PdfA, "tiff" => Tiff, "png" => Png, "jpeg" => Jpeg, "notice" => Notice);
+words!("number_recipient", Form, "form", "pdf" => Pdf, "pdfa" => PdfA, "tiff" => Tiff, "t37" => T37, "png" => Png, "jpeg" => Jpeg, "notice" => Notice);
 words!("number_recipient", Large, "large", "split" => Split, "notice" => Notice);
 
 /// Somebody to whom the faxes of a number are mailed.
@@ -113,6 +115,27 @@ impl Recipient {
         owner.push(0);
         owner
     }
+}
+
+/// Whether some recipient of a number has its faxes only announced, or closed with a password: then nobody else gets
+/// its pages in the clear.
+///
+/// # Errors
+/// What the database says.
+pub async fn is_confined(
+    store: &Store,
+    tenant_id: &str,
+    number_id: &str,
+) -> Result<bool, StoreError> {
+    let one: Option<String> = sqlx::query_scalar(
+        "SELECT address FROM number_recipient
+         WHERE tenant_id = $1 AND number_id = $2 AND (password_sealed IS NOT NULL OR form = 'notice') LIMIT 1",
+    )
+    .bind(tenant_id)
+    .bind(number_id)
+    .fetch_optional(store.reader())
+    .await?;
+    Ok(one.is_some())
 }
 
 const COLUMNS: &str = "tenant_id, number_id, address, form, large, password_sealed";
@@ -224,7 +247,14 @@ mod tests {
             large: Large::Split,
             password: None,
         };
-        let open = [Form::Pdf, Form::PdfA, Form::Tiff, Form::Png, Form::Jpeg];
+        let open = [
+            Form::Pdf,
+            Form::PdfA,
+            Form::Tiff,
+            Form::T37,
+            Form::Png,
+            Form::Jpeg,
+        ];
         for form in open {
             assert_eq!(recipient.form_of(form), form);
         }

@@ -355,3 +355,43 @@ pub async fn first_operator(store: &Store) -> Result<Option<User>, StoreError> {
         None => Ok(None),
     }
 }
+
+/// Who answers for a group's faxes, in this order: its owner, the tenant's administrators, the operators within the
+/// tenant. Their primary addresses, each once.
+///
+/// # Errors
+/// What the database says.
+pub async fn responsible_for(
+    tx: &mut Tx,
+    tenant_id: &str,
+    group_id: &str,
+) -> Result<Vec<String>, StoreError> {
+    let found: Vec<String> = sqlx::query_scalar(
+        "SELECT p.address
+         FROM fax_user u
+         JOIN user_address p ON p.tenant_id = u.tenant_id AND p.user_id = u.user_id AND p.is_primary = 1
+         LEFT JOIN user_group g ON g.tenant_id = u.tenant_id AND g.group_id = $2 AND g.owner_id = u.user_id
+         WHERE u.tenant_id = $1 AND (g.group_id IS NOT NULL OR u.role IN ('tenant', 'operator'))
+         ORDER BY CASE WHEN g.group_id IS NOT NULL THEN 0 WHEN u.role = 'tenant' THEN 1 ELSE 2 END,
+                  u.created_at, u.user_id",
+    )
+    .bind(tenant_id)
+    .bind(group_id)
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(found)
+}
+
+/// The first of a tenant's fax domains, by name; none when it only receives.
+///
+/// # Errors
+/// What the database says.
+pub async fn first_domain(store: &Store, tenant_id: &str) -> Result<Option<String>, StoreError> {
+    let domain: Option<String> = sqlx::query_scalar(
+        "SELECT domain FROM tenant_domain WHERE tenant_id = $1 ORDER BY domain LIMIT 1",
+    )
+    .bind(tenant_id)
+    .fetch_optional(store.reader())
+    .await?;
+    Ok(domain)
+}

@@ -25,8 +25,9 @@ pub use branding::{
     set_branding, set_logo,
 };
 pub use directory::{
-    Group, Plan, Role, Tenant, User, all_users, default_group, domain_of, first_operator,
-    first_tenant, group, tenant, tenant_by_domain, tenant_by_name, user, user_by_address,
+    Group, Plan, Role, Tenant, User, all_users, default_group, domain_of, first_domain, first_operator,
+    first_tenant, group, responsible_for, tenant, tenant_by_domain, tenant_by_name, user,
+    user_by_address,
 };
 pub use enrolment::{
     NewGroup, NewTenant, NewUser, add_address, add_domain, add_group, add_user, create_tenant,

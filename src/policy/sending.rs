@@ -163,6 +163,9 @@ pub struct Sending {
     pub batch_pages: u32,
     /// A page whose arrival nobody knows is sent again, stamped as a possible repeat.
     pub repeat_unknown: bool,
+    /// Minutes after which a fax that waits is late, for senders who asked to be told (NOTIFY=DELAY).
+    #[serde(default = "four_hours")]
+    pub delayed_min: u32,
     /// Days that a number's fax machine is remembered to do better with less than everything; 0: not at all.
     pub remember_days: u16,
     /// What goes first of one tenant: 0 first, 9 last.
@@ -247,6 +250,10 @@ fn plain() -> String {
 
 fn normal_priority() -> i64 {
     5
+}
+
+fn four_hours() -> u32 {
+    240
 }
 
 fn one() -> u32 {

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// How long a report may wait for the relay.
-const REPORT_LASTS_MS: i64 = 72 * 3600 * 1000;
+pub(super) const REPORT_LASTS_MS: i64 = 72 * 3600 * 1000;
 
 /// What a job needs to end.
 #[derive(Clone, Debug)]
@@ -132,7 +132,8 @@ async fn close_submission(
             purpose: report_purpose(submission_id),
             about: submission_id.to_owned(),
             message_id: format!("{submission_id}.report@{hostname}"),
-            return_path: String::new(), // RFC 3834 §3.3
+            // A report that comes back is counted; nothing is ever said to who sent it back (RFC 3834 §3.3).
+            return_path: relay::OWN_PATH.to_owned(),
             recipient: report_to,
             deadline: now + REPORT_LASTS_MS,
         },

@@ -23,6 +23,7 @@ mod legs;
 mod mails;
 mod memory;
 mod moves;
+mod notifications;
 mod overview;
 mod pages;
 mod profiles;

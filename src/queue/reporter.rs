@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Inner,
     closing::{REPORT_PREFIX, report_purpose},
-    pages, profiles, receipt,
+    notifications, pages, profiles, receipt,
     records::{self, page_number},
 };
 use crate::{
@@ -24,10 +24,13 @@ use crate::{
 
 /// Drafts written in one go.
 const BATCH: i64 = 16;
+/// How often faxes that are late are looked for.
+const DELAYS_EVERY: Duration = Duration::from_secs(15);
 
 /// Writes reports until `stop`.
 pub(super) async fn run(queue: Arc<Inner>, stop: CancellationToken) {
     let mut wake = queue.store.listen(Topic::Outbox);
+    let mut delays = tokio::time::interval(DELAYS_EVERY);
     while !stop.is_cancelled() {
         match write_all(&queue).await {
             Ok(0) => {}
@@ -43,6 +46,11 @@ pub(super) async fn run(queue: Arc<Inner>, stop: CancellationToken) {
             () = stop.cancelled() => return,
             () = wake.heard() => {}
             () = tokio::time::sleep(Duration::from_secs(5)) => {}
+            _ = delays.tick() => {
+                if let Err(error) = notifications::tell_delays(&queue).await {
+                    tracing::warn!(error = format!("{error:#}"), "delays can't be told; trying again");
+                }
+            }
         }
     }
 }
@@ -72,15 +80,22 @@ async fn write(queue: &Inner, draft: &Draft) -> anyhow::Result<()> {
         .strip_prefix(REPORT_PREFIX)
         .unwrap_or(&draft.purpose);
     debug_assert_eq!(report_purpose(submission_id), draft.purpose);
-    let (report, wish) = facts(queue, draft, submission_id).await?;
-    if unwanted(wish, &report) {
+    let (mut report, wish) = facts(queue, draft, submission_id).await?;
+    let asked = notifications::asked(queue, &draft.tenant_id, submission_id, &report.jobs).await?;
+    if asked.is_none() && unwanted(wish, &report) {
         let mut tx = queue.store.begin().await?;
         relay::drop_draft(&mut tx, &draft.tenant_id, &draft.mail_id).await?;
         release(&queue.custody, &mut tx, &draft.tenant_id, submission_id).await?;
         tx.commit().await?;
         return Ok(());
     }
-    let mail = letter::report(&report)?;
+    let mail = match &asked {
+        Some(asked) => {
+            report.to.clone_from(&asked.to);
+            letter::report_as_dsn(&report, &asked.dsn)?
+        }
+        None => letter::report(&report)?,
+    };
     let kept = queue
         .custody
         .keep_one(NewItem {
@@ -91,6 +106,10 @@ async fn write(queue: &Inner, draft: &Draft) -> anyhow::Result<()> {
         .await?;
     let mut tx = queue.store.begin().await?;
     queue.custody.record(&mut tx, &kept).await?;
+    if let Some(asked) = &asked {
+        // RFC 3464 §2: a notification can't come back.
+        relay::readdress(&mut tx, &draft.mail_id, &asked.to, "").await?;
+    }
     if !relay::ready(&mut tx, &draft.mail_id, &kept.custody_id).await? {
         // Written by another node meanwhile: what nobody sends must not stay in custody.
         return Ok(());

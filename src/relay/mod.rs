@@ -7,18 +7,27 @@
 //! up stays in custody and in [`status`] for as long as `retention.toml` says; then its content is ended and
 //! counted as `dropped`: nothing is lost in silence. One that was sent anew is `replaced` ([`set_aside`]). A mail that is too large for the relay goes back to
 //! `compose` where its writer can make it smaller, and has the size that it may have with it.
+//!
+//! What is to be missed when it does not arrive goes out with a return path of its own ([`OWN_PATH`]); what comes back
+//! to one is read by [`bounce`] and recorded once ([`record_bounce`]), and rooms above act on it. What is our own word is signed ([`dkim`]) as it goes out.
 
+pub mod bounce;
+pub mod dkim;
 mod outbox;
 mod pace;
+mod return_path;
+mod returned;
 mod sender;
 mod session;
 mod wire;
 
 pub use outbox::{
     Draft, NewMail, OutboxStatus, Part, divide, drop_draft, drop_unwritten, enqueue,
-    enqueue_divisible, enqueue_written, has_unwritten, put_off_draft, ready, rest_draft,
-    rouse_drafts, set_aside, status, stuck, take_up_drafts, to_compose,
+    enqueue_divisible, enqueue_written, has_unwritten, put_off_draft, readdress, ready, rest_draft,
+    rouse_drafts, set_aside, status, stuck, take_up_drafts, to_compose, withdraw,
 };
+pub use return_path::{OWN_PATH, ReturnPaths};
+pub use returned::{Mailed, Recorded, Returned, is_owed, mailed, record_bounce};
 pub use sender::{Relay, Setup};
 pub use session::submit;
 

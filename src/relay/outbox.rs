@@ -21,7 +21,7 @@ pub struct NewMail {
     pub about: String,
     /// Its Message-ID without brackets, fixed now.
     pub message_id: String,
-    /// MAIL FROM; empty for `<>`.
+    /// MAIL FROM; empty for `<>`, [`super::OWN_PATH`] for one of its own.
     pub return_path: String,
     /// RCPT TO.
     pub recipient: String,
@@ -70,6 +70,8 @@ pub struct OutboxStatus {
     pub failed: u64,
     /// Mails of which that time is over: their content is gone, undelivered.
     pub dropped: u64,
+    /// Mails that the relay took and that came back.
+    pub bounced: u64,
     /// What the relay said last to a mail that it has not taken.
     pub last_error: Option<String>,
 }
@@ -79,6 +81,7 @@ pub struct OutboxStatus {
 pub(super) struct Claimed {
     pub tenant_id: String,
     pub mail_id: String,
+    pub purpose: String,
     pub return_path: String,
     pub recipient: String,
     pub custody_id: String,
@@ -374,6 +377,40 @@ pub async fn set_aside(
     Ok(rows.len())
 }
 
+/// Another recipient and return path for a draft: it became a notification.
+///
+/// # Errors
+/// What the database says.
+pub async fn readdress(
+    tx: &mut Tx,
+    mail_id: &str,
+    recipient: &str,
+    return_path: &str,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE outbox SET recipient = $1, return_path = $2 WHERE mail_id = $3 AND state = 'compose'",
+    )
+    .bind(recipient)
+    .bind(return_path)
+    .bind(mail_id)
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Takes back a draft that has nothing to say any more.
+///
+/// # Errors
+/// What the database says.
+pub async fn withdraw(store: &Store, mail_id: &str) -> Result<(), StoreError> {
+    let mut tx = store.begin().await?;
+    sqlx::query("DELETE FROM outbox WHERE mail_id = $1 AND state = 'compose'")
+        .bind(mail_id)
+        .execute(tx.conn())
+        .await?;
+    tx.commit().await
+}
+
 /// How the outbox stands.
 ///
 /// # Errors
@@ -388,6 +425,11 @@ pub async fn status(store: &Store) -> Result<OutboxStatus, StoreError> {
     )
     .fetch_one(store.reader())
     .await?;
+    let bounced: i64 = sqlx::query_scalar(
+        "SELECT CAST(COUNT(*) AS BIGINT) FROM outbox WHERE bounced_at IS NOT NULL",
+    )
+    .fetch_one(store.reader())
+    .await?;
     let last_error: Option<String> = sqlx::query_scalar(
         "SELECT last_answer FROM outbox WHERE state NOT IN ('sent', 'dropped', 'replaced') AND last_answer IS NOT NULL
          ORDER BY run_at DESC, mail_id DESC LIMIT 1",
@@ -399,6 +441,7 @@ pub async fn status(store: &Store) -> Result<OutboxStatus, StoreError> {
         oldest: counts.try_get("oldest")?,
         failed: counts.try_get::<i64, _>("failed")?.unsigned_abs(),
         dropped: counts.try_get::<i64, _>("dropped")?.unsigned_abs(),
+        bounced: bounced.unsigned_abs(),
         last_error,
     })
 }
@@ -504,7 +547,7 @@ async fn claim_once(
          WHERE state = 'ready' AND mail_id IN (
              SELECT mail_id FROM outbox WHERE state = 'ready' AND run_at <= $3
              ORDER BY run_at, mail_id LIMIT $4)
-         RETURNING tenant_id, mail_id, return_path, recipient, custody_id, tries, deadline",
+         RETURNING tenant_id, mail_id, purpose, return_path, recipient, custody_id, tries, deadline",
     )
     .bind(node)
     .bind(lease_until)
@@ -518,6 +561,7 @@ async fn claim_once(
             Ok(Claimed {
                 tenant_id: row.try_get("tenant_id")?,
                 mail_id: row.try_get("mail_id")?,
+                purpose: row.try_get("purpose")?,
                 return_path: row.try_get("return_path")?,
                 recipient: row.try_get("recipient")?,
                 custody_id: row.try_get("custody_id")?,

@@ -6,9 +6,12 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    dkim::Signing,
     outbox::{self, Claimed},
     pace,
+    return_path::ReturnPaths,
     session::{Outgoing, Sent, Session},
+    wire,
 };
 use crate::{
     clock::{Millis, now_ms},
@@ -23,6 +26,8 @@ use crate::{
 const LOOK_AROUND: Duration = Duration::from_secs(30);
 /// Octets below which no mail is tried to be made: a letter alone has nearly as many.
 const SMALLEST: u64 = 20_000;
+/// What the purpose of a mail begins with that is handed on for its writer.
+const HANDED_ON: &str = "postmaster:";
 /// How long mails that are on their way may take when we stop.
 const LAST_WORDS: Duration = Duration::from_secs(10);
 
@@ -43,6 +48,10 @@ pub struct Setup {
     pub custody: Custody,
     /// The next MTA.
     pub config: config::Relay,
+    /// Makes the return paths that are our own.
+    pub return_paths: ReturnPaths,
+    /// Signs what goes out.
+    pub signing: Arc<Signing>,
     /// Our name in EHLO.
     pub hostname: String,
     /// How long a mail that was given up is kept.
@@ -225,19 +234,47 @@ impl Setup {
                 return (sent, session, false);
             }
         };
+        let paths = &self.return_paths;
+        let path = paths.of(
+            &self.store,
+            &mail.tenant_id,
+            &mail.mail_id,
+            &mail.return_path,
+        );
+        let path = match path.await {
+            Ok(path) => path,
+            Err(error) => return (Sent::PutOff(error.to_string()), session, false),
+        };
+        // What is handed on for others has their From line: it is not our word.
+        let ours = !mail.purpose.starts_with(HANDED_ON);
+        let signing = self.signing.clone();
+        let plain = bytes.len();
+        // A large mail's hash takes a while.
+        let prepared = tokio::task::spawn_blocking(move || {
+            let bytes = wire::normalised(&bytes);
+            if ours { signing.signed(bytes) } else { bytes }
+        });
+        let bytes = match prepared.await {
+            Ok(bytes) => bytes,
+            Err(error) => return (Sent::PutOff(error.to_string()), session, false),
+        };
+        let more = bytes.len().saturating_sub(plain) as u64;
         let outgoing = Outgoing {
-            return_path: &mail.return_path,
+            return_path: &path,
             recipient: &mail.recipient,
             bytes: &bytes,
         };
         if let Some(mut session) = session {
             match session.send(&outgoing).await {
                 Sent::Stale => {}
-                sent => return (sent, Some(session), false),
+                sent => return (sent.less(more), Some(session), false),
             }
         }
         match Session::connect(&self.config.host, self.config.port, &self.hostname).await {
-            Ok(mut session) => (session.send(&outgoing).await, Some(session), false),
+            Ok(mut session) => {
+                let sent = session.send(&outgoing).await;
+                (sent.less(more), Some(session), false)
+            }
             Err(reason) => (Sent::PutOff(reason), None, true),
         }
     }

@@ -32,6 +32,17 @@ pub(super) enum Sent {
 }
 
 impl Sent {
+    /// What may be written next, when signatures of so many octets come to it.
+    pub(super) fn less(self, signatures: u64) -> Self {
+        match self {
+            Self::TooLarge { limit, answer } => Self::TooLarge {
+                limit: limit.saturating_sub(signatures),
+                answer,
+            },
+            other => other,
+        }
+    }
+
     /// A refusal for good may be about the size alone: then half of it may do, where no limit was named.
     fn judged(self, octets: u64) -> Self {
         match self {

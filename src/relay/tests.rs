@@ -14,6 +14,7 @@ use crate::{
     demo::sink::{Sink, Trick},
     policy::Retention,
     store::{Kind, Store, Topic, testing::on_each_database},
+    tokens::Tokens,
     vault::{Custody, NewItem, What},
 };
 
@@ -163,6 +164,8 @@ const NODE: &str = "this";
 
 fn setup(store: &Store, custody: &Custody, config: config::Relay) -> Setup {
     Setup {
+        signing: Arc::new(dkim::Signing::new(std::path::Path::new("/nowhere"))),
+        return_paths: ReturnPaths::new(Tokens::open(&custody.vault()).unwrap(), None),
         store: store.clone(),
         custody: custody.clone(),
         config,

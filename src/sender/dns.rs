@@ -6,7 +6,7 @@ use hickory_resolver::{
     config::{NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts},
     system_conf::read_system_conf,
 };
-use mail_auth::MessageAuthenticator;
+use mail_auth::{DnsError, MessageAuthenticator};
 
 /// What all questions about one mail may take; then the client hears 451.
 pub(super) const BUDGET: Duration = Duration::from_secs(5);
@@ -44,6 +44,20 @@ impl Dns {
         MessageAuthenticator::new(config, options)
             .map(Self)
             .map_err(|error| error.to_string())
+    }
+}
+
+impl Dns {
+    /// The TXT record of a name, its strings joined; `None` where there is none.
+    ///
+    /// # Errors
+    /// A sentence: nobody answered.
+    pub async fn txt(&self, name: &str) -> Result<Option<String>, String> {
+        match self.0.txt_raw_lookup(format!("{name}.")).await {
+            Ok(octets) => Ok(Some(String::from_utf8_lossy(&octets).into_owned())),
+            Err(mail_auth::Error::Dns(DnsError::RecordNotFound(_))) => Ok(None),
+            Err(error) => Err(error.to_string()),
+        }
     }
 }
 

@@ -384,6 +384,26 @@ impl Custody {
         Ok(done.rows_affected() == 1)
     }
 
+    /// Takes an item back that was done, because a bounce asks for it. False when its day is over.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn reopen(
+        &self,
+        tx: &mut Tx,
+        tenant_id: &str,
+        custody_id: &str,
+    ) -> Result<bool, StoreError> {
+        let reopened = sqlx::query(
+            "UPDATE custody SET done_at = NULL WHERE tenant_id = $1 AND custody_id = $2",
+        )
+        .bind(tenant_id)
+        .bind(custody_id)
+        .execute(tx.conn())
+        .await?;
+        Ok(reopened.rows_affected() == 1)
+    }
+
     /// Octets that are free for blobs.
     ///
     /// # Errors
@@ -448,6 +468,15 @@ impl Custody {
             .bind(i64::from(day))
             .execute(tx.conn())
             .await?;
+        // A bounce may have taken an item back meanwhile: its key must stay.
+        let left: i64 =
+            sqlx::query_scalar("SELECT CAST(COUNT(*) AS BIGINT) FROM custody WHERE day = $1")
+                .bind(i64::from(day))
+                .fetch_one(tx.conn())
+                .await?;
+        if left > 0 {
+            return Ok(false);
+        }
         tx.commit().await?;
         Ok(true)
     }

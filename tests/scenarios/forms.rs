@@ -262,3 +262,47 @@ async fn recipients_are_added_changed_shown_and_removed_by_command() {
     let shown = rig.admin(&format!("show number {OUR_NUMBER}"));
     assert!(shown.contains("no recipients"), "{shown}");
 }
+
+/// An internet fax machine gets the file and nothing else, in the profile that all of them read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_internet_fax_machine_gets_profile_s_alone() {
+    let mut rig = Rig::builder().without_far_end().start().await;
+    rig.admin(&format!(
+        "add recipient t37@example.localhost to {OUR_NUMBER} form t37"
+    ));
+    let pages = [
+        fax::page(0, Resolution::Standard, 1143),
+        fax::page(1, Resolution::Fine, 2287),
+    ];
+    let mut sender = rig.call_in(&pages, &[]);
+    assert!(sender.wait().await.success(), "{}", sender.log());
+    let letters = rig.wait_faxes(2).await;
+    let letter = of(&letters, "t37");
+    let raw = String::from_utf8_lossy(&letter.raw).into_owned();
+    let header = raw.split("\r\n\r\n").next().unwrap();
+    assert!(
+        header.contains("Content-Type: image/tiff; application=\"faxbw\"")
+            || header.contains("application=faxbw"),
+        "{header}"
+    );
+    assert!(!raw.contains("multipart/"), "{header}");
+    let file = save(&rig, "t37.tif", &letter.parts[0].2);
+    let told = run("tiffinfo", &["-D"], &[&file]);
+    for line in [
+        "Compression Scheme: CCITT Group 3",
+        "Group 3 Options: (0 = 0x0)",
+        "FillOrder: lsb-to-msb",
+        "Photometric Interpretation: min-is-white",
+        "Image Width: 1728 Image Length: 1143",
+        "Image Width: 1728 Image Length: 2287",
+        "Resolution: 204, 98 pixels/inch",
+        "Resolution: 204, 196 pixels/inch",
+        "Page Number: 0-2",
+        "Page Number: 1-2",
+    ] {
+        assert!(told.contains(line), "{line}: {told}");
+    }
+    let read = tiff::read(&letter.parts[0].2).unwrap();
+    fax::assert_same(&pages, &read);
+    rig.stop().await;
+}

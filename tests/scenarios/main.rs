@@ -26,6 +26,7 @@ mod promise_4;
 mod promise_7;
 mod promise_8;
 mod queue;
+mod returns;
 mod sub_address;
 mod tenants;
 mod too_large;

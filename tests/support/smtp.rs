@@ -18,7 +18,15 @@ pub struct Answers {
     pub data: Option<String>,
 }
 
-/// Sends one message.
+/// `<address>`, and the parameters behind a space in it: `a@b NOTIFY=NEVER`.
+fn path(text: &str) -> String {
+    match text.split_once(' ') {
+        Some((address, parameters)) => format!("<{address}> {parameters}"),
+        None => format!("<{text}>"),
+    }
+}
+
+/// Sends one message. Addresses may have parameters behind a space.
 pub async fn send(
     server: SocketAddr,
     from: &str,
@@ -30,10 +38,10 @@ pub async fn send(
     let mut answers = Answers::default();
     answer(&mut stream).await?;
     say(&mut stream, "EHLO client.localhost").await?;
-    answers.mail = say(&mut stream, &format!("MAIL FROM:<{from}>")).await?;
+    answers.mail = say(&mut stream, &format!("MAIL FROM:{}", path(from))).await?;
     if answers.mail.starts_with('2') {
         for to in to {
-            let answer = say(&mut stream, &format!("RCPT TO:<{to}>")).await?;
+            let answer = say(&mut stream, &format!("RCPT TO:{}", path(to))).await?;
             answers.rcpt.push(answer);
         }
         if answers.rcpt.iter().any(|answer| answer.starts_with('2')) {

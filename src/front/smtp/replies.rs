@@ -57,6 +57,15 @@ pub fn stranger_ok() -> Answer {
     )
 }
 
+pub fn reporter_ok() -> Answer {
+    let words = "reports on our mails are taken, where they went out from, and mail to postmaster";
+    Answer::new(250, "2.1.0", words)
+}
+
+pub fn return_path_ok() -> Answer {
+    Answer::new(250, "2.1.5", "a report on that mail is taken")
+}
+
 pub fn postmaster_ok() -> Answer {
     Answer::new(250, "2.1.5", "the postmaster will read it")
 }

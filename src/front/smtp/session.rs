@@ -89,6 +89,8 @@ enum Taken {
     Name(usize),
     Postmaster,
     Reply,
+    /// By its place in the envelope.
+    Returned(usize),
 }
 
 /// A connection that was let in.

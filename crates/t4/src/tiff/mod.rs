@@ -6,7 +6,7 @@ mod tests;
 mod write;
 
 pub use read::{MAX_PAGES, MAX_ROWS, Scan, read, read_last, read_scans};
-pub use write::{Sheet, TiffInfo, write, write_received, write_sheets};
+pub use write::{Sheet, TiffInfo, write, write_minimal, write_received, write_sheets};
 
 use crate::DecodeError;
 
@@ -72,6 +72,9 @@ pub enum TiffError {
     /// The pages don't fit 32-bit offsets, or 16-bit page numbers.
     #[error("the pages are too many or too large for a TIFF file")]
     TooLarge,
+    /// A page that profile S can't have.
+    #[error("profile S has pages of 1728 pixels, standard or fine")]
+    Minimal,
     /// A page is at fault.
     #[error("page {page}: {fault}")]
     Page {

@@ -360,3 +360,23 @@ proptest! {
         prop_assert_eq!(read(&data).is_ok(), false);
     }
 }
+
+#[test]
+fn profile_s_is_mh_with_the_least_bit_first_and_nothing_finer() {
+    let mut map = Bitmap::new(1728, 300);
+    for y in 0..300 {
+        for x in (y % 50..1728).step_by(50) {
+            map.set_black(x, y);
+        }
+    }
+    let pages = [Resolution::Standard, Resolution::Fine]
+        .map(|resolution| FaxPage::encode(&map, resolution, Coding::Mmr));
+    let file = write_minimal(&pages).unwrap();
+    let read = read(&file).unwrap();
+    for (page, was) in read.iter().zip(&pages) {
+        assert_eq!((page.coding, page.resolution), (Coding::Mh, was.resolution));
+        assert_eq!(page.decode().unwrap(), map);
+    }
+    let finer = FaxPage::encode(&map, Resolution::Superfine, Coding::Mh);
+    assert_eq!(write_minimal(&[finer]), Err(TiffError::Minimal));
+}

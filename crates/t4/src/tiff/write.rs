@@ -25,6 +25,28 @@ pub struct Sheet<'a> {
     pub bad_rows: Option<usize>,
 }
 
+/// A TIFF file of profile S (its bits in the order of the line, RFC 3949 §3), the one that every internet fax machine reads (RFC 3949 §3, RFC 3965 §3): MH, 1728 pixels
+/// wide, the least significant bit first. Pages are coded anew where they came in another coding.
+///
+/// # Errors
+/// As [`write()`]; [`TiffError::Minimal`] for pages that can't be so: of another width, or finer than fine.
+pub fn write_minimal(pages: &[FaxPage]) -> Result<Vec<u8>, TiffError> {
+    let mut all = Vec::with_capacity(pages.len());
+    for page in pages {
+        let (_, y_dpi) = page.resolution.dpi();
+        if page.width != 1728 || y_dpi > 200.0 {
+            return Err(TiffError::Minimal);
+        }
+        let bitmap = page.decode().map_err(|_| TiffError::Minimal)?;
+        all.push(FaxPage::encode(&bitmap, page.resolution, Coding::Mh));
+    }
+    write_all(
+        all.iter().map(|page| (page, None)),
+        &TiffInfo::default(),
+        true,
+    )
+}
+
 /// What is said of a page's damage.
 #[derive(Clone, Copy)]
 struct Bad {
@@ -38,7 +60,7 @@ struct Bad {
 /// No pages, or more than a TIFF file can hold.
 pub fn write(pages: &[FaxPage]) -> Result<Vec<u8>, TiffError> {
     let plain = |page| (page, None);
-    write_all(pages.iter().map(plain), &TiffInfo::default())
+    write_all(pages.iter().map(plain), &TiffInfo::default(), false)
 }
 
 /// [`write()`] for pages from the line, which tells with each MH and MR page how it came (RFC 3949
@@ -52,7 +74,7 @@ pub fn write_received(pages: &[(FaxPage, Damage)]) -> Result<Vec<u8>, TiffError>
         longest_run: Some(damage.longest_run).filter(|_| page.coding != Coding::Mmr),
     };
     let all = pages.iter().map(|both| (&both.0, Some(told(both))));
-    write_all(all, &TiffInfo::default())
+    write_all(all, &TiffInfo::default(), false)
 }
 
 /// As [`write()`], with what the file says of itself and its pages.
@@ -67,12 +89,13 @@ pub fn write_sheets(sheets: &[Sheet<'_>], info: &TiffInfo) -> Result<Vec<u8>, Ti
         })
     };
     let all = sheets.iter().map(|sheet| (sheet.page, one(sheet)));
-    write_all(all, info)
+    write_all(all, info, false)
 }
 
 fn write_all<'a>(
     pages: impl ExactSizeIterator<Item = (&'a FaxPage, Option<Bad>)> + Clone,
     info: &TiffInfo,
+    least_first: bool,
 ) -> Result<Vec<u8>, TiffError> {
     let count = u16::try_from(pages.len()).map_err(|_| TiffError::TooLarge)?;
     if count == 0 {
@@ -86,7 +109,13 @@ fn write_all<'a>(
         let place = Place { number, count };
         // What the file says of itself stands with its first page.
         let said = (number == 0).then_some((info, profile.as_deref()));
-        write_page(&mut out, page, bad, place, said).ok_or(TiffError::TooLarge)?;
+        let strip =
+            write_page(&mut out, page, bad, place, said, least_first).ok_or(TiffError::TooLarge)?;
+        if least_first {
+            for octet in &mut out[strip] {
+                *octet = octet.reverse_bits();
+            }
+        }
     }
     Ok(out)
 }
@@ -125,14 +154,15 @@ struct Place {
     count: u16,
 }
 
-/// Appends the directory, its values and the strip; `None` where 32 bits are too few.
+/// Appends the directory, its values and the strip, and says where that is; `None` where 32 bits are too few.
 fn write_page(
     out: &mut Vec<u8>,
     page: &FaxPage,
     bad: Option<Bad>,
     Place { number, count }: Place,
     said: Option<(&TiffInfo, Option<&[u8]>)>,
-) -> Option<()> {
+    least_first: bool,
+) -> Option<std::ops::Range<usize>> {
     let (x_dpi, y_dpi) = page.resolution.dpi();
     let (compression, options_tag, options) = match page.coding {
         Coding::Mh => (3, tag::T4_OPTIONS, 0),
@@ -151,7 +181,7 @@ fn write_page(
         short(tag::COMPRESSION, compression),
         // 0 is white.
         short(tag::PHOTOMETRIC, 0),
-        short(tag::FILL_ORDER, 1),
+        short(tag::FILL_ORDER, 1 + u16::from(least_first)),
         long(tag::STRIP_OFFSETS, 0),
         short(tag::ORIENTATION, 1),
         short(tag::SAMPLES_PER_PIXEL, 1),
@@ -227,11 +257,13 @@ fn write_page(
     }
     out.extend(if last { 0 } else { next }.to_le_bytes());
     out.extend(values);
+    let begin = out.len();
     out.extend(&page.data);
+    let strip = begin..out.len();
     if !last {
         out.resize(next as usize, 0);
     }
-    Some(())
+    Some(strip)
 }
 
 fn ratio(dpi: f32) -> Vec<u8> {

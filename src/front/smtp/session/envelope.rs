@@ -65,10 +65,10 @@ impl Session {
         };
         match self.shared.intake.sender(peer, &from.address).await {
             Ok(claim) => {
-                let answer = if claim.is_ok() {
-                    replies::sender_ok()
-                } else {
-                    replies::stranger_ok()
+                let answer = match &claim {
+                    Ok(_) => replies::sender_ok(),
+                    Err(_) if from.address.is_empty() => replies::reporter_ok(),
+                    Err(_) => replies::stranger_ok(),
                 };
                 self.open = Some(Open {
                     envelope: Envelope {
@@ -86,6 +86,7 @@ impl Session {
                         named: Vec::new(),
                         postmaster: false,
                         reply: None,
+                        returned: Vec::new(),
                     },
                     utf8,
                     declared: from.size,
@@ -171,6 +172,15 @@ impl Session {
                     });
                     ok
                 }
+            }
+            Ok(Recipient::Returned(mail)) => {
+                let before = envelope.returned.iter().position(|other| *other == mail);
+                let index = before.unwrap_or(envelope.returned.len());
+                open.taken.push(Taken::Returned(index));
+                if before.is_none() {
+                    envelope.returned.push(mail);
+                }
+                replies::return_path_ok()
             }
             Ok(Recipient::Number(number)) => {
                 let Numbered {
@@ -323,6 +333,7 @@ impl Session {
                         Taken::Name(index) => verdict.of_number(numbers + index),
                         Taken::Postmaster => verdict.of_postmaster(),
                         Taken::Reply => verdict.of_reply(),
+                        Taken::Returned(index) => verdict.of_returned(index),
                     };
                     tracing::info!(session = %self.id, octets, code = answer.code, "message read");
                     self.say(&answer);
