@@ -2,8 +2,7 @@
 
 use faxpost::{
     command, dial, documents, front::fuzzing as front, front::imap::fuzzing as front_imap, options,
-    relay,
-    sender,
+    relay, sender,
 };
 
 use crate::choice;

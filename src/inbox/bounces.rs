@@ -101,11 +101,17 @@ impl SendOn {
         .bind(&fax.received_id)
         .fetch_all(tx.conn())
         .await?;
-        let mut all = !pages.is_empty() && fax.state != "dropped";
-        for page in &pages {
-            all = all && self.custody.reopen(tx, &fax.tenant_id, page).await?;
+        let mut open = Vec::with_capacity(pages.len());
+        for page in pages.iter().filter(|_| fax.state != "dropped") {
+            if self.custody.reopen(tx, &fax.tenant_id, page).await? {
+                open.push(page);
+            }
         }
-        if !all {
+        if open.is_empty() || open.len() < pages.len() {
+            // The first pages of a fax over midnight end a day before the last ones: these end again too.
+            for page in open {
+                self.custody.done(tx, &fax.tenant_id, page).await?;
+            }
             return Ok(Then::TooLate);
         }
         let is_new = |address: &String| !had.iter().any(|one| one.recipient == *address);
@@ -116,10 +122,11 @@ impl SendOn {
         .bind(&fax.number_id)
         .fetch_all(tx.conn())
         .await?;
-        // Who is no recipient any more may have had a password: then nobody gets the pages in the clear.
+        // Whose the number was may have left it, and others may have it now: nobody of these gets the pages unasked.
         let may_be_closed = !owed.instead && !recipients.contains(&mail.recipient);
+        let is_next = |address: &String| !may_be_closed && is_new(address);
         let now = now_ms();
-        let next = match recipients.into_iter().find(is_new) {
+        let next = match recipients.into_iter().find(is_next) {
             Some(own) => Some((owed::purpose(&fax.received_id, &own), own)),
             None => {
                 let stands_in = people::responsible_for(tx, &fax.tenant_id, &fax.group_id).await?;

@@ -485,7 +485,7 @@ async fn reply_to(inbox: &Inner, user: &User, caller: &str) -> anyhow::Result<Op
     if allowed.refusal(number.as_str()).is_some() {
         return Ok(None);
     }
-    let domain = people::domain_of(&inbox.store, &user.tenant_id).await?;
+    let domain = people::first_domain(&inbox.store, &user.tenant_id).await?;
     Ok(domain.map(|domain| format!("{number}@{domain}")))
 }
 

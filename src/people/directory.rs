@@ -181,18 +181,6 @@ pub async fn tenant_by_domain(store: &Store, domain: &str) -> Result<Option<Tena
     .transpose()
 }
 
-/// The fax domain of a tenant; of several the first by its name.
-///
-/// # Errors
-/// What the database says.
-pub async fn domain_of(store: &Store, tenant_id: &str) -> Result<Option<String>, StoreError> {
-    let domain = sqlx::query_scalar("SELECT MIN(domain) FROM tenant_domain WHERE tenant_id = $1")
-        .bind(tenant_id)
-        .fetch_one(store.reader())
-        .await?;
-    Ok(domain)
-}
-
 fn read_tenant(row: &AnyRow) -> Result<Tenant, StoreError> {
     Ok(Tenant {
         tenant_id: row.try_get("tenant_id")?,

@@ -25,7 +25,7 @@ pub use branding::{
     set_branding, set_logo,
 };
 pub use directory::{
-    Group, Plan, Role, Tenant, User, all_users, default_group, domain_of, first_domain, first_operator,
+    Group, Plan, Role, Tenant, User, all_users, default_group, first_domain, first_operator,
     first_tenant, group, responsible_for, tenant, tenant_by_domain, tenant_by_name, user,
     user_by_address,
 };

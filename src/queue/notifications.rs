@@ -16,6 +16,7 @@ use crate::{
     outcome, people,
     relay::{self, Draft, NewMail},
     store::{StoreError, Topic, new_id},
+    trouble::Trouble,
     vault::{NewItem, What},
 };
 
@@ -99,10 +100,16 @@ async fn dsn(
     .await?;
     let Some(row) = row else { return Ok(None) };
     let custody_id: String = row.try_get("custody_id")?;
-    let message = queue
+    let message = match queue
         .custody
         .open(&queue.store, tenant_id, &custody_id)
-        .await?;
+        .await
+    {
+        Ok(message) => message,
+        // What it is to send back is lost, which may be why the fax failed: the report says that.
+        Err(error) if error.trouble() == Trouble::Permanent => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
     let dsn = Dsn {
         reporting_mta: queue.hostname.clone(),
         envelope_id: row.try_get("envid")?,
@@ -217,7 +224,7 @@ async fn owe_delays(queue: &Inner) -> anyhow::Result<()> {
          FROM job j
          JOIN submission s ON s.tenant_id = j.tenant_id AND s.submission_id = j.submission_id
          JOIN user_address a ON a.tenant_id = s.tenant_id AND a.user_id = s.user_id AND a.address = LOWER(s.reverse_path)
-         WHERE j.notify IS NOT NULL AND j.finished_at IS NULL AND j.accepted_at <= $1 AND j.notify LIKE '%DELAY%'
+         WHERE j.notify IS NOT NULL AND j.finished_at IS NULL AND j.state <> 'parked' AND j.accepted_at <= $1 AND j.notify LIKE '%DELAY%'
            AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.purpose = $2 || s.submission_id)
          LIMIT $3",
     )

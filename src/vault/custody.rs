@@ -154,8 +154,8 @@ pub struct Swept {
 
 const HOUR: Millis = 3_600_000;
 const DAY: Millis = 24 * HOUR;
-/// How long after delivery a bounce may still ask for the item.
-const BOUNCE_WINDOW: Millis = 3 * DAY;
+/// How long after delivery a bounce may still ask for the item: mail servers try for five days (RFC 5321 §4.5.4.1).
+const BOUNCE_WINDOW: Millis = 7 * DAY;
 /// What was sealed just before midnight is recorded within this time, or never.
 const IN_FLIGHT: Millis = HOUR;
 /// Octets from which sealing (0.6 µs a KB) moves off the async threads.
@@ -194,7 +194,7 @@ impl Custody {
         self.vault.clone()
     }
 
-    /// Another bounce window than three days.
+    /// Another bounce window than seven days.
     #[must_use]
     pub fn with_bounce_window(mut self, window: Millis) -> Self {
         self.bounce_window = window;

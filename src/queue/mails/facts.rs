@@ -114,6 +114,10 @@ impl Facts {
             pages: None,
         };
         facts.read_jobs(queue, draft, only).await?;
+        if facts.domain.is_empty() {
+            let domain = people::first_domain(&queue.store, &draft.tenant_id).await?;
+            facts.domain = domain.unwrap_or_default();
+        }
         Ok(facts)
     }
 
