@@ -2,6 +2,7 @@
 //! looks and touches nothing.
 
 use std::{
+    io,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
@@ -307,6 +308,8 @@ async fn signatures(report: &mut Report, config: &Config) {
     const WHAT: &str = "signatures (DKIM)";
     let keys = match dkim::keys(&config.keys_dir()) {
         Ok(keys) => keys,
+        // Told with the keys: their folder is none.
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => return,
         Err(error) => return report.say(WHAT, Err(error.to_string())),
     };
     if keys.is_empty() {
